@@ -1,0 +1,53 @@
+package clustertest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"sync/atomic"
+)
+
+// Lossy is a network that loses answers: armed, it lets the next request that holds Match reach the node, waits for the
+// answer, and breaks the connection instead of delivering it. To the client, that is a write with an unknown outcome.
+type Lossy struct {
+	Match []byte // part of the request to pick; empty for any
+	lose  atomic.Int32
+}
+
+// LoseNext arms the network for the next n answers.
+func (l *Lossy) LoseNext(n int) { l.lose.Store(int32(n)) }
+
+// Lost reports whether all answers that were to be lost have been.
+func (l *Lossy) Lost() bool { return l.lose.Load() == 0 }
+
+// Dial is for cluster.Config.
+func (l *Lossy) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return &lossyConn{Conn: conn, net: l}, nil
+}
+
+type lossyConn struct {
+	net.Conn
+	net    *Lossy
+	picked atomic.Bool
+}
+
+func (c *lossyConn) Write(b []byte) (int, error) {
+	if c.net.lose.Load() > 0 && bytes.Contains(b, c.net.Match) {
+		c.picked.Store(true)
+	}
+	return c.Conn.Write(b)
+}
+
+func (c *lossyConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if err == nil && c.picked.Load() && c.net.lose.Add(-1) >= 0 {
+		c.Conn.Close()
+		return 0, &net.OpError{Op: "read", Net: "tcp", Err: errors.New("connection reset by test")}
+	}
+	return n, err
+}
