@@ -1,0 +1,142 @@
+package session
+
+import (
+	"crypto/rand"
+	"crypto/sha512"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+)
+
+// The format of the IDs that this service issues, which docs/ids.md publishes: one byte format, two bytes routing
+// tag, 21 bytes from a CSPRNG, in base64url without padding.
+const (
+	idFormat = 1
+	idBytes  = 24
+	idChars  = 32
+
+	minIDChars = 22 // 128 bits in base64url, the least a caller's own ID may have
+	maxIDChars = 128
+)
+
+// ErrMalformedID means that the text could never have been a session's ID.
+var ErrMalformedID = errors.New("malformed session ID")
+
+// A Ref names one session of one tenant, and holds what is derived from its ID: the Redis key, the public handle and
+// the key that seals its data. It prints and logs as its handle: the ID itself is a credential and leaves only by ID.
+type Ref struct {
+	tenant *Tenant
+	id     string
+	tag    tag
+	name   name
+	seal   sealKey
+}
+
+// A tag decides the hash slot: every key of a session carries it in braces. Base64url spreads the 65,536 tags over
+// all but two of the 16,384 slots, where hexadecimal would leave a fifth of them empty.
+type tag [2]byte
+
+func (t tag) String() string { return base64.RawURLEncoding.EncodeToString(t[:]) }
+
+type name [16]byte
+
+func (n name) String() string { return base64.RawURLEncoding.EncodeToString(n[:]) }
+
+// NewRef issues a new ID. With a user, it carries the tag of that user, so that all sessions of one user and their
+// index share a slot; without, a random one.
+func (t *Tenant) NewRef(user string) Ref {
+	var raw [idBytes]byte
+	rand.Read(raw[:]) // never fails: crypto/rand ends the program instead
+	raw[0] = idFormat
+	if user != "" {
+		u := t.userTag(user)
+		copy(raw[1:3], u[:])
+	}
+	return t.ref(base64.RawURLEncoding.EncodeToString(raw[:]))
+}
+
+// ParseRef accepts an issued ID, or a caller's own of 22 to 128 characters of RFC 3986's unreserved set. Anything else
+// is ErrMalformedID.
+func (t *Tenant) ParseRef(id string) (Ref, error) {
+	if len(id) < minIDChars || len(id) > maxIDChars {
+		return Ref{}, fmt.Errorf("%w: want %d to %d characters", ErrMalformedID, minIDChars, maxIDChars)
+	}
+	for i := range len(id) {
+		if !unreserved(id[i]) {
+			return Ref{}, fmt.Errorf("%w: character %d is not a letter, a digit, '-', '.', '_' or '~'", ErrMalformedID, i+1)
+		}
+	}
+	return t.ref(id), nil
+}
+
+// unreserved is RFC 3986, section 2.3.
+func unreserved(c byte) bool {
+	switch {
+	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		return true
+	}
+	return c == '-' || c == '.' || c == '_' || c == '~'
+}
+
+// ref derives everything from one SHA-512: 16 bytes of name, 32 bytes of seal, and the tag of an ID that has none.
+func (t *Tenant) ref(id string) Ref {
+	sum := t.digest("session/1", id)
+	r := Ref{tenant: t, id: id}
+	copy(r.name[:], sum[0:16])
+	copy(r.seal[:], sum[16:48])
+	if issued, ok := issuedTag(id); ok {
+		r.tag = issued
+	} else {
+		copy(r.tag[:], sum[48:50])
+	}
+	return r
+}
+
+// digest separates its parts by NUL, which neither a label nor a tenant's name can hold.
+func (t *Tenant) digest(label, text string) [sha512.Size]byte {
+	return sha512.Sum512([]byte(label + "\x00" + t.name + "\x00" + text))
+}
+
+func (t *Tenant) userTag(user string) tag {
+	sum := t.digest("user/1", user)
+	return tag(sum[:2])
+}
+
+func issuedTag(id string) (tag, bool) {
+	if len(id) != idChars {
+		return tag{}, false
+	}
+	var raw [idBytes]byte
+	if _, err := base64.RawURLEncoding.Decode(raw[:], []byte(id)); err != nil || raw[0] != idFormat {
+		return tag{}, false
+	}
+	return tag(raw[1:3]), true
+}
+
+// ID is the credential itself, for the answer to the caller who created it. Never log it.
+func (r Ref) ID() string { return r.id }
+
+// Handle is the session's public name: the tag and the name of its key. It finds and revokes, but never reads data.
+func (r Ref) Handle() string { return r.tag.String() + r.name.String() }
+
+// Serves reports whether the ID lies in the slot of the user's other sessions, as one issued for the user does.
+func (r Ref) Serves(user string) bool {
+	issued, ok := issuedTag(r.id)
+	return ok && issued == r.tenant.userTag(user)
+}
+
+// key is the session's key in Redis.
+func (r Ref) key() string {
+	return "{" + r.tag.String() + "}:s:" + r.tenant.name + ":" + r.name.String()
+}
+
+// String is the handle.
+func (r Ref) String() string { return r.Handle() }
+
+// Format writes the handle for every verb: with String alone, %d would walk the fields.
+func (r Ref) Format(f fmt.State, _ rune) { io.WriteString(f, r.Handle()) }
+
+// LogValue is the handle.
+func (r Ref) LogValue() slog.Value { return slog.StringValue(r.Handle()) }
