@@ -1,0 +1,215 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/gorillamux"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sessiond/sessiond/internal/cluster"
+	"github.com/sessiond/sessiond/internal/cluster/clustertest"
+	"github.com/sessiond/sessiond/internal/session"
+	"github.com/sessiond/sessiond/internal/session/sessiontest"
+)
+
+// A fixture is the API over an embedded cluster, with a store that can be made to fail and a log that can be read.
+type fixture struct {
+	t        *testing.T
+	handler  http.Handler
+	store    *flakyStore
+	embedded *clustertest.Embedded
+	registry *prometheus.Registry
+	log      *lockedBuffer
+	look     func(context.Context) (cluster.View, error)
+}
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	e := clustertest.StartEmbedded(t)
+	client := e.Client(t, cluster.Config{})
+	f := &fixture{
+		t: t, embedded: e, registry: prometheus.NewRegistry(), log: new(lockedBuffer),
+		store: &flakyStore{Store: session.NewRedisStore(client)},
+		look:  client.Look,
+	}
+	f.handler = New(Config{
+		Store:    f.store,
+		Tenant:   sessiontest.Tenant(t, "acme"),
+		Look:     func(ctx context.Context) (cluster.View, error) { return f.look(ctx) },
+		MaxBody:  4096,
+		Deadline: 5 * time.Second,
+		Log:      slog.New(slog.NewJSONHandler(f.log, nil)),
+		Metrics:  f.registry,
+	})
+	return f
+}
+
+// flakyStore fails with err, before or after it has let the call through: afterwards is what a timeout does.
+type flakyStore struct {
+	session.Store
+	err   error
+	after bool
+}
+
+func (s *flakyStore) Create(ctx context.Context, ref session.Ref, n session.New) (session.Session, error) {
+	if s.err == nil {
+		return s.Store.Create(ctx, ref, n)
+	}
+	if s.after {
+		s.Store.Create(ctx, ref, n)
+	}
+	return session.Session{}, s.err
+}
+
+func (s *flakyStore) Get(ctx context.Context, ref session.Ref) (session.Session, error) {
+	if s.err == nil {
+		return s.Store.Get(ctx, ref)
+	}
+	return session.Session{}, s.err
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// A response is an answer and what it answers.
+type response struct {
+	t *testing.T
+	*http.Response
+	request *http.Request
+	body    []byte
+}
+
+// do sends a request and checks the answer, and the request if it was accepted, against the OpenAPI document. headers
+// are names and values in turn.
+func (f *fixture) do(method, path, body string, headers ...string) response {
+	f.t.Helper()
+	got := f.raw(method, path, body, headers...)
+	checkAgainstOpenAPI(f.t, body, got)
+	return got
+}
+
+// raw is do without the document.
+func (f *fixture) raw(method, path, body string, headers ...string) response {
+	var reader io.Reader
+	if body != "" {
+		reader = strings.NewReader(body)
+	}
+	r := httptest.NewRequest(method, path, reader)
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+		if method == http.MethodPatch {
+			r.Header.Set("Content-Type", "application/merge-patch+json")
+		}
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	f.handler.ServeHTTP(w, r)
+	return response{f.t, w.Result(), r, w.Body.Bytes()}
+}
+
+var loadOpenAPI = sync.OnceValues(func() (routers.Router, error) {
+	doc, err := openapi3.NewLoader().LoadFromData(openapiYAML)
+	if err != nil {
+		return nil, err
+	}
+	if err := doc.Validate(context.Background()); err != nil {
+		return nil, err
+	}
+	return gorillamux.NewRouter(doc)
+})
+
+func checkAgainstOpenAPI(t *testing.T, body string, got response) {
+	t.Helper()
+	r := got.request
+	router, err := loadOpenAPI()
+	if err != nil {
+		t.Fatal(err)
+	}
+	route, params, err := router.FindRoute(r)
+	if err != nil {
+		if got.StatusCode != 404 && got.StatusCode != 405 {
+			t.Errorf("%s %s answered %d but is not in the document: %v", r.Method, r.URL.Path, got.StatusCode, err)
+		}
+		return
+	}
+	r.Body = io.NopCloser(strings.NewReader(body))
+	options := &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true}
+	in := &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route, Options: options}
+	if got.StatusCode < 400 {
+		if err := openapi3filter.ValidateRequest(t.Context(), in); err != nil {
+			t.Errorf("%s %s was accepted, but the document says: %v", r.Method, r.URL.Path, err)
+		}
+	}
+	err = openapi3filter.ValidateResponse(t.Context(), &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: in, Status: got.StatusCode, Header: got.Header,
+		Body: io.NopCloser(bytes.NewReader(got.body)), Options: options,
+	})
+	if err != nil {
+		t.Errorf("the answer of %s %s is not in the document: %v", r.Method, r.URL.Path, err)
+	}
+}
+
+func (r response) want(status int) response {
+	r.t.Helper()
+	if r.StatusCode != status {
+		r.t.Fatalf("got %d %s, want %d", r.StatusCode, r.body, status)
+	}
+	return r
+}
+
+func (r response) wantProblem(status int, kind string) map[string]any {
+	r.t.Helper()
+	r.want(status)
+	p := r.json()
+	if p["type"] != "urn:sessiond:"+kind || p["status"] != float64(status) || p["request_id"] != r.Header.Get("X-Request-Id") {
+		r.t.Fatalf("got problem %s, want %s", r.body, kind)
+	}
+	if r.Header.Get("Content-Type") != "application/problem+json" {
+		r.t.Errorf("got content type %s", r.Header.Get("Content-Type"))
+	}
+	return p
+}
+
+func (r response) json() map[string]any {
+	r.t.Helper()
+	var m map[string]any
+	if err := json.Unmarshal(r.body, &m); err != nil {
+		r.t.Fatalf("%s: %v", r.body, err)
+	}
+	return m
+}
+
+func (r response) id() string {
+	r.t.Helper()
+	id, _ := r.want(http.StatusCreated).json()["id"].(string)
+	return id
+}

@@ -1,0 +1,245 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/sessiond/sessiond/internal/cluster"
+	"github.com/sessiond/sessiond/internal/session"
+)
+
+func TestMalformedBodies(t *testing.T) {
+	f := newFixture(t)
+	deep := strings.Repeat("[", maxDepth) + strings.Repeat("]", maxDepth)
+	for _, c := range []struct{ name, body, pointer, detail string }{
+		{"not JSON", `{"data":tru}`, "/data", "is not valid JSON"},
+		{"cut short", `{"data":{"a":1`, "/data", "is not valid JSON"},
+		{"white space", ` `, "", "the body is missing"},
+		{"an array", `[]`, "", "the body must be an object"},
+		{"null", `null`, "", "the body must be an object"},
+		{"unknown member", `{"data":1,"ttl":5}`, "/ttl", "is not a known member"},
+		{"duplicate member", `{"data":{"a":1,"a":2}}`, "/data/a", "stands there twice"},
+		{"trailing garbage", `{} x`, "", "is followed by something else"},
+		{"two values", `{}{}`, "", "is followed by something else"},
+		{"user of the wrong type", `{"user":5}`, "/user", "has the wrong type"},
+		{"not UTF-8", "{\"data\":\"\xff\"}", "/data", "is not valid JSON"},
+		{"too deep", `{"data":` + deep + `}`, "/data", "nests deeper than 64"},
+		{"TTL of zero", `{"idle_ttl":0}`, "/idle_ttl", "must be a positive duration"},
+		{"TTL of a string of zero", `{"idle_ttl":"0s"}`, "/idle_ttl", "must be a positive duration"},
+		{"negative TTL", `{"max_ttl":-1}`, "/max_ttl", "must be a positive duration"},
+		{"TTL below a millisecond", `{"max_ttl":"1us"}`, "/max_ttl", "must be a positive duration"},
+		{"TTL without a unit", `{"max_ttl":"30"}`, "/max_ttl", "must be a positive duration"},
+		{"TTL of the wrong type", `{"max_ttl":[1]}`, "/max_ttl", "must be a positive duration"},
+		{"TTL beyond all numbers", `{"max_ttl":1e300}`, "/max_ttl", "must be a positive duration"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f.t = t
+			p := f.do("POST", "/v1/sessions", c.body).wantProblem(400, "malformed-body")
+			pointer, _ := p["pointer"].(string)
+			if !strings.HasPrefix(pointer, c.pointer) || (c.pointer == "" && pointer != "") {
+				t.Errorf("got pointer %q, want %q", pointer, c.pointer)
+			}
+			if detail, _ := p["detail"].(string); !strings.Contains(detail, c.detail) {
+				t.Errorf("got detail %q, want %q", detail, c.detail)
+			}
+		})
+	}
+	if keys := f.embedded.Keys(); len(keys) > 0 {
+		t.Errorf("stored %v", keys)
+	}
+}
+
+func TestDepthOf64IsFine(t *testing.T) {
+	f := newFixture(t)
+	deep := strings.Repeat("[", maxDepth-1) + strings.Repeat("]", maxDepth-1)
+	f.do("POST", "/v1/sessions", `{"data":`+deep+`}`).want(201)
+}
+
+func TestRefusedContent(t *testing.T) {
+	f := newFixture(t)
+	for _, c := range []struct{ body, kind, pointer string }{
+		{`{"idle_ttl":"721h"}`, "ttl-out-of-range", "/idle_ttl"},
+		{`{"max_ttl":"721h"}`, "ttl-out-of-range", "/max_ttl"},
+		{`{"idle_ttl":"2h","max_ttl":"1h"}`, "ttl-out-of-range", "/idle_ttl"},
+		{`{"meta":[1]}`, "invalid-content", "/meta"},
+		{`{"meta":{"a":"` + strings.Repeat("x", session.MaxMetaBytes) + `"}}`, "invalid-content", "/meta"},
+		{`{"user":"` + strings.Repeat("u", 256) + `"}`, "invalid-content", "/user"},
+		{`{"user":"a\u0000b"}`, "invalid-content", "/user"},
+	} {
+		p := f.do("POST", "/v1/sessions", c.body).wantProblem(422, c.kind)
+		if p["pointer"] != c.pointer {
+			t.Errorf("%s: got pointer %v", c.body, p["pointer"])
+		}
+	}
+	if limit := f.do("POST", "/v1/sessions", `{"idle_ttl":"721h"}`).json()["limit"]; limit != "720h" {
+		t.Errorf("got limit %v", limit)
+	}
+}
+
+func TestBodyLimit(t *testing.T) {
+	f := newFixture(t)
+	path := "/v1/sessions/" + f.do("POST", "/v1/sessions", `{}`).id()
+	f.embedded.Commands()
+	large := `{"data":"` + strings.Repeat("x", 4096) + `"}`
+	for _, call := range [][2]string{{"POST", "/v1/sessions"}, {"PUT", path}, {"PATCH", path}, {"POST", path + "/touch"}} {
+		p := f.do(call[0], call[1], large).wantProblem(413, "body-too-large")
+		if p["limit"] != "4096" {
+			t.Errorf("got limit %v", p["limit"])
+		}
+	}
+	if commands := f.embedded.Commands(); len(commands) > 0 {
+		t.Errorf("Redis was asked: %v", commands)
+	}
+}
+
+func TestWrongRoutesAndMethods(t *testing.T) {
+	f := newFixture(t)
+	f.do("GET", "/nothing", "").wantProblem(404, "no-such-route")
+	f.do("GET", "/v1/sessions/a/b/c", "").wantProblem(404, "no-such-route")
+	got := f.do("DELETE", "/v1/sessions", "")
+	got.wantProblem(405, "method-not-allowed")
+	if allow := got.Header.Values("Allow"); !slices.Equal(allow, []string{"POST"}) {
+		t.Errorf("got Allow %v", allow)
+	}
+	got = f.do("POST", "/v1/sessions/0123456789012345678901", "")
+	got.wantProblem(405, "method-not-allowed")
+	if allow := got.Header.Values("Allow"); !slices.Equal(allow, []string{"GET", "HEAD", "PUT", "PATCH", "DELETE"}) {
+		t.Errorf("got Allow %v", allow)
+	}
+	f.do("POST", "/v1/sessions", `user=alice`, "Content-Type", "application/x-www-form-urlencoded").wantProblem(415, "unsupported-media-type")
+}
+
+// The one table from errors to answers; what is not in it is a 500 that shows nothing.
+func TestStoreErrors(t *testing.T) {
+	secret := errors.New("redis: dial tcp 10.0.0.1:6379: secret detail")
+	for _, c := range []struct {
+		err    error
+		status int
+		kind   string
+		retry  bool
+	}{
+		{cluster.ErrUnavailable, 503, "unavailable", true},
+		{cluster.ErrOutcomeUnknown, 503, "outcome-unknown", true},
+		{cluster.ErrFull, 507, "store-full", true},
+		{session.ErrContended, 409, "contended", true},
+		{session.ErrNotFound, 404, "not-found", false},
+		{session.ErrExists, 412, "exists", false},
+		{session.ErrRevoked, 410, "revoked", false},
+		{session.ErrConflict, 412, "version-mismatch", false},
+		{session.ErrForeignSlot, 422, "id-not-for-user", false},
+		{secret, 500, "internal", false},
+	} {
+		f := newFixture(t)
+		f.store.err = fmt.Errorf("%w: %w", c.err, secret)
+		if c.err == secret {
+			f.store.err = secret
+		}
+		r := f.raw("POST", "/v1/sessions", `{}`) // not every one of these is a create's answer in the document
+		k, _ := explain(f.store.err)
+		if k.name != c.kind || r.StatusCode != c.status {
+			t.Errorf("%v became %s, %d", c.err, k.name, r.StatusCode)
+		}
+		if p := r.json(); p["retryable"] != c.retry {
+			t.Errorf("%s: retryable is %v", c.kind, p["retryable"])
+		}
+		if strings.Contains(string(r.body), "secret") {
+			t.Errorf("%s shows the cause: %s", c.kind, r.body)
+		}
+		if after := r.Header.Get("Retry-After"); (after != "") != (c.status == 503) {
+			t.Errorf("%s: Retry-After is %q", c.kind, after)
+		}
+		if c.status >= 500 && !strings.Contains(f.log.String(), "secret detail") {
+			t.Errorf("%s: the cause is not in the log: %s", c.kind, f.log)
+		}
+	}
+}
+
+// A create that timed out after it was applied is repeated safely at a chosen ID.
+func TestOutcomeUnknown(t *testing.T) {
+	f := newFixture(t)
+	path := "/v1/sessions/0123456789012345678901"
+	f.store.err, f.store.after = cluster.ErrOutcomeUnknown, true
+	f.do("PUT", path, `{"data":1}`, "If-None-Match", "*").wantProblem(503, "outcome-unknown")
+	f.store.err = nil
+	f.do("GET", path, "").want(200)
+	f.do("PUT", path, `{"data":1}`, "If-None-Match", "*").wantProblem(412, "exists")
+}
+
+func TestPanicIsAnInternalProblem(t *testing.T) {
+	f := newFixture(t)
+	f.look = func(context.Context) (cluster.View, error) { panic("defect") }
+	f.raw("GET", "/readyz", "").wantProblem(500, "internal")
+	if !strings.Contains(f.log.String(), "bad_input_test.go") {
+		t.Errorf("no stack in the log: %s", f.log)
+	}
+	f.do("GET", "/livez", "").want(200)
+}
+
+// The document, docs/problems.md and the code list the same types.
+func TestProblemTypesAreDocumented(t *testing.T) {
+	inCode := map[string]bool{}
+	source, err := os.ReadFile("problem.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`kind\{"([a-z-]+)", (\d+)`).FindAllStringSubmatch(string(source), -1) {
+		inCode[m[1]+" "+m[2]] = true
+	}
+	page, err := os.ReadFile("../../docs/problems.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	inPage := map[string]bool{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\| (\\d+) ").FindAllStringSubmatch(string(page), -1) {
+		inPage[m[1]+" "+m[2]] = true
+	}
+	if !maps.Equal(inCode, inPage) {
+		t.Errorf("the code has %v, docs/problems.md %v", inCode, inPage)
+	}
+	doc, err := openapi3.NewLoader().LoadFromData(openapiYAML)
+	if err != nil {
+		t.Fatal(err)
+	}
+	types := doc.Components.Schemas["Problem"].Value.Properties["type"].Value.Enum
+	if len(types) != len(inCode) {
+		t.Errorf("the document lists %d types, the code %d", len(types), len(inCode))
+	}
+	for _, typ := range types {
+		name := strings.TrimPrefix(typ.(string), "urn:sessiond:")
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(inCode)), func(k string) bool { return strings.HasPrefix(k, name+" ") }) {
+			t.Errorf("the document lists %s, which the code does not know", name)
+		}
+	}
+}
+
+func FuzzDecodeJSON(f *testing.F) {
+	f.Add([]byte(`{"user":"alice","meta":{"a":1},"data":[1.50,"\u00e9"],"idle_ttl":"30m","max_ttl":1800.5}`))
+	f.Add([]byte(`{"data":{"a":1,"a":2}}`))
+	f.Add([]byte(`{"idle_ttl":1e300}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var body createBody
+		if err := decodeJSON(b, &body); err != nil {
+			if k, p := explain(err); k != malformedBody || p.Detail == "" {
+				t.Fatalf("%v became %v", err, k)
+			}
+			return
+		}
+		if len(body.Data) > 0 && !strings.Contains(string(b), string(body.Data)) {
+			t.Fatalf("data %q does not stand in %q", body.Data, b)
+		}
+		for _, ttl := range []ttl{body.IdleTTL, body.MaxTTL} {
+			if ttl.Duration < 0 {
+				t.Fatalf("negative TTL %s", ttl)
+			}
+		}
+	})
+}

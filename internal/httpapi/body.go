@@ -1,0 +1,165 @@
+package httpapi
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/sessiond/sessiond/internal/session"
+)
+
+// maxDepth is how deep a body's JSON may nest.
+const maxDepth = 64
+
+type contentBody struct {
+	Meta jsontext.Value `json:"meta"`
+	Data jsontext.Value `json:"data"`
+}
+
+// content takes null for meta as none; for data, null is a value like any other.
+func (b contentBody) content() session.Content {
+	if string(b.Meta) == "null" {
+		b.Meta = nil
+	}
+	return session.Content(b)
+}
+
+type touchBody struct {
+	IdleTTL ttl `json:"idle_ttl"`
+	MaxTTL  ttl `json:"max_ttl"`
+}
+
+func (b touchBody) ttl() session.TTL {
+	return session.TTL{Idle: b.IdleTTL.Duration, Max: b.MaxTTL.Duration}
+}
+
+type replaceBody struct {
+	contentBody `json:",inline"`
+	touchBody   `json:",inline"`
+}
+
+type createBody struct {
+	User        string `json:"user"`
+	replaceBody `json:",inline"`
+}
+
+func (b createBody) session() session.New {
+	return session.New{User: b.User, Content: b.content(), TTL: b.ttl()}
+}
+
+type patchBody contentBody
+
+// A bodyRule says what differs from a JSON object that must be there.
+type bodyRule int
+
+const (
+	emptyAllowed bodyRule = iota // no body is the same as {}
+	mergePatch                   // the media type is RFC 7396's
+)
+
+// readJSON reads the body strictly: one value, no unknown or duplicate members, valid UTF-8, nothing behind it. What is
+// wrong is told with its place.
+func readJSON(r *http.Request, into any, rules ...bodyRule) error {
+	want := "application/json"
+	if slices.Contains(rules, mergePatch) {
+		want = "application/merge-patch+json"
+	}
+	if got := r.Header.Get("Content-Type"); got != "" {
+		if media, _, err := mime.ParseMediaType(got); err != nil || media != want {
+			return &mediaError{want: want}
+		}
+	}
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return tooLarge
+		}
+		return badRequest("the body could not be read")
+	}
+	if len(b) == 0 && slices.Contains(rules, emptyAllowed) {
+		return nil
+	}
+	return decodeJSON(b, into)
+}
+
+func decodeJSON(b []byte, into any) error {
+	if err := checkSyntax(b); err != nil {
+		return err
+	}
+	if jsontext.Value(b).Kind() != '{' { // null would pass for an empty object
+		return &jsonError{why: "must be an object"}
+	}
+	err := json.Unmarshal(b, into, json.RejectUnknownMembers(true))
+	if semantic, ok := errors.AsType[*json.SemanticError](err); ok {
+		why := "has the wrong type"
+		switch {
+		case errors.Is(err, json.ErrUnknownName):
+			why = "is not a known member"
+		case errors.Is(err, errTTL):
+			why = errTTL.Error()
+		}
+		return &jsonError{Pointer: string(semantic.JSONPointer), Offset: semantic.ByteOffset, why: why}
+	}
+	return err
+}
+
+// checkSyntax walks the whole body once, so that a wrong place deep inside data, which is kept as it is, is found too.
+func checkSyntax(b []byte) error {
+	d := jsontext.NewDecoder(bytes.NewReader(b))
+	for {
+		_, err := d.ReadToken()
+		switch {
+		case errors.Is(err, io.EOF) && d.InputOffset() > 0:
+			return nil
+		case err != nil:
+			return syntaxError(b, d, err)
+		case d.StackDepth() > maxDepth:
+			return &jsonError{Pointer: string(d.StackPointer()), Offset: d.InputOffset(), why: fmt.Sprintf("nests deeper than %d", maxDepth)}
+		case d.StackDepth() == 0:
+			if rest := bytes.TrimLeft(b[d.InputOffset():], " \t\r\n"); len(rest) > 0 {
+				return &jsonError{Offset: int64(len(b) - len(rest)), why: "is followed by something else"}
+			}
+			return nil
+		}
+	}
+}
+
+func syntaxError(b []byte, d *jsontext.Decoder, err error) error {
+	e := &jsonError{Pointer: string(d.StackPointer()), Offset: d.InputOffset(), why: "is not valid JSON"}
+	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		e.Pointer, e.Offset = string(syntactic.JSONPointer), syntactic.ByteOffset
+		if errors.Is(err, jsontext.ErrDuplicateName) {
+			e.why = "stands there twice"
+		}
+	}
+	if len(bytes.TrimSpace(b)) == 0 {
+		e.why = "is missing"
+	}
+	return e
+}
+
+// A jsonError says what is wrong with a body and where.
+type jsonError struct {
+	Pointer string // JSON pointer (RFC 6901) of the value; empty for the whole body
+	Offset  int64  // bytes from the start of the body
+	why     string
+}
+
+func (e *jsonError) Error() string {
+	if e.Pointer == "" {
+		return "the body " + e.why
+	}
+	return e.Pointer + " " + e.why
+}
+
+// A mediaError means that the body is of a type that the call does not take.
+type mediaError struct{ want string }
+
+func (e *mediaError) Error() string { return "the body must be " + e.want }

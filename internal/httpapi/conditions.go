@@ -1,0 +1,100 @@
+package httpapi
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sessiond/sessiond/internal/session"
+)
+
+// etag is a strong entity tag (RFC 9110, section 8.8.3): when this life of the session began, and its version.
+func etag(s session.Stamp) string {
+	return `"` + strconv.FormatInt(s.Created.UnixMicro(), 36) + "." + strconv.FormatUint(s.Version, 10) + `"`
+}
+
+// parseETag reads what etag wrote. A tag of anybody else is well-formed, but no session is ever at it.
+func parseETag(tag string) (session.Stamp, bool) {
+	created, version, _ := strings.Cut(strings.Trim(tag, `"`), ".")
+	micros, errC := strconv.ParseInt(created, 36, 64)
+	number, errV := strconv.ParseUint(version, 10, 64)
+	s := session.Stamp{Version: number, Created: time.UnixMicro(micros)}
+	return s, errC == nil && errV == nil && etag(s) == tag
+}
+
+// ifMatch reads If-Match (RFC 9110, section 13.1.1). "*" asks only that the session exists, which every call does.
+func ifMatch(r *http.Request) (session.Guard, error) {
+	tags, star, err := entityTags(r, "If-Match")
+	if err != nil || star || tags == nil {
+		return session.Guard{}, err
+	}
+	guard := session.Guard{Set: true}
+	for _, t := range tags {
+		if s, ok := parseETag(t); ok { // a weak tag never matches here: it fails to parse
+			guard.AnyOf = append(guard.AnyOf, s)
+		}
+	}
+	return guard, nil
+}
+
+// notModified evaluates If-None-Match for a read (RFC 9110, section 13.1.2), which compares weakly.
+func notModified(r *http.Request, s session.Stamp) bool {
+	tags, star, err := entityTags(r, "If-None-Match")
+	if err != nil {
+		return false
+	}
+	for _, t := range tags {
+		if strings.TrimPrefix(t, "W/") == etag(s) {
+			return true
+		}
+	}
+	return star
+}
+
+// createOnly reports whether a PUT carries If-None-Match: *, which makes it a create.
+func createOnly(r *http.Request) (bool, error) {
+	tags, star, err := entityTags(r, "If-None-Match")
+	if err == nil && tags != nil {
+		err = badRequest("a PUT takes no If-None-Match but *")
+	}
+	if err == nil && star && r.Header.Get("If-Match") != "" {
+		err = badRequest("If-Match and If-None-Match: * can never both hold")
+	}
+	return star, err
+}
+
+// entityTags parses a header that is "*" or a list of entity tags.
+func entityTags(r *http.Request, header string) (tags []string, star bool, err error) {
+	rest := strings.TrimSpace(strings.Join(r.Header.Values(header), ","))
+	if rest == "*" {
+		return nil, true, nil
+	}
+	for rest != "" {
+		tag, after, ok := cutEntityTag(rest)
+		if !ok {
+			return nil, false, badRequest("the header " + header + " is not a list of entity tags")
+		}
+		tags = append(tags, tag)
+		rest = strings.TrimLeft(after, " \t,")
+	}
+	return tags, false, nil
+}
+
+// cutEntityTag cuts one tag, in its quotes and with W/ if it is weak, from the start of s.
+func cutEntityTag(s string) (tag, after string, ok bool) {
+	start := 0
+	if strings.HasPrefix(s, "W/") {
+		start = 2
+	}
+	if !strings.HasPrefix(s[start:], `"`) {
+		return "", "", false
+	}
+	length := strings.IndexByte(s[start+1:], '"')
+	if length < 0 {
+		return "", "", false
+	}
+	end := start + 1 + length + 1
+	after = strings.TrimLeft(s[end:], " \t")
+	return s[:end], after, after == "" || after[0] == ','
+}

@@ -1,0 +1,162 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+)
+
+// An event is the one log line of a request. Handlers fill in what they learn.
+type event struct {
+	requestID string
+	handle    string // of the session, never its ID
+	problem   string // kind of the problem document, if that was the answer
+	err       error  // what led to it
+}
+
+type eventKey struct{}
+
+func eventOf(r *http.Request) *event {
+	if e, ok := r.Context().Value(eventKey{}).(*event); ok {
+		return e
+	}
+	return new(event) // a handler called outside the router, by a test
+}
+
+// requestID is what a caller may choose as X-Request-Id: nothing that could forge a log line.
+var requestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// observe counts, times and logs every request, once, by its route's pattern: a path may hold an ID.
+func (a *api) observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		e := &event{requestID: r.Header.Get("X-Request-Id")}
+		if !requestID.MatchString(e.requestID) {
+			e.requestID = rand.Text()
+		}
+		w.Header().Set("X-Request-Id", e.requestID)
+		r = r.WithContext(context.WithValue(r.Context(), eventKey{}, e))
+		ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
+
+		next.ServeHTTP(ww, r)
+
+		status := ww.Status()
+		if status == 0 {
+			status = http.StatusOK
+		}
+		took := time.Since(start)
+		a.metrics.observe(route(r), r.Method, status, took)
+		a.logRequest(r, e, status, ww.BytesWritten(), took)
+	})
+}
+
+func (a *api) logRequest(r *http.Request, e *event, status, bytes int, took time.Duration) {
+	level := slog.LevelInfo
+	if status >= 500 {
+		level = slog.LevelError
+	}
+	attrs := []slog.Attr{
+		slog.String("request_id", e.requestID), slog.String("method", method(r.Method)), slog.String("route", route(r)),
+		slog.Int("status", status), slog.Int("bytes", bytes), slog.Duration("took", took),
+	}
+	if e.handle != "" {
+		attrs = append(attrs, slog.String("session", e.handle))
+	}
+	if e.problem != "" {
+		attrs = append(attrs, slog.String("problem", e.problem))
+	}
+	if e.err != nil && status >= 500 {
+		attrs = append(attrs, slog.String("error", e.err.Error()))
+	}
+	a.Log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// route is the pattern that matched, which is known only after routing.
+func route(r *http.Request) string {
+	pattern := chi.RouteContext(r.Context()).RoutePattern()
+	if pattern == "" || strings.HasSuffix(pattern, "*") {
+		return "unmatched"
+	}
+	return pattern
+}
+
+// method bounds what a caller can make of a metric label.
+func method(m string) string {
+	switch m {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return m
+	}
+	return "other"
+}
+
+// recoverPanics turns a defect into a 500 and a log line with the stack, and keeps the process alive.
+func (a *api) recoverPanics(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			v := recover()
+			if v == nil {
+				return
+			}
+			if v == http.ErrAbortHandler {
+				panic(v)
+			}
+			a.Log.LogAttrs(r.Context(), slog.LevelError, "panic",
+				slog.String("request_id", eventOf(r).requestID), slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+			a.fail(w, r, fmt.Errorf("panic: %v", v))
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// secure sets what every answer carries.
+func secure(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// noStore keeps sessions out of every cache (RFC 9111, section 5.2.2.5).
+func noStore(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// deadline only sets the context: the handler notices and answers.
+func (a *api) deadline(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), a.Deadline)
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// limitBody caps the body before anything reads it.
+func (a *api) limitBody(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, a.MaxBody)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// wrongMethod says which methods the path takes (RFC 9110, section 15.5.6).
+func (a *api) wrongMethod(w http.ResponseWriter, r *http.Request) {
+	routes := chi.RouteContext(r.Context()).Routes
+	for _, m := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+		if routes.Match(chi.NewRouteContext(), m, r.URL.Path) {
+			w.Header().Add("Allow", m)
+		}
+	}
+	a.writeProblem(w, r, methodNotAllowed, problem{})
+}

@@ -1,0 +1,147 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/go-chi/chi/v5"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/sessiond/sessiond/internal/cluster"
+)
+
+func TestReadiness(t *testing.T) {
+	f := newFixture(t)
+	f.do("GET", "/livez", "").want(200)
+	if got := f.do("GET", "/readyz", "").want(200).json(); got["status"] != "ready" || got["slots_covered"] != 16384.0 || got["nodes"] != nil {
+		t.Errorf("got %v", got)
+	}
+	if got := f.do("GET", "/readyz?verbose", "").want(200).json(); len(got["nodes"].([]any)) != 1 {
+		t.Errorf("got %v", got)
+	}
+
+	f.look = func(context.Context) (cluster.View, error) {
+		return cluster.View{Nodes: []cluster.Node{{Master: true, Slots: 10000, Health: cluster.Healthy}, {Master: true, Slots: 6384, Health: cluster.Failed}}}, nil
+	}
+	got := f.do("GET", "/readyz", "").want(503).json()
+	if got["status"] != "not ready" || got["reason"] != "6384 of 16384 slots have no master that is well" {
+		t.Errorf("got %v", got)
+	}
+
+	f.look = func(context.Context) (cluster.View, error) { return cluster.View{}, errors.New("dial: refused") }
+	got = f.do("GET", "/readyz", "").want(503).json()
+	if got["status"] != "not ready" || got["reason"] != "no node of the cluster answers" {
+		t.Errorf("got %v", got)
+	}
+	f.do("GET", "/livez", "").want(200)
+}
+
+func TestMetrics(t *testing.T) {
+	f := newFixture(t)
+	id := f.do("POST", "/v1/sessions", `{}`).id()
+	f.do("GET", "/v1/sessions/"+id, "").want(200)
+	f.do("GET", "/v1/session", "", "Session-ID", id).want(200)
+	f.raw("GET", "/no/"+id, "").want(404)
+	f.raw("BREW", "/v1/sessions/"+id, "").want(405)
+	want := `
+		# HELP sessiond_http_requests_total HTTP requests answered, by the pattern of the route.
+		# TYPE sessiond_http_requests_total counter
+		sessiond_http_requests_total{method="GET",route="/v1/session",status="200"} 1
+		sessiond_http_requests_total{method="GET",route="/v1/sessions/{id}",status="200"} 1
+		sessiond_http_requests_total{method="GET",route="unmatched",status="404"} 1
+		sessiond_http_requests_total{method="POST",route="/v1/sessions",status="201"} 1
+		sessiond_http_requests_total{method="other",route="unmatched",status="405"} 1
+	`
+	if err := testutil.GatherAndCompare(f.registry, strings.NewReader(want), "sessiond_http_requests_total"); err != nil {
+		t.Error(err)
+	}
+	problems, err := testutil.GatherAndLint(f.registry)
+	if err != nil || len(problems) > 0 {
+		t.Errorf("lint: %v, %v", problems, err)
+	}
+	got := f.do("GET", "/metrics", "").want(200)
+	if strings.Contains(string(got.body), id) || !strings.Contains(string(got.body), "sessiond_http_request_duration_seconds_count") {
+		t.Errorf("got %s", got.body)
+	}
+}
+
+// No ID in any log line, whatever the call, the outcome, or the place where the ID stands.
+func TestNoIDInTheLog(t *testing.T) {
+	f := newFixture(t)
+	created := f.do("POST", "/v1/sessions", `{"user":"alice","data":{"secret":"payload"}}`)
+	ids := []string{created.id(), "of-a-framework.0123456789", "malformed{}0123456789012345"}
+	for _, id := range ids {
+		for _, path := range []string{"/v1/sessions/" + id, "/v1/session", "/v1/sessions/" + id + "/nothing", "/" + id} {
+			for _, method := range []string{"GET", "PUT", "PATCH", "DELETE", "POST"} {
+				f.raw(method, path, `{"data":{"secret":"payload"}}`, "Session-ID", id)
+				f.raw(method, path, `{"data":{"secret":"payload"}}`, "Session-ID", id, "If-None-Match", "*", "X-Request-Id", id+" forged")
+			}
+		}
+	}
+	f.store.err = errors.New("trouble")
+	f.raw("GET", "/v1/sessions/"+ids[0], "")
+	log := f.log.String()
+	for _, secret := range append(ids, "payload") {
+		if strings.Contains(log, secret) {
+			t.Errorf("%s is in the log", secret)
+		}
+	}
+	handle, _ := created.json()["handle"].(string)
+	for _, want := range []string{`"session":"` + handle + `"`, `"route":"/v1/sessions/{id}"`, `"problem":"not-found"`, `"error":"trouble"`} {
+		if !strings.Contains(log, want) {
+			t.Errorf("%s is not in the log", want)
+		}
+	}
+	if lines, requests := strings.Count(log, "\n"), 1+3*4*5*2+1; lines != requests {
+		t.Errorf("%d lines for %d requests", lines, requests)
+	}
+}
+
+func TestRequestID(t *testing.T) {
+	f := newFixture(t)
+	if got := f.do("GET", "/livez", "", "X-Request-Id", "abc-1").Header.Get("X-Request-Id"); got != "abc-1" {
+		t.Errorf("got %q", got)
+	}
+	for _, bad := range []string{"a b", "a\"b", strings.Repeat("x", 65)} {
+		if got := f.do("GET", "/livez", "", "X-Request-Id", bad).Header.Get("X-Request-Id"); got == bad || got == "" {
+			t.Errorf("%q became %q", bad, got)
+		}
+	}
+}
+
+// The routes in the code and in the document are the same.
+func TestOpenAPIListsEveryRoute(t *testing.T) {
+	f := newFixture(t)
+	if got := f.do("GET", "/openapi.yaml", "").want(200); string(got.body) != string(openapiYAML) {
+		t.Error("another document is served")
+	}
+	inCode := map[string]bool{}
+	err := chi.Walk(f.handler.(chi.Routes), func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
+		if route != "/metrics" || method == "GET" { // promhttp takes every method
+			inCode[method+" "+route] = true
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := openapi3.NewLoader().LoadFromData(openapiYAML)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inDocument := map[string]bool{}
+	for path, item := range doc.Paths.Map() {
+		for method := range item.Operations() {
+			inDocument[method+" "+path] = true
+		}
+	}
+	if !maps.Equal(inCode, inDocument) {
+		t.Errorf("the code has %v\nthe document %v", slices.Sorted(maps.Keys(inCode)), slices.Sorted(maps.Keys(inDocument)))
+	}
+}

@@ -1,0 +1,171 @@
+package httpapi
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestCreateAndRead(t *testing.T) {
+	f := newFixture(t)
+	data := `{"cart": [1, 2.50],  "big":12345678901234567890}`
+	created := f.do("POST", "/v1/sessions", `{"user":"alice","meta":{"device":"phone"},"data":`+data+`,"idle_ttl":"10m","max_ttl":7200}`)
+	id := created.id()
+	if created.Header.Get("Session-ID") != id || created.Header.Get("Location") != "/v1/sessions/"+id {
+		t.Errorf("headers %v do not name the ID", created.Header)
+	}
+	for _, got := range []response{f.do("GET", "/v1/sessions/"+id, ""), f.do("GET", "/v1/session", "", "Session-ID", id)} {
+		s := got.want(200).json()
+		if s["user"] != "alice" || s["idle_ttl"] != "10m" || s["max_ttl"] != "2h" || s["version"] != 1.0 || s["id"] != nil {
+			t.Errorf("got %s", got.body)
+		}
+		if !strings.Contains(string(got.body), data) {
+			t.Errorf("the data is not byte for byte in %s", got.body)
+		}
+		if got.Header.Get("Cache-Control") != "no-store" || got.Header.Get("ETag") != created.Header.Get("ETag") {
+			t.Errorf("got headers %v", got.Header)
+		}
+	}
+	head := f.do("HEAD", "/v1/sessions/"+id, "").want(200)
+	if len(head.body) != 0 || head.Header.Get("ETag") != created.Header.Get("ETag") {
+		t.Errorf("HEAD: got %q, %v", head.body, head.Header)
+	}
+}
+
+func TestCreateWithNothing(t *testing.T) {
+	f := newFixture(t)
+	for _, body := range []string{"", "{}", `{"data":null,"meta":null,"user":null}`} {
+		f.do("POST", "/v1/sessions", body).want(http.StatusCreated)
+	}
+}
+
+func TestCreateAtChosenID(t *testing.T) {
+	f := newFixture(t)
+	path := "/v1/sessions/framework.session-0123456789~"
+	f.do("PUT", path, `{"data":1}`).wantProblem(404, "not-found")
+	f.do("PUT", path, `{"data":1}`, "If-None-Match", "*").want(201)
+	f.do("PUT", path, `{"data":2}`, "If-None-Match", "*").wantProblem(412, "exists")
+	f.do("PUT", path, `{"user":"alice"}`, "If-None-Match", "*").wantProblem(422, "id-not-for-user")
+	f.do("DELETE", path, "").want(204)
+	f.do("PUT", path, `{"data":2}`, "If-None-Match", "*").wantProblem(410, "revoked")
+	f.do("PUT", "/v1/sessions/short", `{}`, "If-None-Match", "*").wantProblem(400, "malformed-id")
+	f.do("PUT", path, `{}`, "If-None-Match", `"abc"`).wantProblem(400, "malformed-request")
+	f.do("PUT", path, `{}`, "If-None-Match", "*", "If-Match", "*").wantProblem(400, "malformed-request")
+}
+
+func TestConditionalReplace(t *testing.T) {
+	f := newFixture(t)
+	created := f.do("POST", "/v1/sessions", `{"data":1}`)
+	path, first := "/v1/sessions/"+created.id(), created.Header.Get("ETag")
+	second := f.do("PUT", path, `{"data":2}`, "If-Match", first).want(200).Header.Get("ETag")
+	if first == second {
+		t.Errorf("both versions have the tag %s", first)
+	}
+	f.do("PUT", path, `{"data":3}`, "If-Match", first).wantProblem(412, "version-mismatch")
+	f.do("PUT", path, `{"data":3}`, "If-Match", `W/`+second).wantProblem(412, "version-mismatch")
+	f.do("PUT", path, `{"data":3}`, "If-Match", `"of somebody else"`).wantProblem(412, "version-mismatch")
+	f.do("PUT", path, `{"data":3}`, "If-Match", first+", "+second).want(200)
+	f.do("PUT", path, `{"data":4}`, "If-Match", "*").want(200)
+	f.do("PUT", path, `{"data":5}`, "If-Match", "nonsense").wantProblem(400, "malformed-request")
+	f.do("DELETE", path, "", "If-Match", first).wantProblem(412, "version-mismatch")
+	if got := f.do("GET", path, "").json()["data"]; got != 4.0 {
+		t.Errorf("got data %v", got)
+	}
+}
+
+func TestConditionalRead(t *testing.T) {
+	f := newFixture(t)
+	created := f.do("POST", "/v1/sessions", `{}`)
+	path, tag := "/v1/sessions/"+created.id(), created.Header.Get("ETag")
+	for header, status := range map[string]int{tag: 304, "W/" + tag: 304, `"x", ` + tag: 304, "*": 304, `"x"`: 200} {
+		f.do("GET", path, "", "If-None-Match", header).want(status)
+		f.do("HEAD", path, "", "If-None-Match", header).want(status)
+	}
+}
+
+func TestPatch(t *testing.T) {
+	f := newFixture(t)
+	path := "/v1/sessions/" + f.do("POST", "/v1/sessions", `{"meta":{"a":1},"data":{"x":1,"y":2}}`).id()
+	got := f.do("PATCH", path, `{"meta":{"b":2},"data":{"x":null,"z":3}}`).want(200)
+	for _, want := range []string{`"meta":{"a":1,"b":2}`, `"data":{"y":2,"z":3}`, `"version":2`} {
+		if !strings.Contains(string(got.body), want) {
+			t.Errorf("%s is not in %s", want, got.body)
+		}
+	}
+	f.do("PATCH", path, `{"data":{}}`, "Content-Type", "application/json").wantProblem(415, "unsupported-media-type")
+	f.do("PATCH", path, `{"meta":1}`).wantProblem(422, "invalid-content")
+	f.do("PATCH", path, `{"user":"x"}`).wantProblem(400, "malformed-body")
+	f.do("PATCH", path, ``).wantProblem(400, "malformed-body")
+}
+
+func TestTouch(t *testing.T) {
+	f := newFixture(t)
+	created := f.do("POST", "/v1/sessions", `{"data":1}`)
+	path := "/v1/sessions/" + created.id()
+	f.embedded.Advance(time.Minute)
+	before := created.json()
+	got := f.do("POST", path+"/touch", "").want(200).json()
+	if got["idle_expires_at"] == before["idle_expires_at"] || got["expires_at"] != before["expires_at"] || got["data"] != nil {
+		t.Errorf("got %v after %v", got, before)
+	}
+	got = f.do("POST", "/v1/session/touch", `{"idle_ttl":"48h"}`, "Session-ID", created.id()).want(200).json()
+	if got["idle_ttl"] != "48h" || got["max_ttl"] != "48h" || got["version"] != 1.0 {
+		t.Errorf("got %v", got)
+	}
+	p := f.do("POST", path+"/touch", `{"max_ttl":"1s"}`).wantProblem(422, "ttl-out-of-range")
+	if p["pointer"] != "/max_ttl" {
+		t.Errorf("got %v", p)
+	}
+}
+
+func TestExpiry(t *testing.T) {
+	f := newFixture(t)
+	path := "/v1/sessions/" + f.do("POST", "/v1/sessions", `{"idle_ttl":"1s"}`).id()
+	f.do("GET", path, "").want(200)
+	f.embedded.Advance(time.Second)
+	f.do("GET", path, "").wantProblem(404, "not-found")
+	f.do("POST", path+"/touch", "").wantProblem(404, "not-found")
+}
+
+func TestDelete(t *testing.T) {
+	f := newFixture(t)
+	path := "/v1/sessions/" + f.do("POST", "/v1/sessions", `{}`).id()
+	f.do("DELETE", path, "").want(204)
+	f.do("DELETE", path, "").want(204)
+	f.do("GET", path, "").wantProblem(404, "not-found")
+	f.do("DELETE", "/v1/sessions/cannot-be", "").want(204)
+}
+
+func TestPreferMinimal(t *testing.T) {
+	f := newFixture(t)
+	created := f.do("POST", "/v1/sessions", `{"data":1}`, "Prefer", "return=minimal").want(204)
+	id := created.Header.Get("Session-ID")
+	if created.Header.Get("Preference-Applied") != "return=minimal" || len(created.body) != 0 || id == "" {
+		t.Errorf("got %v %q", created.Header, created.body)
+	}
+	f.do("PUT", "/v1/sessions/"+id, `{"data":2}`, "Prefer", `respond-async, Return="minimal"; foo`).want(204)
+	f.do("PATCH", "/v1/sessions/"+id, `{}`, "Prefer", "return=minimal").want(204)
+	f.do("POST", "/v1/sessions/"+id+"/touch", ``, "Prefer", "return=minimal").want(204)
+	f.do("GET", "/v1/sessions/"+id, "", "Prefer", "return=minimal").want(200)
+	f.do("PUT", "/v1/sessions/"+id, `{"data":2}`, "Prefer", "return=representation").want(200)
+}
+
+func TestMalformedIDsAreAbsent(t *testing.T) {
+	f := newFixture(t)
+	for _, id := range []string{"short", strings.Repeat("x", 129), "%7B" + strings.Repeat("x", 30), "%00" + strings.Repeat("x", 30)} {
+		f.do("GET", "/v1/sessions/"+id, "").wantProblem(404, "not-found")
+		f.do("PUT", "/v1/sessions/"+id, `{}`).wantProblem(404, "not-found")
+		f.do("PATCH", "/v1/sessions/"+id, `{}`).wantProblem(404, "not-found")
+		f.do("POST", "/v1/sessions/"+id+"/touch", ``).wantProblem(404, "not-found")
+		f.do("DELETE", "/v1/sessions/"+id, ``).want(204)
+	}
+	f.do("GET", "/v1/session", "").wantProblem(400, "malformed-request")
+}
+
+// An escaped path names the same session as a plain one.
+func TestEscapedID(t *testing.T) {
+	f := newFixture(t)
+	id := f.do("POST", "/v1/sessions", `{}`).id()
+	f.do("GET", "/v1/sessions/%41"+id[1:], "").want(200)
+}
