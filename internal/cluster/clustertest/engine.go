@@ -1,0 +1,101 @@
+package clustertest
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strconv"
+	"syscall"
+	"testing"
+
+	"github.com/moby/moby/client"
+	"github.com/testcontainers/testcontainers-go"
+)
+
+// What is asked of the Docker engine directly.
+
+// ownerLabel holds the process ID of the test binary that made a container or a network.
+const ownerLabel = "sessiond.test.owner"
+
+func labels() map[string]string { return map[string]string{ownerLabel: strconv.Itoa(os.Getpid())} }
+
+func engineAnswers(ctx context.Context) error {
+	engine, err := testcontainers.NewDockerClientWithOpts(ctx)
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	_, err = engine.Ping(ctx, client.PingOptions{})
+	return err
+}
+
+// removeLeftovers removes what test binaries of this machine that ended without cleaning up have left: where the reaper
+// of testcontainers-go cannot run, nobody else does.
+func removeLeftovers(ctx context.Context) error {
+	engine, err := testcontainers.NewDockerClientWithOpts(ctx)
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	ours := make(client.Filters).Add("label", ownerLabel)
+	containers, err := engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: ours})
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, c := range containers.Items {
+		if !alive(c.Labels[ownerLabel]) {
+			_, err := engine.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+			errs = append(errs, err)
+		}
+	}
+	networks, err := engine.NetworkList(ctx, client.NetworkListOptions{Filters: ours})
+	errs = append(errs, err)
+	for _, n := range networks.Items {
+		if !alive(n.Labels[ownerLabel]) {
+			_, err := engine.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func alive(owner string) bool {
+	pid, err := strconv.Atoi(owner)
+	return err == nil && syscall.Kill(pid, 0) == nil
+}
+
+// KillVM kills a VM's processes at once, without a shutdown.
+func (r *Real) KillVM(t testing.TB, vm string) {
+	t.Helper()
+	r.onVM(t, vm, func(ctx context.Context, engine *testcontainers.DockerClient, n *node) error {
+		_, err := engine.ContainerKill(ctx, n.container.GetContainerID(), client.ContainerKillOptions{Signal: "KILL"})
+		return err
+	})
+}
+
+// StartVM starts a VM's processes again. Their published ports may be others than before.
+func (r *Real) StartVM(t testing.TB, vm string) {
+	t.Helper()
+	r.onVM(t, vm, func(ctx context.Context, engine *testcontainers.DockerClient, n *node) error {
+		_, err := engine.ContainerStart(ctx, n.container.GetContainerID(), client.ContainerStartOptions{})
+		return errors.Join(err, r.publish(ctx, n))
+	})
+}
+
+func (r *Real) onVM(t testing.TB, vm string, do func(context.Context, *testcontainers.DockerClient, *node) error) {
+	t.Helper()
+	engine, err := testcontainers.NewDockerClientWithOpts(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer engine.Close()
+	for _, n := range r.nodes {
+		if n.vm != vm {
+			continue
+		}
+		if err := do(t.Context(), engine, n); err != nil {
+			t.Fatalf("%s: %v", n.name, err)
+		}
+	}
+}

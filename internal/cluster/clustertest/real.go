@@ -1,0 +1,243 @@
+package clustertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/testcontainers/testcontainers-go"
+	tclog "github.com/testcontainers/testcontainers-go/log"
+	tcnetwork "github.com/testcontainers/testcontainers-go/network"
+
+	"github.com/sessiond/sessiond/internal/cluster"
+)
+
+// Real is a Redis Cluster of three masters and three replicas in containers, with the configuration and the placement
+// of the bundle: shard i has its master on VM i and its replica on another.
+type Real struct {
+	network *testcontainers.DockerNetwork
+	nodes   []*node
+	mapped  sync.Map // published address by the one that the cluster announces
+}
+
+type node struct {
+	container testcontainers.Container
+	name, vm  string
+	addr      string // ip:port on the containers' network, which the cluster announces
+}
+
+// placement is the bundle's: node names, VMs, and the shards by index.
+var placement = []struct{ name, vm string }{
+	{"redis-1", "vm1"}, {"redis-2", "vm2"}, {"redis-3", "vm3"}, {"redis-4", "vm3"}, {"redis-5", "vm1"}, {"redis-6", "vm2"},
+}
+
+// shared is the one cluster of a test binary, started for the first test that asks for it.
+var shared struct {
+	once sync.Once
+	real *Real
+	err  error
+}
+
+// Main runs a package's tests and ends their shared cluster. Call it from TestMain.
+func Main(m *testing.M) {
+	code := m.Run()
+	if shared.real != nil {
+		if err := shared.real.stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "stopping the cluster:", err)
+		}
+	}
+	os.Exit(code)
+}
+
+// Shared returns the cluster that all tests of this binary share; they must not break it.
+func Shared(t *testing.T) *Real {
+	t.Helper()
+	needEngine(t)
+	shared.once.Do(func() { shared.real, shared.err = start(context.Background()) })
+	if shared.err != nil {
+		t.Fatalf("the cluster does not start: %v", shared.err)
+	}
+	return shared.real
+}
+
+// Start starts a cluster for one test, which may break it.
+func Start(t *testing.T) *Real {
+	t.Helper()
+	needEngine(t)
+	r, err := start(t.Context())
+	if err != nil {
+		t.Fatalf("the cluster does not start: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+// needEngine skips a test where there is no Docker engine, and fails it instead if SESSIOND_TEST_CLUSTER is "required".
+func needEngine(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("a real cluster is not short")
+	}
+	if err := engineAnswers(t.Context()); err != nil {
+		if os.Getenv("SESSIOND_TEST_CLUSTER") == "required" {
+			t.Fatalf("a real cluster is required, but no Docker engine answers: %v", err)
+		}
+		t.Skipf("no real cluster without a Docker engine: %v", err)
+	}
+}
+
+func start(ctx context.Context) (*Real, error) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	defer cancel()
+	r := new(Real)
+	if err := r.start(ctx); err != nil {
+		return nil, errors.Join(err, r.stop())
+	}
+	return r, nil
+}
+
+func (r *Real) start(ctx context.Context) (err error) {
+	if err := removeLeftovers(ctx); err != nil {
+		return err
+	}
+	tclog.SetDefault(tclog.NewNoopLogger())
+	if r.network, err = tcnetwork.New(ctx, tcnetwork.WithLabels(labels())); err != nil {
+		return err
+	}
+	r.nodes = make([]*node, len(placement))
+	errs := make([]error, len(placement))
+	var wg sync.WaitGroup
+	for i, p := range placement {
+		wg.Go(func() { r.nodes[i], errs[i] = r.startNode(ctx, p.name, p.vm) })
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	for _, n := range r.nodes {
+		if err := r.publish(ctx, n); err != nil {
+			return err
+		}
+	}
+	c := cluster.New(r.Config())
+	defer c.Close()
+	return c.Form(ctx, r.Shards(), slog.New(slog.DiscardHandler))
+}
+
+func (r *Real) startNode(ctx context.Context, name, vm string) (*node, error) {
+	image := os.Getenv("REDIS_IMAGE")
+	if image == "" {
+		image = "redis:8"
+	}
+	_, here, _, _ := runtime.Caller(0)
+	c, err := testcontainers.Run(ctx, image,
+		testcontainers.WithEntrypoint("redis-server", "/etc/redis.conf", "--cluster-announce-hostname", name+"."+vm),
+		testcontainers.WithFiles(testcontainers.ContainerFile{
+			HostFilePath:      filepath.Join(filepath.Dir(here), "../../../deploy/redis/redis.conf"),
+			ContainerFilePath: "/etc/redis.conf", FileMode: 0o644,
+		}),
+		testcontainers.WithExposedPorts("6379/tcp"),
+		testcontainers.WithLabels(labels()),
+		tcnetwork.WithNetwork([]string{name}, r.network),
+	)
+	n := &node{container: c, name: name, vm: vm}
+	if err != nil {
+		return n, fmt.Errorf("%s: %w", name, err)
+	}
+	inspect, err := c.Inspect(ctx)
+	if err != nil {
+		return n, err
+	}
+	n.addr = net.JoinHostPort(inspect.NetworkSettings.Networks[r.network.Name].IPAddress.String(), "6379")
+	return n, nil
+}
+
+// publish notes where the engine publishes a node's port.
+func (r *Real) publish(ctx context.Context, n *node) error {
+	endpoint, err := n.container.PortEndpoint(ctx, "6379/tcp", "")
+	if err == nil {
+		r.mapped.Store(n.addr, endpoint)
+	}
+	return err
+}
+
+// Shards are the addresses by shard: node i is master of shard i, node i+3 its replica.
+func (r *Real) Shards() []cluster.Shard {
+	var shards []cluster.Shard
+	for i := range 3 {
+		shards = append(shards, cluster.Shard{Master: r.nodes[i].addr, Replicas: []string{r.nodes[i+3].addr}})
+	}
+	return shards
+}
+
+// Config reaches the cluster from the test: the addresses that it announces are those of the containers' network, and
+// the dialler maps them to the ports that the engine publishes.
+func (r *Real) Config() cluster.Config {
+	var addrs []string
+	for _, n := range r.nodes {
+		addrs = append(addrs, n.addr)
+	}
+	return cluster.Config{Addrs: addrs, Dial: r.dial}
+}
+
+func (r *Real) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	if published, ok := r.mapped.Load(addr); ok {
+		addr = published.(string)
+	}
+	return new(net.Dialer).DialContext(ctx, network, addr)
+}
+
+// Client connects to the cluster until the test ends.
+func (r *Real) Client(t testing.TB) *cluster.Client {
+	t.Helper()
+	c := cluster.New(r.Config())
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func (r *Real) stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	var errs []error
+	for _, n := range r.nodes {
+		if n != nil && n.container != nil {
+			errs = append(errs, n.container.Terminate(ctx, testcontainers.StopTimeout(0)))
+		}
+	}
+	if r.network != nil {
+		errs = append(errs, r.network.Remove(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// WaitFor returns when d has passed by the clock of every master, plus the millisecond by which Redis rounds.
+func (r *Real) WaitFor(t testing.TB, d time.Duration) {
+	t.Helper()
+	rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: r.Config().Addrs, Dialer: r.dial})
+	defer rdb.Close()
+	err := rdb.ForEachMaster(t.Context(), func(ctx context.Context, master *redis.Client) error {
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		start, err := master.Time(ctx).Result()
+		for now := start; err == nil && now.Sub(start) <= d+time.Millisecond; <-tick.C {
+			now, err = master.Time(ctx).Result()
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,293 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Shard is a master and its replicas, as host:port.
+type Shard struct {
+	Master   string
+	Replicas []string
+}
+
+// Form makes a cluster of the shards' nodes, the slots shared out evenly, waits until it serves, and then asserts that
+// no replica shares its master's VM. It may be called again at any time: a cluster that is there is only waited for and
+// checked, whoever is master by then, and one that was left half made is completed.
+func (c *Client) Form(ctx context.Context, shards []Shard, log *slog.Logger) error {
+	f := &former{client: c, shards: shards, log: log, ids: map[string]string{}}
+	steps := []struct {
+		what string
+		done func(context.Context) error
+	}{
+		{"every node answers", f.answering},
+		{"every slot has a master", f.assigned},
+		{"every node knows every other", f.met},
+		{"every replica has its master", f.replicating},
+		{"every node sees all slots covered", f.covered},
+		{"every replica is in step", f.inStep},
+		{"every node knows every master's replica", f.replicated},
+	}
+	for _, s := range steps {
+		if err := until(ctx, s.done); err != nil {
+			return fmt.Errorf("waiting until %s: %w", s.what, err)
+		}
+		log.Info("cluster: " + s.what)
+	}
+	view, err := c.Look(ctx)
+	if err != nil {
+		return err
+	}
+	return view.CheckPlacement()
+}
+
+// until calls step every 100 ms until it succeeds, and returns its last error if the context ends first.
+func until(ctx context.Context, step func(context.Context) error) error {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := step(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-tick.C:
+		}
+	}
+}
+
+// former makes a cluster step by step. Each step does what is missing and fails until nothing is.
+type former struct {
+	client *Client
+	shards []Shard
+	log    *slog.Logger
+	ids    map[string]string // node ID by address, from the node itself
+	formed bool              // all slots had a master when we came: nothing is to be changed
+}
+
+func (f *former) addrs() []string {
+	var addrs []string
+	for _, s := range f.shards {
+		addrs = append(append(addrs, s.Master), s.Replicas...)
+	}
+	return addrs
+}
+
+// self is a node's view and its own line in it.
+func (f *former) self(ctx context.Context, addr string) (View, Node, error) {
+	v, err := f.client.view(ctx, addr)
+	if err != nil {
+		return View{}, Node{}, err
+	}
+	for _, n := range v.Nodes {
+		if n.Self {
+			return v, n, nil
+		}
+	}
+	return View{}, Node{}, fmt.Errorf("%s does not know itself", addr)
+}
+
+func (f *former) answering(ctx context.Context) error {
+	for _, addr := range f.addrs() {
+		v, me, err := f.self(ctx, addr)
+		if err != nil {
+			return err
+		}
+		f.ids[addr] = me.ID
+		f.formed = f.formed || v.assigned() == Slots
+	}
+	return nil
+}
+
+// assigned gives every master that has no slots its share.
+func (f *former) assigned(ctx context.Context) error {
+	if f.formed {
+		return nil
+	}
+	for i, s := range f.shards {
+		v, me, err := f.self(ctx, s.Master)
+		if err != nil {
+			return err
+		}
+		if me.Slots > 0 {
+			continue
+		}
+		rdb := f.client.at(s.Master)
+		if len(v.Nodes) == 1 && me.Epoch == 0 {
+			// Masters that start with the same epoch settle it by themselves, but only after they have met.
+			if err := rdb.Do(ctx, "CLUSTER", "SET-CONFIG-EPOCH", i+1).Err(); err != nil {
+				return fmt.Errorf("%s: SET-CONFIG-EPOCH: %w", s.Master, err)
+			}
+		}
+		first, last := i*Slots/len(f.shards), (i+1)*Slots/len(f.shards)-1
+		if err := rdb.ClusterAddSlotsRange(ctx, first, last).Err(); err != nil {
+			return fmt.Errorf("%s: ADDSLOTSRANGE %d %d: %w", s.Master, first, last, err)
+		}
+	}
+	return nil
+}
+
+// met introduces the first node to all others; gossip does the rest.
+func (f *former) met(ctx context.Context) error {
+	var missing []string
+	for i, addr := range f.addrs() {
+		v, _, err := f.self(ctx, addr)
+		if err != nil {
+			return err
+		}
+		for _, other := range f.addrs() {
+			if n, ok := v.Node(f.ids[other]); !ok || n.Health == Handshake {
+				missing = append(missing, addr+" does not know "+other)
+				if i == 0 {
+					if err := f.meet(ctx, addr, other); err != nil {
+						return err
+					}
+				}
+			}
+		}
+	}
+	if len(missing) > 0 {
+		return errors.New(strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// meet introduces a node by IP, since the cluster's bus takes no names.
+func (f *former) meet(ctx context.Context, from, to string) error {
+	host, port, err := net.SplitHostPort(to)
+	if err != nil {
+		return err
+	}
+	ips, err := net.DefaultResolver.LookupHost(ctx, host)
+	if err != nil {
+		return err
+	}
+	if err := f.client.at(from).ClusterMeet(ctx, ips[0], port).Err(); err != nil {
+		return fmt.Errorf("%s: MEET %s: %w", from, to, err)
+	}
+	return nil
+}
+
+func (f *former) replicating(ctx context.Context) error {
+	if f.formed {
+		return nil
+	}
+	for _, s := range f.shards {
+		for _, replica := range s.Replicas {
+			_, me, err := f.self(ctx, replica)
+			if err != nil {
+				return err
+			}
+			if me.MasterID == f.ids[s.Master] {
+				continue
+			}
+			if err := f.client.at(replica).ClusterReplicate(ctx, f.ids[s.Master]).Err(); err != nil {
+				return fmt.Errorf("%s: REPLICATE %s: %w", replica, s.Master, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (f *former) covered(ctx context.Context) error {
+	for _, addr := range f.addrs() {
+		v, _, err := f.self(ctx, addr)
+		if err != nil {
+			return err
+		}
+		if covered := v.Covered(); covered < Slots {
+			return fmt.Errorf("%s sees %d of %d slots covered", addr, covered, Slots)
+		}
+	}
+	return nil
+}
+
+func (f *former) inStep(ctx context.Context) error {
+	for _, addr := range f.addrs() {
+		_, me, err := f.self(ctx, addr)
+		if err != nil {
+			return err
+		}
+		r, err := f.client.Replication(ctx, addr)
+		if err != nil {
+			return err
+		}
+		if !me.Master && !r.LinkUp {
+			return fmt.Errorf("%s has no link to its master", addr)
+		}
+	}
+	return nil
+}
+
+// replicated waits for gossip: a node learns of a new replica's role later than that it is there.
+func (f *former) replicated(ctx context.Context) error {
+	for _, addr := range f.addrs() {
+		v, _, err := f.self(ctx, addr)
+		if err != nil {
+			return err
+		}
+		if bare := v.withoutReplica(); len(bare) > 0 {
+			return fmt.Errorf("%s knows no replica of %s", addr, bare[0].Addr)
+		}
+	}
+	return nil
+}
+
+// assigned counts the slots that have a master, well or not.
+func (v View) assigned() int {
+	n := 0
+	for _, node := range v.Nodes {
+		if node.Master {
+			n += node.Slots
+		}
+	}
+	return n
+}
+
+// withoutReplica are the masters with slots that have none.
+func (v View) withoutReplica() []Node {
+	replicas := map[string]int{}
+	for _, n := range v.Nodes {
+		replicas[n.MasterID]++
+	}
+	return slices.DeleteFunc(slices.Clone(v.Nodes), func(n Node) bool { return !n.Master || n.Slots == 0 || replicas[n.ID] > 0 })
+}
+
+// CheckPlacement asserts what lets the cluster survive the loss of a VM: every master has a replica, and none on its
+// own VM.
+func (v View) CheckPlacement() error {
+	var wrong []string
+	for _, n := range v.Nodes {
+		if m, ok := v.Node(n.MasterID); ok && m.VM() == n.VM() {
+			wrong = append(wrong, fmt.Sprintf("replica %s shares %s with its master %s", n.Addr, n.VM(), m.Addr))
+		}
+	}
+	for _, n := range v.withoutReplica() {
+		wrong = append(wrong, fmt.Sprintf("master %s on %s has no replica", n.Addr, n.VM()))
+	}
+	if len(wrong) > 0 {
+		return errors.New("placement: " + strings.Join(wrong, "; "))
+	}
+	return nil
+}
+
+// ParseShard reads "master,replica,...", each host:port.
+func ParseShard(s string) (Shard, error) {
+	addrs := strings.Split(s, ",")
+	for _, a := range addrs {
+		_, port, err := net.SplitHostPort(a)
+		if _, number := strconv.ParseUint(port, 10, 16); err != nil || number != nil {
+			return Shard{}, fmt.Errorf("%q is not host:port", a)
+		}
+	}
+	return Shard{Master: addrs[0], Replicas: addrs[1:]}, nil
+}

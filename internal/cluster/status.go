@@ -1,0 +1,41 @@
+package cluster
+
+import (
+	"context"
+	"sync"
+)
+
+// A NodeStatus is a node and what it says of its own replication.
+type NodeStatus struct {
+	Node
+	Reachable bool
+	LinkUp    bool  // of a replica: in step with its master, or catching up by the stream
+	Lag       int64 // of a replica: bytes of the replication stream behind its master; -1 if unknown
+}
+
+// Status looks at the cluster and asks every node.
+func (c *Client) Status(ctx context.Context) ([]NodeStatus, error) {
+	view, err := c.Look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	status := make([]NodeStatus, len(view.Nodes))
+	offsets := make([]int64, len(view.Nodes))
+	var wg sync.WaitGroup
+	for i, n := range view.Nodes {
+		wg.Go(func() {
+			r, err := c.Replication(ctx, n.Addr)
+			status[i] = NodeStatus{Node: n, Reachable: err == nil, LinkUp: r.LinkUp, Lag: -1}
+			offsets[i] = r.Offset
+		})
+	}
+	wg.Wait()
+	for i, replica := range status {
+		for j, master := range status {
+			if replica.MasterID == master.ID && replica.Reachable && master.Reachable {
+				status[i].Lag = max(0, offsets[j]-offsets[i]) // the two were asked one after the other
+			}
+		}
+	}
+	return status, nil
+}
