@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"github.com/sessiond/sessiond/internal/cluster"
+)
+
+type initCmd struct {
+	Redis   redisFlags    `embed:""`
+	Shard   []string      `sep:"none" required:"" placeholder:"MASTER,REPLICA,..." help:"The nodes of one shard as host:port; once for each shard."`
+	Timeout time.Duration `default:"60s" help:"How long to wait for the nodes (${default})."`
+}
+
+// Run forms the cluster. It may be run again at any time.
+func (i *initCmd) Run(ctx context.Context, c console) error {
+	var shards []cluster.Shard
+	for _, s := range i.Shard {
+		shard, err := cluster.ParseShard(s)
+		if err != nil {
+			return fmt.Errorf("--shard: %w", err)
+		}
+		shards = append(shards, shard)
+		i.Redis.Redis = append(i.Redis.Redis, shard.Master)
+	}
+	client, err := i.Redis.client()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, i.Timeout)
+	defer cancel()
+	if err := client.Form(ctx, shards, slog.New(slog.NewTextHandler(c.err, nil))); err != nil {
+		return err
+	}
+	return printStatus(ctx, client, c)
+}
+
+type statusCmd struct {
+	Redis   redisFlags    `embed:""`
+	Timeout time.Duration `default:"3s" help:"How long the nodes may take to answer (${default})."`
+}
+
+// Run prints the nodes. It fails if a slot is not covered, or if a replica stands where its master does.
+func (s *statusCmd) Run(ctx context.Context, c console) error {
+	client, err := s.Redis.client()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
+	defer cancel()
+	return printStatus(ctx, client, c)
+}
+
+func printStatus(ctx context.Context, client *cluster.Client, c console) error {
+	nodes, err := client.Status(ctx)
+	if err != nil {
+		return err
+	}
+	t := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "VM\tNODE\tROLE\tSLOTS\tHEALTH\tLINK\tLAG")
+	var view cluster.View
+	for _, n := range nodes {
+		view.Nodes = append(view.Nodes, n.Node)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", n.VM(), n.Addr, role(n), slots(n), health(n), link(n), lag(n))
+	}
+	t.Flush()
+	fmt.Fprintf(c.out, "%d of %d slots covered, epoch %d\n", view.Covered(), cluster.Slots, view.Epoch())
+	if view.Covered() < cluster.Slots {
+		return fmt.Errorf("%d slots are not covered", cluster.Slots-view.Covered())
+	}
+	return view.CheckPlacement()
+}
+
+func role(n cluster.NodeStatus) string {
+	if n.Master {
+		return "master"
+	}
+	return "replica"
+}
+
+func slots(n cluster.NodeStatus) string {
+	if !n.Master {
+		return "-"
+	}
+	return strconv.Itoa(n.Slots)
+}
+
+func health(n cluster.NodeStatus) string {
+	if !n.Reachable && n.Health == cluster.Healthy {
+		return "unreachable"
+	}
+	return string(n.Health)
+}
+
+func link(n cluster.NodeStatus) string {
+	switch {
+	case n.Master:
+		return "-"
+	case n.LinkUp:
+		return "up"
+	}
+	return "down"
+}
+
+func lag(n cluster.NodeStatus) string {
+	switch {
+	case n.Master:
+		return "-"
+	case n.Lag < 0:
+		return "unknown"
+	}
+	return strconv.FormatInt(n.Lag, 10) + " B"
+}

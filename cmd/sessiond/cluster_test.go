@@ -1,0 +1,120 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/sessiond/sessiond/internal/cluster"
+	"github.com/sessiond/sessiond/internal/cluster/clustertest"
+)
+
+func TestMain(m *testing.M) { clustertest.Main(m) }
+
+// onCluster is the configuration of an instance on a real cluster.
+func onCluster(t *testing.T, real *clustertest.Real) serveCmd {
+	t.Helper()
+	cfg := parse(t, "--redis", strings.Join(real.Config().Addrs, ","))
+	cfg.Redis.dial = real.Config().Dial
+	return cfg
+}
+
+// Two instances on one cluster: what one stores the other reads, whichever shard holds it.
+func TestTwoInstancesOnRealCluster(t *testing.T) {
+	real := clustertest.Shared(t)
+	first, log := serve(t, onCluster(t, real))
+	second, _ := serve(t, onCluster(t, real))
+	for i := range 30 {
+		status, header, body := call(t, "POST", first+"/v1/sessions", fmt.Sprintf(`{"user":"user-%d","data":%d}`, i, i))
+		if status != http.StatusCreated {
+			t.Fatalf("got %d %s", status, body)
+		}
+		id := header.Get("Session-ID")
+		if status, _, body := call(t, "GET", second+"/v1/sessions/"+id, ""); status != http.StatusOK || !strings.Contains(body, fmt.Sprintf(`"data":%d`, i)) {
+			t.Errorf("got %d %s", status, body)
+		}
+		if strings.Contains(log.String(), id) {
+			t.Error("the ID is in the log")
+		}
+	}
+	if status, _, body := call(t, "GET", first+"/readyz?verbose", ""); status != http.StatusOK || strings.Count(body, `"replica"`) != 3 {
+		t.Errorf("got %d %s", status, body)
+	}
+}
+
+// A VM is killed: the sessions of its master are there once Redis has promoted the replica, and writes go on. It comes
+// back as a replica.
+func TestVMKillOnRealCluster(t *testing.T) {
+	real := clustertest.Start(t)
+	url, _ := serve(t, onCluster(t, real))
+	var ids []string
+	for range 12 { // every shard gets some
+		status, header, body := call(t, "POST", url+"/v1/sessions", `{"data":{"n":1}}`)
+		if status != http.StatusCreated {
+			t.Fatalf("got %d %s", status, body)
+		}
+		ids = append(ids, header.Get("Session-ID"))
+	}
+
+	real.KillVM(t, "vm2")
+	for _, id := range ids {
+		eventually(t, "the session is read", func() bool {
+			status, _, body := call(t, "GET", url+"/v1/sessions/"+id, "")
+			if status == http.StatusNotFound {
+				t.Fatal("the session is lost")
+			}
+			return status == http.StatusOK && strings.Contains(body, `{"n":1}`)
+		})
+		eventually(t, "the session is written", func() bool {
+			status, _, _ := call(t, "PATCH", url+"/v1/sessions/"+id, `{"data":{"n":2}}`, "Content-Type", "application/merge-patch+json")
+			return status == http.StatusOK
+		})
+	}
+	eventually(t, "the service is ready", func() bool {
+		status, _, _ := call(t, "GET", url+"/readyz", "")
+		return status == http.StatusOK
+	})
+
+	real.StartVM(t, "vm2")
+	client := real.Client(t)
+	eventually(t, "both nodes of the VM are replicas in step", func() bool {
+		nodes, err := client.Status(t.Context())
+		if err != nil {
+			return false
+		}
+		inStep := 0
+		for _, n := range nodes {
+			if n.VM() == "vm2" && !n.Master && n.LinkUp && n.Health == cluster.Healthy {
+				inStep++
+			}
+		}
+		return inStep == 2
+	})
+	for _, id := range ids {
+		if status, _, body := call(t, "GET", url+"/v1/sessions/"+id, ""); status != http.StatusOK || !strings.Contains(body, `{"n":2}`) {
+			t.Errorf("got %d %s", status, body)
+		}
+	}
+}
+
+// cluster init may be run again at any time, and cluster status shows what is there.
+func TestClusterCommandsOnRealCluster(t *testing.T) {
+	real := clustertest.Shared(t)
+	var out, log syncBuffer
+	init := initCmd{Timeout: 30e9}
+	init.Redis = onCluster(t, real).Redis
+	for _, s := range real.Shards() {
+		init.Shard = append(init.Shard, s.Master+","+strings.Join(s.Replicas, ","))
+	}
+	if err := init.Run(t.Context(), console{&out, &log}); err != nil {
+		t.Fatalf("%v\n%s", err, log.String())
+	}
+	status := statusCmd{Redis: onCluster(t, real).Redis, Timeout: 5e9}
+	if err := status.Run(t.Context(), console{&out, &log}); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); strings.Count(got, "master") != 6 || strings.Count(got, "replica") != 6 || strings.Count(got, "16384 of 16384") != 2 {
+		t.Errorf("got\n%s", got)
+	}
+}

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"github.com/alicebob/miniredis/v2"
+
+	"github.com/sessiond/sessiond/internal/cluster"
+)
+
+// embedded is a Redis in this process.
+type embedded struct{ *miniredis.Miniredis }
+
+func (e embedded) Close() error {
+	e.Miniredis.Close()
+	return nil
+}
+
+// embed starts the embedded Redis. Its keys expire in real time.
+func (p *program) embed() error {
+	m := miniredis.NewMiniRedis()
+	if err := m.Start(); err != nil {
+		return err
+	}
+	m.ClockTTL(true)
+	p.embedded = embedded{m}
+	p.cluster = cluster.New(cluster.Config{Addrs: []string{m.Addr()}, Attempt: p.cfg.Redis.AttemptTimeout, PoolSize: p.cfg.Redis.PoolSize})
+	p.log.Warn("embedded store: for trying out and for tests, not for production; one process, in memory, " +
+		"no replica, no failover, and every session is gone when it stops")
+	return nil
+}

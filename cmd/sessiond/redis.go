@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"github.com/sessiond/sessiond/internal/cluster"
+)
+
+// redisFlags say how to reach the cluster; all commands that do take them.
+type redisFlags struct {
+	Redis          []string      `placeholder:"HOST:PORT,..." help:"Some nodes of the cluster; the others are learned from them."`
+	RedisUsername  string        `placeholder:"NAME" help:"User of Redis' ACL."`
+	RedisPassword  string        `placeholder:"PASSWORD" help:"Better given as SESSIOND_REDIS_PASSWORD, out of the process list."`
+	RedisTLS       bool          `name:"redis-tls" help:"Use TLS."`
+	RedisCAFile    string        `name:"redis-ca-file" placeholder:"FILE" help:"Trust these certificates (PEM) instead of the system's; implies --redis-tls."`
+	AttemptTimeout time.Duration `default:"1s" help:"Limit of one dial and of one round trip to one node."`
+	PoolSize       int           `default:"32" help:"Connections to each node at most."`
+
+	// dial replaces the network's dialler where a test's cluster announces addresses that cannot be reached.
+	dial func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// Validate is called by kong.
+func (f *redisFlags) Validate() error {
+	for _, addr := range f.Redis {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return fmt.Errorf("--redis: %q is not host:port", addr)
+		}
+	}
+	if f.AttemptTimeout <= 0 {
+		return errors.New("--attempt-timeout must be positive")
+	}
+	if f.PoolSize <= 0 {
+		return errors.New("--pool-size must be positive")
+	}
+	return nil
+}
+
+// client makes a client; it connects to nothing yet.
+func (f *redisFlags) client() (*cluster.Client, error) {
+	if len(f.Redis) == 0 {
+		return nil, errors.New("--redis is missing: name some nodes of the cluster")
+	}
+	cfg := cluster.Config{
+		Addrs: f.Redis, Username: f.RedisUsername, Password: f.RedisPassword, Attempt: f.AttemptTimeout, PoolSize: f.PoolSize,
+		Dial: f.dial,
+	}
+	if f.RedisTLS || f.RedisCAFile != "" {
+		cfg.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	if f.RedisCAFile != "" {
+		pem, err := os.ReadFile(f.RedisCAFile)
+		if err != nil {
+			return nil, fmt.Errorf("--redis-ca-file: %w", err)
+		}
+		cfg.TLS.RootCAs = x509.NewCertPool()
+		if !cfg.TLS.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("--redis-ca-file: %s holds no certificate", f.RedisCAFile)
+		}
+	}
+	return cluster.New(cfg), nil
+}
