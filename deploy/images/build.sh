@@ -1,0 +1,62 @@
+#!/bin/sh
+# Builds equivalents of the public base images where no registry can be reached: sessiond-local/redis:8 from Debian's
+# package, sessiond-local/golang:1.26 from the host's own Go and certificates. Needs root, debootstrap and a Docker
+# engine; asks Debian's default mirror, so nothing here names one.
+#
+#   build.sh redis|golang...
+set -eu
+
+suite=trixie # Redis 8.0
+base=sessiond-local/debian:$suite
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+have() { docker image inspect "$1" >/dev/null 2>&1; }
+
+build_base() {
+	if have $base; then return; fi
+	if ! command -v debootstrap >/dev/null; then
+		apt-get update -qq && apt-get install -qq -y debootstrap
+	fi
+	debootstrap --variant=minbase $suite "$work/root" >"$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; exit 1; }
+	rm -rf "$work"/root/var/cache/apt/archives/*.deb
+	tar -C "$work/root" -c . | docker import - $base >/dev/null
+}
+
+build_redis() {
+	build_base
+	docker build -q -t sessiond-local/redis:8 - <<-EOF
+		FROM $base
+		RUN apt-get update -qq \
+		 && apt-get install -qq -y --no-install-recommends redis-server \
+		 && rm -rf /var/lib/apt/lists/* \
+		 && mkdir -p /data && chown redis:redis /data
+		VOLUME /data
+		WORKDIR /data
+		USER redis
+		EXPOSE 6379
+		CMD ["redis-server"]
+	EOF
+}
+
+build_golang() {
+	build_base
+	mkdir -p "$work/golang"
+	cp -rL "$(go env GOROOT)" "$work/golang/go"
+	cp /etc/ssl/certs/ca-certificates.crt "$work/golang/"
+	cat >"$work/golang/Dockerfile" <<-EOF
+		FROM $base
+		COPY go /usr/local/go
+		COPY ca-certificates.crt /etc/ssl/certs/
+		ENV PATH=/usr/local/go/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin GOTOOLCHAIN=local
+	EOF
+	docker build -q -t sessiond-local/golang:1.26 "$work/golang"
+}
+
+for image in "$@"; do
+	case $image in
+	redis | golang) build_$image ;;
+	*) echo "build.sh: unknown image $image" >&2; exit 2 ;;
+	esac
+done
