@@ -29,7 +29,8 @@ type Config struct {
 	// PoolSize bounds the connections to one node. Zero means 32.
 	PoolSize int
 
-	// Dial replaces net.Dialer where the addresses that the cluster announces cannot be reached as they are.
+	// Dial replaces net.Dialer where the addresses that the cluster announces cannot be reached as they are. TLS is not
+	// put on top of it.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
@@ -104,9 +105,6 @@ func (c *Client) Get(ctx context.Context, key string) ([]byte, error) {
 		value, err = c.rdb.Get(ctx, key).Bytes()
 		return err
 	})
-	if errors.Is(err, ErrOutcomeUnknown) {
-		err = unavailable(err) // a read applies nothing
-	}
 	return value, err
 }
 
@@ -131,10 +129,13 @@ func (c *Client) Run(ctx context.Context, s *Script, keys []string, args ...any)
 // few quick attempts of its own; what lasts longer, a failover above all, is waited for here.
 func (c *Client) persist(ctx context.Context, try func(context.Context) error) error {
 	ctx, attempts := withAttempts(ctx)
+	if err := ctx.Err(); err != nil {
+		return attempts.giveUp(err)
+	}
 	for round := 0; ; round++ {
 		err := try(ctx)
 		if !transient(err) {
-			return translate(err)
+			return attempts.final(err)
 		}
 		if !pause(ctx, round) {
 			return attempts.giveUp(err)

@@ -18,6 +18,8 @@ var (
 	ErrUnavailable = errors.New("the cluster is unavailable")
 	// ErrOutcomeUnknown means that a write was sent, that its answer never came, and that time is up.
 	ErrOutcomeUnknown = errors.New("the outcome of the write is unknown")
+	// ErrRefused is the ErrUnavailable of a cluster that does not accept our credentials.
+	ErrRefused = fmt.Errorf("%w: it refuses the credentials", ErrUnavailable)
 	// ErrFull means that the node is at its maxmemory and refused the write.
 	ErrFull = errors.New("the cluster is out of memory")
 )
@@ -31,17 +33,25 @@ func translate(err error) error {
 		return ErrNil
 	case redis.HasErrorPrefix(err, "OOM "):
 		return fmt.Errorf("%w: %w", ErrFull, err)
+	case redis.HasErrorPrefix(err, "NOAUTH "), redis.HasErrorPrefix(err, "WRONGPASS "), redis.HasErrorPrefix(err, "NOPERM "):
+		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	return fmt.Errorf("redis: %w", err)
 }
 
-func unavailable(err error) error { return fmt.Errorf("%w: %s", ErrUnavailable, err) }
+// unavailable is ErrUnavailable with its cause, or ErrRefused if that is the cause.
+func unavailable(err error) error {
+	if errors.Is(err, ErrRefused) {
+		return err
+	}
+	return fmt.Errorf("%w: %s", ErrUnavailable, err)
+}
 
 // passing are the replies of a node that another attempt may get past: it is starting, its shard has no master at the
-// moment, its slots are on the move, or the caller's map is older than a failover.
+// moment, its slots are on the move, it cannot write its log, or the caller's map is older than a failover.
 var passing = []string{
 	"LOADING ", "CLUSTERDOWN ", "MASTERDOWN ", "TRYAGAIN ", "MOVED ", "ASK ", "READONLY ", "BUSY ", "NOREPLICAS ",
-	"ERR max number of clients reached", "max number of clients reached",
+	"MISCONF ", "max number of clients reached",
 }
 
 // transient reports whether another attempt may succeed where this one failed.
@@ -80,6 +90,9 @@ type attempts struct{ inDoubt atomic.Bool }
 type attemptsKey struct{}
 
 func withAttempts(ctx context.Context) (context.Context, *attempts) {
+	if a, ok := ctx.Value(attemptsKey{}).(*attempts); ok {
+		return ctx, a // part of a larger call, which is in doubt as a whole
+	}
 	a := new(attempts)
 	return context.WithValue(ctx, attemptsKey{}, a), a
 }
@@ -92,6 +105,15 @@ func (a *attempts) giveUp(last error) error {
 	return unavailable(last)
 }
 
+// final is what a call answers when a node has spoken. A refusal says nothing of an attempt before it that may have
+// been executed.
+func (a *attempts) final(err error) error {
+	if err != nil && !errors.Is(err, redis.Nil) && a.inDoubt.Load() {
+		return a.giveUp(err)
+	}
+	return translate(err)
+}
+
 // attemptHook sees every attempt at every node, where the ClusterClient shows only the last.
 type attemptHook struct{}
 
@@ -100,7 +122,7 @@ func (attemptHook) DialHook(next redis.DialHook) redis.DialHook { return next }
 func (attemptHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
-		note(ctx, err)
+		note(ctx, err, cmd)
 		return err
 	}
 }
@@ -108,13 +130,21 @@ func (attemptHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 func (attemptHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		err := next(ctx, cmds)
-		note(ctx, err)
+		note(ctx, err, cmds...)
 		return err
 	}
 }
 
-func note(ctx context.Context, err error) {
-	if a, ok := ctx.Value(attemptsKey{}).(*attempts); ok && err != nil && !unsent(err) {
-		a.inDoubt.Store(true)
+// note puts the call in doubt if a write, that is a script, may have been executed. The commands that set up a
+// connection, or ask for the slots, come by here too.
+func note(ctx context.Context, err error, cmds ...redis.Cmder) {
+	a, ok := ctx.Value(attemptsKey{}).(*attempts)
+	if !ok || err == nil || unsent(err) {
+		return
+	}
+	for _, cmd := range cmds {
+		if cmd.Name() == "evalsha" || cmd.Name() == "eval" {
+			a.inDoubt.Store(true)
+		}
 	}
 }

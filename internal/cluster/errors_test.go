@@ -31,6 +31,7 @@ func TestClassification(t *testing.T) {
 		{"wrong type", reply("WRONGTYPE Operation against a key"), false, true},
 		{"out of memory", reply("OOM command not allowed when used memory > 'maxmemory'."), false, true},
 		{"no permission", reply("NOPERM this user has no permissions"), false, true},
+		{"the log cannot be written", reply("MISCONF Errors writing to the AOF file: No space left on device"), true, true},
 		{"the node starts", reply("LOADING Redis is loading the dataset in memory"), true, true},
 		{"the cluster is down", reply("CLUSTERDOWN The cluster is down"), true, true},
 		{"the slot has no owner", reply("CLUSTERDOWN Hash slot not served"), true, true},
@@ -63,6 +64,8 @@ func TestTranslate(t *testing.T) {
 		{nil, nil},
 		{redis.Nil, ErrNil},
 		{reply("OOM command not allowed"), ErrFull},
+		{reply("NOAUTH Authentication required."), ErrRefused},
+		{reply("WRONGPASS invalid username-password pair"), ErrUnavailable},
 	} {
 		if got := translate(c.err); !errors.Is(got, c.want) {
 			t.Errorf("%v became %v, want %v", c.err, got, c.want)

@@ -71,7 +71,7 @@ type former struct {
 	shards []Shard
 	log    *slog.Logger
 	ids    map[string]string // node ID by address, from the node itself
-	formed bool              // all slots had a master when we came: nothing is to be changed
+	formed bool              // all slots had a master when we came: they stay where they are
 }
 
 func (f *former) addrs() []string {
@@ -177,21 +177,31 @@ func (f *former) meet(ctx context.Context, from, to string) error {
 	return nil
 }
 
+// replicating makes every node of a shard that owns no slots a replica of the one that does, which after a failover is
+// not the one that the shard was formed with.
 func (f *former) replicating(ctx context.Context) error {
-	if f.formed {
-		return nil
-	}
 	for _, s := range f.shards {
-		for _, replica := range s.Replicas {
-			_, me, err := f.self(ctx, replica)
+		nodes := map[string]Node{}
+		var owner string
+		for _, addr := range append([]string{s.Master}, s.Replicas...) {
+			_, me, err := f.self(ctx, addr)
 			if err != nil {
 				return err
 			}
-			if me.MasterID == f.ids[s.Master] {
+			nodes[addr] = me
+			if me.Master && me.Slots > 0 {
+				owner = addr
+			}
+		}
+		if owner == "" {
+			return fmt.Errorf("no node of the shard of %s owns slots", s.Master)
+		}
+		for addr, me := range nodes {
+			if addr == owner || me.MasterID == nodes[owner].ID {
 				continue
 			}
-			if err := f.client.at(replica).ClusterReplicate(ctx, f.ids[s.Master]).Err(); err != nil {
-				return fmt.Errorf("%s: REPLICATE %s: %w", replica, s.Master, err)
+			if err := f.client.at(addr).ClusterReplicate(ctx, nodes[owner].ID).Err(); err != nil {
+				return fmt.Errorf("%s: REPLICATE %s: %w", addr, owner, err)
 			}
 		}
 	}
@@ -235,7 +245,7 @@ func (f *former) replicated(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if bare := v.withoutReplica(); len(bare) > 0 {
+		if bare := v.WithoutReplica(); len(bare) > 0 {
 			return fmt.Errorf("%s knows no replica of %s", addr, bare[0].Addr)
 		}
 	}
@@ -253,26 +263,24 @@ func (v View) assigned() int {
 	return n
 }
 
-// withoutReplica are the masters with slots that have none.
-func (v View) withoutReplica() []Node {
+// WithoutReplica are the masters with slots whose loss would lose them: no replica of theirs is well.
+func (v View) WithoutReplica() []Node {
 	replicas := map[string]int{}
 	for _, n := range v.Nodes {
-		replicas[n.MasterID]++
+		if n.Health == Healthy || n.Health == Suspected {
+			replicas[n.MasterID]++
+		}
 	}
 	return slices.DeleteFunc(slices.Clone(v.Nodes), func(n Node) bool { return !n.Master || n.Slots == 0 || replicas[n.ID] > 0 })
 }
 
-// CheckPlacement asserts what lets the cluster survive the loss of a VM: every master has a replica, and none on its
-// own VM.
+// CheckPlacement asserts that no replica shares its master's VM: they would be lost together.
 func (v View) CheckPlacement() error {
 	var wrong []string
 	for _, n := range v.Nodes {
 		if m, ok := v.Node(n.MasterID); ok && m.VM() == n.VM() {
 			wrong = append(wrong, fmt.Sprintf("replica %s shares %s with its master %s", n.Addr, n.VM(), m.Addr))
 		}
-	}
-	for _, n := range v.withoutReplica() {
-		wrong = append(wrong, fmt.Sprintf("master %s on %s has no replica", n.Addr, n.VM()))
 	}
 	if len(wrong) > 0 {
 		return errors.New("placement: " + strings.Join(wrong, "; "))
@@ -284,10 +292,18 @@ func (v View) CheckPlacement() error {
 func ParseShard(s string) (Shard, error) {
 	addrs := strings.Split(s, ",")
 	for _, a := range addrs {
-		_, port, err := net.SplitHostPort(a)
-		if _, number := strconv.ParseUint(port, 10, 16); err != nil || number != nil {
-			return Shard{}, fmt.Errorf("%q is not host:port", a)
+		if err := CheckAddr(a); err != nil {
+			return Shard{}, err
 		}
 	}
 	return Shard{Master: addrs[0], Replicas: addrs[1:]}, nil
+}
+
+// CheckAddr refuses what cannot be the address of a node.
+func CheckAddr(addr string) error {
+	host, port, err := net.SplitHostPort(addr)
+	if _, number := strconv.ParseUint(port, 10, 16); err != nil || host == "" || number != nil {
+		return fmt.Errorf("%q is not host:port", addr)
+	}
+	return nil
 }

@@ -5,13 +5,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
+
+// lookTimeout bounds the question to one node. Half a second of silence is an answer too, and a probe of readiness has a
+// second in all.
+const lookTimeout = 500 * time.Millisecond
 
 // Look asks all nodes it knows of at once and returns the newest view: the highest epoch, and among equals the one that
 // covers the most slots. It fails with ErrUnavailable if no node answers.
@@ -43,15 +49,23 @@ func newer(a, b View) bool {
 
 // view is one node's view, by CLUSTER NODES.
 func (c *Client) view(ctx context.Context, addr string) (View, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
 	text, err := c.at(addr).ClusterNodes(ctx).Result()
 	if err != nil {
-		return View{}, fmt.Errorf("%s: %w", addr, err)
+		return View{}, fmt.Errorf("%s: %w", addr, translate(err))
 	}
 	nodes, err := parseNodes(text)
 	if err != nil {
 		return View{}, fmt.Errorf("%s: %w", addr, err)
 	}
-	return View{From: addr, Nodes: nodes}, nil
+	for i, n := range nodes {
+		if _, port, ok := strings.Cut(n.Addr, ":"); n.Self && ok && strings.HasPrefix(n.Addr, ":") {
+			host, _, _ := net.SplitHostPort(addr)
+			nodes[i].Addr = net.JoinHostPort(host, port) // a node that has met nobody does not know its own address
+		}
+	}
+	return View{Nodes: nodes}, nil
 }
 
 // Replication is what a node says of its own replication (INFO replication).

@@ -23,6 +23,10 @@ func (c *Client) Status(ctx context.Context) ([]NodeStatus, error) {
 	offsets := make([]int64, len(view.Nodes))
 	var wg sync.WaitGroup
 	for i, n := range view.Nodes {
+		status[i] = NodeStatus{Node: n, Lag: -1}
+		if n.Health == NoAddress {
+			continue
+		}
 		wg.Go(func() {
 			r, err := c.Replication(ctx, n.Addr)
 			status[i] = NodeStatus{Node: n, Reachable: err == nil, LinkUp: r.LinkUp, Lag: -1}

@@ -14,7 +14,6 @@ const Slots = 16384
 
 // A View is the cluster as one of its nodes sees it.
 type View struct {
-	From  string // the node that was asked
 	Nodes []Node // sorted by VM, then by role
 }
 
@@ -41,6 +40,14 @@ const (
 	Handshake Health = "handshake" // not a member yet
 	NoAddress Health = "no address"
 )
+
+// Role is "master" or "replica".
+func (n Node) Role() string {
+	if n.Master {
+		return "master"
+	}
+	return "replica"
+}
 
 // VM is the machine a node runs on: what follows the first dot of its announced hostname ("redis-1.vm1"), or its IP.
 func (n Node) VM() string {

@@ -77,3 +77,20 @@ func TestParseReplication(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
+
+func TestCheckPlacement(t *testing.T) {
+	master := Node{ID: "m", Master: true, Slots: 1, Health: Healthy, Hostname: "a.vm1"}
+	replica := Node{ID: "r", MasterID: "m", Health: Healthy, Hostname: "b.vm2"}
+	good := View{Nodes: []Node{master, replica}}
+	if err := good.CheckPlacement(); err != nil || len(good.WithoutReplica()) > 0 {
+		t.Errorf("a good placement: %v, %v", err, good.WithoutReplica())
+	}
+	replica.Hostname = "b.vm1"
+	if err := (View{Nodes: []Node{master, replica}}).CheckPlacement(); err == nil || !strings.Contains(err.Error(), "vm1") {
+		t.Errorf("a replica beside its master: %v", err)
+	}
+	replica.Health = Failed
+	if bare := (View{Nodes: []Node{master, replica}}).WithoutReplica(); len(bare) != 1 {
+		t.Errorf("a failed replica counts: %v", bare)
+	}
+}

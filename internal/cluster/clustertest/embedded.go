@@ -26,7 +26,7 @@ type Embedded struct {
 // StartEmbedded starts one that ends with the test.
 func StartEmbedded(t testing.TB) *Embedded {
 	t.Helper()
-	e := &Embedded{Miniredis: miniredis.RunT(t), now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	e := &Embedded{Miniredis: miniredis.RunT(t), now: time.Now().UTC()}
 	e.SetTime(e.now)
 	e.ClockTTL(true)
 	e.Server().SetPreHook(func(_ *server.Peer, cmd string, _ ...string) bool {
@@ -48,6 +48,13 @@ func (e *Embedded) Advance(d time.Duration) {
 	defer e.clock.Unlock()
 	e.now = e.now.Add(d)
 	e.SetTime(e.now)
+}
+
+// Now is what the clock shows.
+func (e *Embedded) Now() time.Time {
+	e.clock.Lock()
+	defer e.clock.Unlock()
+	return e.now
 }
 
 // Commands returns the commands executed since the last call, those inside scripts included.

@@ -14,10 +14,24 @@ import (
 
 // What is asked of the Docker engine directly.
 
-// ownerLabel holds the process ID of the test binary that made a container or a network.
-const ownerLabel = "sessiond.test.owner"
+// The labels hold the host and the process ID of the test binary that made a container or a network. Several hosts, or
+// containers with process IDs of their own, may share one engine.
+const (
+	hostLabel  = "sessiond.test.host"
+	ownerLabel = "sessiond.test.owner"
+)
 
-func labels() map[string]string { return map[string]string{ownerLabel: strconv.Itoa(os.Getpid())} }
+func labels() map[string]string {
+	return map[string]string{hostLabel: hostname(), ownerLabel: strconv.Itoa(os.Getpid())}
+}
+
+func hostname() string {
+	host, err := os.Hostname()
+	if err != nil {
+		return "unknown"
+	}
+	return host
+}
 
 func engineAnswers(ctx context.Context) error {
 	engine, err := testcontainers.NewDockerClientWithOpts(ctx)
@@ -37,7 +51,7 @@ func removeLeftovers(ctx context.Context) error {
 		return err
 	}
 	defer engine.Close()
-	ours := make(client.Filters).Add("label", ownerLabel)
+	ours := make(client.Filters).Add("label", hostLabel+"="+hostname())
 	containers, err := engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: ours})
 	if err != nil {
 		return err

@@ -11,8 +11,9 @@ import (
 // Lossy is a network that loses answers: armed, it lets the next request that holds Match reach the node, waits for the
 // answer, and breaks the connection instead of delivering it. To the client, that is a write with an unknown outcome.
 type Lossy struct {
-	Match []byte // part of the request to pick; empty for any
-	lose  atomic.Int32
+	Match  []byte // part of the request to pick; empty for any
+	OnLoss func() // called with each answer that is lost; may be nil
+	lose   atomic.Int32
 }
 
 // LoseNext arms the network for the next n answers.
@@ -46,6 +47,9 @@ func (c *lossyConn) Write(b []byte) (int, error) {
 func (c *lossyConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if err == nil && c.picked.Load() && c.net.lose.Add(-1) >= 0 {
+		if c.net.OnLoss != nil {
+			c.net.OnLoss()
+		}
 		c.Conn.Close()
 		return 0, &net.OpError{Op: "read", Net: "tcp", Err: errors.New("connection reset by test")}
 	}

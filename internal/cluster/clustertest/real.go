@@ -49,6 +49,7 @@ var shared struct {
 
 // Main runs a package's tests and ends their shared cluster. Call it from TestMain.
 func Main(m *testing.M) {
+	cluster.LogTo(slog.New(slog.DiscardHandler)) // the driver's words on faults that a test makes
 	code := m.Run()
 	if shared.real != nil {
 		if err := shared.real.stop(); err != nil {
@@ -62,7 +63,7 @@ func Main(m *testing.M) {
 func Shared(t *testing.T) *Real {
 	t.Helper()
 	needEngine(t)
-	shared.once.Do(func() { shared.real, shared.err = start(context.Background()) })
+	shared.once.Do(func() { shared.real, shared.err = start(context.Background(), true) })
 	if shared.err != nil {
 		t.Fatalf("the cluster does not start: %v", shared.err)
 	}
@@ -72,8 +73,19 @@ func Shared(t *testing.T) *Real {
 // Start starts a cluster for one test, which may break it.
 func Start(t *testing.T) *Real {
 	t.Helper()
+	return startOwn(t, true)
+}
+
+// StartUnformed starts six nodes for one test that know nothing of each other.
+func StartUnformed(t *testing.T) *Real {
+	t.Helper()
+	return startOwn(t, false)
+}
+
+func startOwn(t *testing.T, formed bool) *Real {
+	t.Helper()
 	needEngine(t)
-	r, err := start(t.Context())
+	r, err := start(t.Context(), formed)
 	if err != nil {
 		t.Fatalf("the cluster does not start: %v", err)
 	}
@@ -99,11 +111,17 @@ func needEngine(t *testing.T) {
 	}
 }
 
-func start(ctx context.Context) (*Real, error) {
+func start(ctx context.Context, formed bool) (*Real, error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	r := new(Real)
-	if err := r.start(ctx); err != nil {
+	err := r.start(ctx)
+	if err == nil && formed {
+		c := cluster.New(r.Config())
+		defer c.Close()
+		err = c.Form(ctx, r.Shards(), slog.New(slog.DiscardHandler))
+	}
+	if err != nil {
 		return nil, errors.Join(err, r.stop())
 	}
 	return r, nil
@@ -132,9 +150,7 @@ func (r *Real) start(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	c := cluster.New(r.Config())
-	defer c.Close()
-	return c.Form(ctx, r.Shards(), slog.New(slog.DiscardHandler))
+	return nil
 }
 
 func (r *Real) startNode(ctx context.Context, name, vm string) (*node, error) {

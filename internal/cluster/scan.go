@@ -1,0 +1,112 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+var (
+	// ErrBadCursor means that Scan never returned this cursor.
+	ErrBadCursor = errors.New("no scan returned this cursor")
+	// ErrCursorExpired means that the masters have changed since the scan began, or one was restarted.
+	ErrCursorExpired = errors.New("the masters have changed since the scan began")
+)
+
+// scanRounds bounds the SCAN calls for one page, so that a walk over many foreign keys still answers in time.
+const scanRounds = 200
+
+// A scanCursor is where a scan goes on: at the position of one master's SCAN. A position means something only in the
+// hash table of the process that gave it, so the cursor knows which processes the masters were.
+type scanCursor struct {
+	masters  uint64 // hash of the masters' IDs and run IDs
+	index    uint32 // of the master, in the order of their IDs
+	position uint64
+}
+
+func (c scanCursor) encode() string {
+	b := binary.BigEndian.AppendUint64(nil, c.masters)
+	b = binary.BigEndian.AppendUint32(b, c.index)
+	return base64.RawURLEncoding.EncodeToString(binary.BigEndian.AppendUint64(b, c.position))
+}
+
+func decodeScanCursor(s string) (scanCursor, error) {
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	if err != nil || len(b) != 20 {
+		return scanCursor{}, ErrBadCursor
+	}
+	return scanCursor{binary.BigEndian.Uint64(b), binary.BigEndian.Uint32(b[8:]), binary.BigEndian.Uint64(b[12:])}, nil
+}
+
+// Scan lists the string keys that match a pattern on all masters, limit or a few more at a time (SCAN). The empty cursor
+// begins; an empty next ends. A key that is there all the time is listed at least once. A page may be short, or empty
+// before the end.
+func (c *Client) Scan(ctx context.Context, pattern, cursor string, limit int) (keys []string, next string, err error) {
+	masters, hash, err := c.masters(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	at := scanCursor{masters: hash}
+	if cursor != "" {
+		if at, err = decodeScanCursor(cursor); err != nil {
+			return nil, "", err
+		}
+		if at.masters != hash || int(at.index) >= len(masters) {
+			return nil, "", ErrCursorExpired
+		}
+	}
+	for round := 0; len(keys) < limit && round < scanRounds; round++ {
+		page, position, err := c.at(masters[at.index].Addr).ScanType(ctx, at.position, pattern, int64(limit), "string").Result()
+		if err != nil {
+			return nil, "", unavailable(err)
+		}
+		keys, at.position = append(keys, page...), position
+		if position == 0 {
+			if at.index++; int(at.index) == len(masters) {
+				return keys, "", nil
+			}
+		}
+	}
+	return keys, at.encode(), nil
+}
+
+// masters are the masters with slots, in the order of their IDs, and a hash of which processes they are.
+func (c *Client) masters(ctx context.Context) ([]Node, uint64, error) {
+	view, err := c.Look(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	masters := slices.DeleteFunc(slices.Clone(view.Nodes), func(n Node) bool { return !n.Master || n.Slots == 0 })
+	slices.SortFunc(masters, func(a, b Node) int { return cmp.Compare(a.ID, b.ID) })
+	if len(masters) == 0 {
+		return nil, 0, fmt.Errorf("%w: no master has slots", ErrUnavailable)
+	}
+	h := sha256.New()
+	for _, m := range masters {
+		run, err := c.runID(ctx, m.Addr)
+		if err != nil {
+			return nil, 0, unavailable(err)
+		}
+		fmt.Fprintln(h, m.ID, run)
+	}
+	return masters, binary.BigEndian.Uint64(h.Sum(nil)), nil
+}
+
+// runID tells one process of a node from the next. The embedded Redis has none: it cannot be restarted.
+func (c *Client) runID(ctx context.Context, addr string) (string, error) {
+	info, err := c.at(addr).Info(ctx, "server").Result()
+	if _, ok := errors.AsType[redis.Error](err); ok {
+		return "", nil
+	}
+	_, rest, _ := strings.Cut(info, "run_id:")
+	run, _, _ := strings.Cut(rest, "\r\n")
+	return run, err
+}
