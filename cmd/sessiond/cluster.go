@@ -14,7 +14,7 @@ import (
 type initCmd struct {
 	Redis   redisFlags    `embed:""`
 	Shard   []string      `sep:"none" required:"" placeholder:"MASTER,REPLICA,..." help:"The nodes of one shard as host:port; once for each shard."`
-	Timeout time.Duration `default:"60s" help:"How long to wait for the nodes (${default})."`
+	Timeout time.Duration `default:"60s" env:"-" help:"How long to wait for the nodes (${default})."`
 }
 
 // Run forms the cluster. It may be run again at any time.
@@ -43,10 +43,11 @@ func (i *initCmd) Run(ctx context.Context, c console) error {
 
 type statusCmd struct {
 	Redis   redisFlags    `embed:""`
-	Timeout time.Duration `default:"3s" help:"How long the nodes may take to answer (${default})."`
+	Timeout time.Duration `default:"3s" env:"-" help:"How long the nodes may take to answer (${default})."`
 }
 
-// Run prints the nodes. It fails if a slot is not covered, or if a replica stands where its master does.
+// Run prints the nodes, and warns of a master whose loss would lose its slots. It fails if a slot is not covered, or if
+// a replica shares its master's VM.
 func (s *statusCmd) Run(ctx context.Context, c console) error {
 	client, err := s.Redis.client()
 	if err != nil {
@@ -68,21 +69,17 @@ func printStatus(ctx context.Context, client *cluster.Client, c console) error {
 	var view cluster.View
 	for _, n := range nodes {
 		view.Nodes = append(view.Nodes, n.Node)
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", n.VM(), n.Addr, role(n), slots(n), health(n), link(n), lag(n))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", n.VM(), n.Addr, n.Role(), slots(n), health(n), link(n), lag(n))
 	}
 	t.Flush()
 	fmt.Fprintf(c.out, "%d of %d slots covered, epoch %d\n", view.Covered(), cluster.Slots, view.Epoch())
+	for _, n := range view.WithoutReplica() {
+		fmt.Fprintf(c.out, "warning: master %s on %s has no replica that is well\n", n.Addr, n.VM())
+	}
 	if view.Covered() < cluster.Slots {
 		return fmt.Errorf("%d slots are not covered", cluster.Slots-view.Covered())
 	}
 	return view.CheckPlacement()
-}
-
-func role(n cluster.NodeStatus) string {
-	if n.Master {
-		return "master"
-	}
-	return "replica"
 }
 
 func slots(n cluster.NodeStatus) string {

@@ -10,7 +10,7 @@ import (
 
 type healthcheckCmd struct {
 	Listen  string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"The service's --listen (${default})."`
-	Timeout time.Duration `default:"2s" help:"How long the answer may take (${default})."`
+	Timeout time.Duration `default:"2s" env:"-" help:"How long the answer may take (${default})."`
 }
 
 // Run asks /livez on the loopback address, whichever addresses the service listens on.

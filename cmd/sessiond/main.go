@@ -31,7 +31,7 @@ type cli struct {
 		Init   initCmd   `cmd:"" help:"Form the cluster, or check that it is formed and placed well."`
 		Status statusCmd `cmd:"" help:"Show each node's VM, role, slots and lag."`
 	} `cmd:"" help:"Look after the Redis Cluster."`
-	Version kong.VersionFlag `help:"Print the version."`
+	Version kong.VersionFlag `env:"-" help:"Print the version."`
 }
 
 // A console is where a command writes.

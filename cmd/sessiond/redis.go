@@ -30,8 +30,8 @@ type redisFlags struct {
 // Validate is called by kong.
 func (f *redisFlags) Validate() error {
 	for _, addr := range f.Redis {
-		if _, _, err := net.SplitHostPort(addr); err != nil {
-			return fmt.Errorf("--redis: %q is not host:port", addr)
+		if err := cluster.CheckAddr(addr); err != nil {
+			return fmt.Errorf("--redis: %w", err)
 		}
 	}
 	if f.AttemptTimeout <= 0 {

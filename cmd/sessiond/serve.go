@@ -8,6 +8,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,10 +30,14 @@ type serveCmd struct {
 	ShutdownTimeout time.Duration `default:"10s" help:"How long requests under way may take after SIGTERM (${default})."`
 	MaxBodyBytes    int64         `default:"65536" help:"Limit of a request's body (${default})."`
 
-	Tenant         string        `default:"default" help:"Name that keeps these sessions apart from others in the same cluster (${default})."`
-	DefaultIdleTTL time.Duration `name:"default-idle-ttl" default:"30m" help:"Idle timeout of a session that asks for none (${default})."`
-	DefaultMaxTTL  time.Duration `name:"default-max-ttl" default:"24h" help:"Absolute timeout of a session that asks for none (${default})."`
-	TTLLimit       time.Duration `name:"ttl-limit" default:"720h" help:"Largest timeout that may be asked for (${default})."`
+	KeyFile         string        `placeholder:"FILE" help:"API keys and tenants; read again on SIGHUP. Without it there is one tenant and no authentication, and --listen must be a loopback address."`
+	InsecureNoAuth  bool          `help:"Serve on other addresses than loopback without authentication."`
+	Tenant          string        `default:"default" help:"Name of the one tenant without a key file (${default})."`
+	DefaultIdleTTL  time.Duration `name:"default-idle-ttl" default:"30m" help:"Idle timeout of a session that asks for none (${default})."`
+	DefaultMaxTTL   time.Duration `name:"default-max-ttl" default:"24h" help:"Absolute timeout of a session that asks for none (${default})."`
+	TTLLimit        time.Duration `name:"ttl-limit" default:"720h" help:"Largest timeout that may be asked for (${default})."`
+	SessionsPerUser int           `default:"100" help:"Sessions that one user may have at a time; 0 for any number (${default})."`
+	OnLimit         string        `enum:"deny,evict-oldest" default:"evict-oldest" help:"What one session more does: deny or evict-oldest (${default})."`
 
 	LogFormat string `enum:"text,json" default:"text" help:"text or json (${default})."`
 	LogLevel  string `enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error (${default})."`
@@ -41,18 +48,48 @@ func (s *serveCmd) Validate() error {
 	if !s.Embedded && len(s.Redis.Redis) == 0 {
 		return errors.New("name the nodes of the cluster with --redis, or use --embedded")
 	}
-	if s.Embedded && len(s.Redis.Redis) > 0 {
-		return errors.New("--embedded and --redis exclude each other")
+	if r := s.Redis; s.Embedded && (len(r.Redis) > 0 || r.RedisUsername != "" || r.RedisPassword != "" || r.RedisTLS || r.RedisCAFile != "") {
+		return errors.New("--embedded and --redis, with all that begins so, exclude each other")
 	}
 	if s.MaxBodyBytes <= 0 || s.RequestTimeout <= 0 || s.ShutdownTimeout <= 0 {
 		return errors.New("--max-body-bytes, --request-timeout and --shutdown-timeout must be positive")
 	}
-	_, err := s.tenant()
+	if s.KeyFile == "" && !s.InsecureNoAuth && !loopback(s.Listen) {
+		return errors.New("--listen is not a loopback address: name a --key-file, or say --insecure-no-auth")
+	}
+	_, err := httpapi.NewGrant(s.Tenant, 0, s.limits())
 	return err
 }
 
-func (s *serveCmd) tenant() (*session.Tenant, error) {
-	return session.NewTenant(s.Tenant, session.TTLPolicy{DefaultIdle: s.DefaultIdleTTL, DefaultMax: s.DefaultMaxTTL, Limit: s.TTLLimit})
+// loopback reports whether only this host can reach the address. What cannot be parsed fails later, when it is listened on.
+func loopback(listen string) bool {
+	host, _, err := net.SplitHostPort(listen)
+	ip := net.ParseIP(host)
+	return err != nil || host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// limits are those of a tenant that has none of its own.
+func (s *serveCmd) limits() httpapi.Limits {
+	return httpapi.Limits{
+		Policy: session.Policy{
+			DefaultIdle: s.DefaultIdleTTL, DefaultMax: s.DefaultMaxTTL, TTLLimit: s.TTLLimit,
+			MaxPerUser: s.SessionsPerUser, EvictOldest: httpapi.OnLimit(s.OnLimit).EvictsOldest(),
+		},
+		MaxBody: s.MaxBodyBytes,
+	}
+}
+
+// access is who may do what: the bearers of the keys in the file, or everybody.
+func (s *serveCmd) access() (grant func(bearer string) (httpapi.Grant, bool), reload func() error, err error) {
+	if s.KeyFile != "" {
+		ring, err := httpapi.LoadKeyring(s.KeyFile, s.limits())
+		if err != nil {
+			return nil, nil, fmt.Errorf("--key-file: %w", err)
+		}
+		return ring.Grant, ring.Reload, nil
+	}
+	everything, err := httpapi.NewGrant(s.Tenant, httpapi.Read|httpapi.Write|httpapi.Admin, s.limits())
+	return func(string) (httpapi.Grant, bool) { return everything, true }, func() error { return nil }, err
 }
 
 // Run serves until the context ends, and then lets the requests under way finish.
@@ -61,11 +98,18 @@ func (s *serveCmd) Run(ctx context.Context, c console) error {
 	if err != nil {
 		return err
 	}
-	select {
-	case <-ctx.Done():
-		return p.drain()
-	case err := <-p.failed:
-		return errors.Join(err, p.drain())
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		select {
+		case <-hangup:
+			p.reloadKeys()
+		case <-ctx.Done():
+			return p.drain()
+		case err := <-p.failed:
+			return errors.Join(err, p.drain())
+		}
 	}
 }
 
@@ -77,6 +121,8 @@ type program struct {
 	cfg      serveCmd
 	log      *slog.Logger
 	server   *http.Server
+	reload   func() error // reads the key file again
+	store    *session.RedisStore
 	cluster  *cluster.Client
 	embedded io.Closer // nil without --embedded
 }
@@ -84,23 +130,23 @@ type program struct {
 // start listens first and serves then, so that a taken port is an error and not a log line. It does not wait for the
 // cluster: the service serves as soon as that is there.
 func start(cfg serveCmd, logTo io.Writer) (*program, error) {
-	tenant, err := cfg.tenant()
+	grant, reload, err := cfg.access()
 	if err != nil {
 		return nil, err
 	}
-	p := &program{cfg: cfg, log: newLogger(cfg, logTo), failed: make(chan error, 1)}
+	p := &program{cfg: cfg, log: newLogger(cfg, logTo), failed: make(chan error, 1), reload: reload}
 	cluster.LogTo(p.log)
+	listener, err := net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return nil, err
+	}
 	if cfg.Embedded {
 		err = p.embed()
 	} else {
 		p.cluster, err = cfg.Redis.client()
 	}
 	if err != nil {
-		return nil, err
-	}
-	listener, err := net.Listen("tcp", cfg.Listen)
-	if err != nil {
-		return nil, errors.Join(err, p.close())
+		return nil, errors.Join(err, listener.Close())
 	}
 	p.addr = listener.Addr()
 
@@ -108,12 +154,12 @@ func start(cfg serveCmd, logTo io.Writer) (*program, error) {
 	registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector(),
 	)
+	p.store = session.NewRedisStore(p.cluster, session.Options{Log: p.log, Metrics: registry})
 	p.server = &http.Server{
 		Handler: httpapi.New(httpapi.Config{
-			Store:    session.NewRedisStore(p.cluster),
-			Tenant:   tenant,
+			Store:    p.store,
+			Grant:    grant,
 			Look:     p.cluster.Look,
-			MaxBody:  cfg.MaxBodyBytes,
 			Deadline: cfg.RequestTimeout,
 			Log:      p.log,
 			Metrics:  registry,
@@ -134,7 +180,16 @@ func start(cfg serveCmd, logTo io.Writer) (*program, error) {
 	return p, nil
 }
 
-// drain stops accepting, waits for the requests under way, and closes everything.
+// reloadKeys reads the key file again; if it is broken, the keys stay as they are.
+func (p *program) reloadKeys() {
+	if err := p.reload(); err != nil {
+		p.log.Error("the key file cannot be used; the keys stay as they were", "error", err)
+		return
+	}
+	p.log.Info("the key file was read again")
+}
+
+// drain stops accepting, waits for the requests and touches under way, and closes everything.
 func (p *program) drain() error {
 	p.log.Info("stopping")
 	ctx, cancel := context.WithTimeout(context.Background(), p.cfg.ShutdownTimeout)
@@ -143,11 +198,11 @@ func (p *program) drain() error {
 	if err != nil {
 		err = fmt.Errorf("requests were cut off: %w", err)
 	}
-	return errors.Join(err, p.close())
+	return errors.Join(err, p.close(ctx))
 }
 
-func (p *program) close() error {
-	err := p.cluster.Close()
+func (p *program) close(ctx context.Context) error {
+	err := errors.Join(p.store.Close(ctx), p.cluster.Close())
 	if p.embedded != nil {
 		err = errors.Join(err, p.embedded.Close())
 	}

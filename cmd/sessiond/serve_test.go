@@ -3,12 +3,18 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -107,7 +113,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 
 func TestEmbedded(t *testing.T) {
 	url, log := serve(t, parse(t, "--embedded"))
-	status, header, body := call(t, "POST", url+"/v1/sessions", `{"data":1,"idle_ttl":0.2}`)
+	status, header, body := call(t, "POST", url+"/v1/sessions", `{"data":1,"idle_ttl":2}`)
 	if status != http.StatusCreated {
 		t.Fatalf("got %d %s", status, body)
 	}
@@ -116,7 +122,7 @@ func TestEmbedded(t *testing.T) {
 		t.Errorf("got %d %s", status, body)
 	}
 	eventually(t, "the session expires in real time", func() bool {
-		status, _, _ := call(t, "GET", url+"/v1/sessions/"+id, "")
+		status, _, _ := call(t, "GET", url+"/v1/sessions/"+id+"?touch=false", "")
 		return status == http.StatusNotFound
 	})
 	if status, _, body := call(t, "GET", url+"/readyz", ""); status != http.StatusOK {
@@ -158,6 +164,8 @@ func TestWrongFlags(t *testing.T) {
 	}{
 		{"", 2, "--redis"},
 		{"--bogus", 2, "--bogus"},
+		{"--embedded --listen 0.0.0.0:0", 2, "--insecure-no-auth"},
+		{"--embedded --key-file /nonexistent", 1, "--key-file"},
 		{"--embedded --redis a:1", 2, "exclude each other"},
 		{"--redis nohostport", 2, "not host:port"},
 		{"--embedded --request-timeout nonsense", 2, "--request-timeout"},
@@ -168,7 +176,9 @@ func TestWrongFlags(t *testing.T) {
 		{"--embedded --log-level loud", 2, "--log-level"},
 		{"--embedded --pool-size 0", 2, "--pool-size"},
 		{"--redis a:1 --redis-ca-file /nonexistent", 1, "--redis-ca-file"},
-		{"--embedded --log-level error --listen " + taken.Addr().String(), 1, "address already in use"},
+		{"--embedded --listen nonsense", 1, "missing port"},
+		{"--redis a:notaport", 2, "not host:port"},
+		{"--embedded --listen " + taken.Addr().String(), 1, "address already in use"},
 		{"cluster init --shard nonsense", 1, "not host:port"},
 		{"cluster status", 1, "--redis"},
 	} {
@@ -181,7 +191,7 @@ func TestWrongFlags(t *testing.T) {
 		if code != c.code || !strings.HasPrefix(why, "sessiond: ") || !strings.Contains(why, c.why) {
 			t.Errorf("%q: exit status %d, %q; want %d, %q", c.args, code, why, c.code, c.why)
 		}
-		if len(lines) != 1 && !strings.Contains(c.args, "log-level error") {
+		if len(lines) != 1 {
 			t.Errorf("%q: %d lines: %s", c.args, len(lines), stderr.String())
 		}
 	}
@@ -199,14 +209,16 @@ func TestFlagsFromTheEnvironment(t *testing.T) {
 
 // With Redis down the service starts, says that it is not ready, answers 503, and serves as soon as Redis is there.
 func TestStartWithoutRedis(t *testing.T) {
-	reserved, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	redis := miniredis.RunT(t)
+	var up atomic.Bool
+	cfg := parse(t, "--redis", redis.Addr(), "--request-timeout", "300ms")
+	cfg.Redis.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if !up.Load() {
+			return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
+		}
+		return new(net.Dialer).DialContext(ctx, network, addr)
 	}
-	addr := reserved.Addr().String()
-	reserved.Close()
-
-	url, _ := serve(t, parse(t, "--redis", addr, "--request-timeout", "300ms"))
+	url, _ := serve(t, cfg)
 	if status, _, body := call(t, "GET", url+"/livez", ""); status != http.StatusOK {
 		t.Errorf("livez: got %d %s", status, body)
 	}
@@ -218,11 +230,7 @@ func TestStartWithoutRedis(t *testing.T) {
 		t.Errorf("create: got %d %v %s", status, header, body)
 	}
 
-	late := miniredis.NewMiniRedis()
-	if err := late.StartAddr(addr); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(late.Close)
+	up.Store(true)
 	eventually(t, "the service is ready", func() bool {
 		status, _, _ := call(t, "GET", url+"/readyz", "")
 		return status == http.StatusOK
@@ -244,4 +252,46 @@ func TestRunStops(t *testing.T) {
 	if code := <-done; code != 0 {
 		t.Errorf("exit status %d: %s", code, stderr)
 	}
+}
+
+// With a key file a call needs a key, and SIGHUP reads the file again.
+func TestKeyFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	write := func(key string) {
+		sum := sha256.Sum256([]byte(key))
+		text := fmt.Sprintf(`{"tenants":{"shop":{}},"keys":[{"sha256":"%x","tenant":"shop","scopes":["write"]}]}`, sum)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("first")
+	ctx, cancel := context.WithCancel(t.Context())
+	stderr := new(syncBuffer)
+	done := make(chan int)
+	go func() {
+		done <- run(ctx, []string{"--embedded", "--listen", "127.0.0.1:0", "--key-file", path}, io.Discard, stderr)
+	}()
+	addr := regexp.MustCompile(`msg=serving addr=(\S+)`)
+	eventually(t, "the service serves", func() bool { return addr.MatchString(stderr.String()) })
+	url := "http://" + addr.FindStringSubmatch(stderr.String())[1] + "/v1/sessions"
+	create := func(key string) int {
+		status, _, _ := call(t, "POST", url, `{}`, "Authorization", "Bearer "+key)
+		return status
+	}
+	if got := create("first"); got != http.StatusCreated {
+		t.Errorf("got %d", got)
+	}
+	if got := create("second"); got != http.StatusUnauthorized {
+		t.Errorf("got %d", got)
+	}
+	write("second")
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the new key counts", func() bool { return create("second") == http.StatusCreated })
+	if got := create("first"); got != http.StatusUnauthorized {
+		t.Errorf("got %d", got)
+	}
+	cancel()
+	<-done
 }

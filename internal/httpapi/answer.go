@@ -30,7 +30,7 @@ type sessionBody struct {
 func encodeSession(s session.Session, id string) ([]byte, error) {
 	b, err := json.Marshal(sessionBody{
 		ID:            id,
-		Handle:        s.Ref.Handle(),
+		Handle:        s.Handle.String(),
 		User:          s.User,
 		Version:       s.Version,
 		CreatedAt:     timestamp(s.CreatedAt),
@@ -61,14 +61,14 @@ func (a *api) answer(w http.ResponseWriter, r *http.Request, s session.Session, 
 	a.answerSession(w, r, http.StatusOK, "", s, err)
 }
 
-// answerCreated is answer for a new session. Its ID is told here, and only here: in the body, and in a header for those
-// who want no body.
-func (a *api) answerCreated(w http.ResponseWriter, r *http.Request, s session.Session, err error) {
+// answerWithID is answer for a session with a new ID. It is told here, and only here: in the body, and in a header for
+// those who want no body.
+func (a *api) answerWithID(w http.ResponseWriter, r *http.Request, status int, ref session.Ref, s session.Session, err error) {
 	if err == nil {
-		eventOf(r).handle = s.Ref.Handle()
-		w.Header().Set("Session-ID", s.Ref.ID())
+		eventOf(r).handle = ref.Handle.String()
+		w.Header().Set("Session-ID", ref.ID())
 	}
-	a.answerSession(w, r, http.StatusCreated, s.Ref.ID(), s, err)
+	a.answerSession(w, r, status, ref.ID(), s, err)
 }
 
 func (a *api) answerSession(w http.ResponseWriter, r *http.Request, status int, id string, s session.Session, err error) {
@@ -87,6 +87,10 @@ func (a *api) answerSession(w http.ResponseWriter, r *http.Request, status int, 
 		a.fail(w, r, err)
 		return
 	}
+	writeJSON(w, r, status, body)
+}
+
+func writeJSON(w http.ResponseWriter, r *http.Request, status int, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)

@@ -19,9 +19,8 @@ import (
 // Config is what the API needs. Every field must be set.
 type Config struct {
 	Store    session.Store
-	Tenant   *session.Tenant                             // whose sessions are served
+	Grant    func(bearer string) (Grant, bool)           // what a caller may do; false for nothing
 	Look     func(context.Context) (cluster.View, error) // the cluster's state, for /readyz
-	MaxBody  int64                                       // bytes of a request's body
 	Deadline time.Duration                               // of one request, from its arrival
 	Log      *slog.Logger
 	Metrics  *prometheus.Registry // where the API registers its collectors, and what /metrics shows
@@ -44,10 +43,17 @@ func New(cfg Config) http.Handler {
 	r.Handle("/metrics", promhttp.HandlerFor(cfg.Metrics, promhttp.HandlerOpts{}))
 
 	r.Group(func(r chi.Router) {
-		r.Use(noStore, a.deadline, a.limitBody)
-		r.Post("/v1/sessions", a.create)
-		a.routeSession(r, "/v1/sessions/{id}")
-		a.routeSession(r, "/v1/session") // the ID stands in the Session-ID header
+		r.Use(noStore, a.deadline, a.authenticate)
+		read, write, admin := r.With(a.need(Read)), r.With(a.need(Write)), r.With(a.need(Admin))
+		write.Post("/v1/sessions", a.create)
+		admin.Get("/v1/sessions", a.walk)
+		read.Post("/v1/sessions:batchGet", a.batchGet)
+		write.Post("/v1/sessions:batchDelete", a.batchDelete)
+		read.Get("/v1/users/{user}/sessions", a.list)
+		write.Delete("/v1/users/{user}/sessions", a.revokeUser)
+		write.Delete("/v1/users/{user}/sessions/{handle}", a.revokeHandle)
+		a.routeSession(read, write, "/v1/sessions/{id}")
+		a.routeSession(read, write, "/v1/session") // the ID stands in the Session-ID header
 	})
 	r.NotFound(a.noRoute)
 	r.MethodNotAllowed(a.wrongMethod)
@@ -55,11 +61,12 @@ func New(cfg Config) http.Handler {
 }
 
 // routeSession adds what can be done to one session.
-func (a *api) routeSession(r chi.Router, path string) {
-	r.Get(path, a.get)
-	r.Head(path, a.get)
-	r.Put(path, a.put)
-	r.Patch(path, a.patch)
-	r.Delete(path, a.delete)
-	r.Post(path+"/touch", a.touch)
+func (a *api) routeSession(read, write chi.Router, path string) {
+	read.Get(path, a.get)
+	read.Head(path, a.get)
+	write.Put(path, a.put)
+	write.Patch(path, a.patch)
+	write.Delete(path, a.delete)
+	write.Post(path+"/touch", a.touch)
+	write.Post(path+"/rotate", a.rotate)
 }

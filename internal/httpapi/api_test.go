@@ -34,6 +34,7 @@ type fixture struct {
 	registry *prometheus.Registry
 	log      *lockedBuffer
 	look     func(context.Context) (cluster.View, error)
+	grant    func(bearer string) (Grant, bool)
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -42,14 +43,21 @@ func newFixture(t *testing.T) *fixture {
 	client := e.Client(t, cluster.Config{})
 	f := &fixture{
 		t: t, embedded: e, registry: prometheus.NewRegistry(), log: new(lockedBuffer),
-		store: &flakyStore{Store: session.NewRedisStore(client)},
-		look:  client.Look,
+		look: client.Look,
 	}
+	store := session.NewRedisStore(client, session.Options{Log: slog.New(slog.NewJSONHandler(f.log, nil)), Metrics: f.registry, Now: e.Now})
+	t.Cleanup(func() { store.Close(context.Background()) })
+	f.store = &flakyStore{Store: store}
+	limits := Limits{Policy: sessiontest.Policy, MaxBody: 4096}
+	grant, err := NewGrant("acme", Read|Write|Admin, limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.grant = func(string) (Grant, bool) { return grant, true }
 	f.handler = New(Config{
 		Store:    f.store,
-		Tenant:   sessiontest.Tenant(t, "acme"),
+		Grant:    func(bearer string) (Grant, bool) { return f.grant(bearer) },
 		Look:     func(ctx context.Context) (cluster.View, error) { return f.look(ctx) },
-		MaxBody:  4096,
 		Deadline: 5 * time.Second,
 		Log:      slog.New(slog.NewJSONHandler(f.log, nil)),
 		Metrics:  f.registry,
@@ -64,14 +72,28 @@ type flakyStore struct {
 	after bool
 }
 
-func (s *flakyStore) Create(ctx context.Context, ref session.Ref, n session.New) (session.Session, error) {
+// fail calls op, unless it is to fail before.
+func (s *flakyStore) fail(op func() (session.Session, error)) (session.Session, error) {
 	if s.err == nil {
-		return s.Store.Create(ctx, ref, n)
+		return op()
 	}
 	if s.after {
-		s.Store.Create(ctx, ref, n)
+		op()
 	}
 	return session.Session{}, s.err
+}
+
+func (s *flakyStore) Create(ctx context.Context, ref session.Ref, n session.New, key session.WriteKey) (session.Session, error) {
+	return s.fail(func() (session.Session, error) { return s.Store.Create(ctx, ref, n, key) })
+}
+
+func (s *flakyStore) Replace(ctx context.Context, ref session.Ref, c session.Content, ttl session.TTL, w session.Write) (session.Session, error) {
+	return s.fail(func() (session.Session, error) { return s.Store.Replace(ctx, ref, c, ttl, w) })
+}
+
+func (s *flakyStore) Delete(ctx context.Context, ref session.Ref, d session.Deletion) error {
+	_, err := s.fail(func() (session.Session, error) { return session.Session{}, s.Store.Delete(ctx, ref, d) })
+	return err
 }
 
 func (s *flakyStore) Get(ctx context.Context, ref session.Ref) (session.Session, error) {
@@ -162,7 +184,9 @@ func checkAgainstOpenAPI(t *testing.T, body string, got response) {
 		return
 	}
 	r.Body = io.NopCloser(strings.NewReader(body))
-	options := &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true}
+	options := &openapi3filter.Options{
+		IncludeResponseStatus: true, MultiError: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc,
+	}
 	in := &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route, Options: options}
 	if got.StatusCode < 400 {
 		if err := openapi3filter.ValidateRequest(t.Context(), in); err != nil {

@@ -30,7 +30,7 @@ func TestMalformedBodies(t *testing.T) {
 		{"duplicate member", `{"data":{"a":1,"a":2}}`, "/data/a", "stands there twice"},
 		{"trailing garbage", `{} x`, "", "is followed by something else"},
 		{"two values", `{}{}`, "", "is followed by something else"},
-		{"user of the wrong type", `{"user":5}`, "/user", "has the wrong type"},
+		{"user of the wrong type", `{"user":5}`, "/user", "must be a string that is not empty"},
 		{"not UTF-8", "{\"data\":\"\xff\"}", "/data", "is not valid JSON"},
 		{"too deep", `{"data":` + deep + `}`, "/data", "nests deeper than 64"},
 		{"TTL of zero", `{"idle_ttl":0}`, "/idle_ttl", "must be a positive duration"},
@@ -39,7 +39,8 @@ func TestMalformedBodies(t *testing.T) {
 		{"TTL below a millisecond", `{"max_ttl":"1us"}`, "/max_ttl", "must be a positive duration"},
 		{"TTL without a unit", `{"max_ttl":"30"}`, "/max_ttl", "must be a positive duration"},
 		{"TTL of the wrong type", `{"max_ttl":[1]}`, "/max_ttl", "must be a positive duration"},
-		{"TTL beyond all numbers", `{"max_ttl":1e300}`, "/max_ttl", "must be a positive duration"},
+		{"meta of the wrong type", `{"meta":[1]}`, "/meta", "must be an object"},
+		{"empty user", `{"user":""}`, "/user", "must be a string that is not empty"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f.t = t
@@ -69,8 +70,9 @@ func TestRefusedContent(t *testing.T) {
 	for _, c := range []struct{ body, kind, pointer string }{
 		{`{"idle_ttl":"721h"}`, "ttl-out-of-range", "/idle_ttl"},
 		{`{"max_ttl":"721h"}`, "ttl-out-of-range", "/max_ttl"},
+		{`{"max_ttl":10000000000}`, "ttl-out-of-range", "/max_ttl"},
+		{`{"max_ttl":1e300}`, "ttl-out-of-range", "/max_ttl"},
 		{`{"idle_ttl":"2h","max_ttl":"1h"}`, "ttl-out-of-range", "/idle_ttl"},
-		{`{"meta":[1]}`, "invalid-content", "/meta"},
 		{`{"meta":{"a":"` + strings.Repeat("x", session.MaxMetaBytes) + `"}}`, "invalid-content", "/meta"},
 		{`{"user":"` + strings.Repeat("u", 256) + `"}`, "invalid-content", "/user"},
 		{`{"user":"a\u0000b"}`, "invalid-content", "/user"},
@@ -107,7 +109,7 @@ func TestWrongRoutesAndMethods(t *testing.T) {
 	f.do("GET", "/v1/sessions/a/b/c", "").wantProblem(404, "no-such-route")
 	got := f.do("DELETE", "/v1/sessions", "")
 	got.wantProblem(405, "method-not-allowed")
-	if allow := got.Header.Values("Allow"); !slices.Equal(allow, []string{"POST"}) {
+	if allow := got.Header.Values("Allow"); !slices.Equal(allow, []string{"GET", "POST"}) {
 		t.Errorf("got Allow %v", allow)
 	}
 	got = f.do("POST", "/v1/sessions/0123456789012345678901", "")
@@ -136,6 +138,10 @@ func TestStoreErrors(t *testing.T) {
 		{session.ErrRevoked, 410, "revoked", false},
 		{session.ErrConflict, 412, "version-mismatch", false},
 		{session.ErrForeignSlot, 422, "id-not-for-user", false},
+		{session.ErrIssuedID, 422, "id-is-issued", false},
+		{session.ErrLimit, 409, "too-many-sessions", false},
+		{session.ErrCursorExpired, 410, "cursor-expired", false},
+		{session.ErrBadCursor, 400, "malformed-request", false},
 		{secret, 500, "internal", false},
 	} {
 		f := newFixture(t)
@@ -172,6 +178,19 @@ func TestOutcomeUnknown(t *testing.T) {
 	f.store.err = nil
 	f.do("GET", path, "").want(200)
 	f.do("PUT", path, `{"data":1}`, "If-None-Match", "*").wantProblem(412, "exists")
+	f.do("PUT", path, `{"data":1}`, "If-None-Match", "*", "Idempotency-Key", "k").wantProblem(412, "exists")
+
+	key := []string{"Idempotency-Key", "replace-1"}
+	f.store.err = cluster.ErrOutcomeUnknown
+	f.do("PUT", path, `{"data":2}`, key...).wantProblem(503, "outcome-unknown")
+	f.store.err = nil
+	if got := f.do("PUT", path, `{"data":2}`, key...).want(200).json(); got["version"] != 2.0 {
+		t.Errorf("the write took effect again: %v", got)
+	}
+	f.store.err = cluster.ErrOutcomeUnknown
+	f.do("DELETE", path, "").wantProblem(503, "outcome-unknown")
+	f.store.err = nil
+	f.do("DELETE", path, "").want(204)
 }
 
 func TestPanicIsAnInternalProblem(t *testing.T) {

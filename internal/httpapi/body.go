@@ -19,7 +19,7 @@ import (
 const maxDepth = 64
 
 type contentBody struct {
-	Meta jsontext.Value `json:"meta"`
+	Meta object         `json:"meta"`
 	Data jsontext.Value `json:"data"`
 }
 
@@ -28,7 +28,22 @@ func (b contentBody) content() session.Content {
 	if string(b.Meta) == "null" {
 		b.Meta = nil
 	}
-	return session.Content(b)
+	return session.Content{Meta: jsontext.Value(b.Meta), Data: b.Data}
+}
+
+// object is a JSON object, or null, as it stands in the body.
+type object jsontext.Value
+
+var errObject = errors.New("must be an object")
+
+// UnmarshalJSONFrom implements the JSON package's interface for reading.
+func (o *object) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	v, err := d.ReadValue()
+	if err == nil && v.Kind() != '{' && v.Kind() != 'n' {
+		return errObject
+	}
+	*o = object(v.Clone())
+	return err
 }
 
 type touchBody struct {
@@ -46,15 +61,44 @@ type replaceBody struct {
 }
 
 type createBody struct {
-	User        string `json:"user"`
+	User        userName `json:"user"`
 	replaceBody `json:",inline"`
 }
 
+func (b createBody) user() string { return string(b.User) }
+
 func (b createBody) session() session.New {
-	return session.New{User: b.User, Content: b.content(), TTL: b.ttl()}
+	return session.New{User: b.user(), Content: b.content(), TTL: b.ttl()}
+}
+
+// userName is a user's name, which is missing or null for none, but not empty.
+type userName string
+
+var errUser = errors.New("must be a string that is not empty")
+
+// UnmarshalJSONFrom implements the JSON package's interface for reading.
+func (u *userName) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	t, err := d.ReadToken()
+	if err != nil || t.Kind() == 'n' {
+		return err
+	}
+	if t.Kind() != '"' || t.String() == "" {
+		return errUser
+	}
+	*u = userName(t.String())
+	return nil
 }
 
 type patchBody contentBody
+
+func (b patchBody) patch() session.Patch {
+	return session.Patch{Meta: jsontext.Value(b.Meta), Data: b.Data}
+}
+
+type rotateBody struct {
+	User  userName `json:"user"`
+	Grace grace    `json:"grace"`
+}
 
 // A bodyRule says what differs from a JSON object that must be there.
 type bodyRule int
@@ -71,11 +115,6 @@ func readJSON(r *http.Request, into any, rules ...bodyRule) error {
 	if slices.Contains(rules, mergePatch) {
 		want = "application/merge-patch+json"
 	}
-	if got := r.Header.Get("Content-Type"); got != "" {
-		if media, _, err := mime.ParseMediaType(got); err != nil || media != want {
-			return &mediaError{want: want}
-		}
-	}
 	b, err := io.ReadAll(r.Body)
 	if err != nil {
 		if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
@@ -85,6 +124,11 @@ func readJSON(r *http.Request, into any, rules ...bodyRule) error {
 	}
 	if len(b) == 0 && slices.Contains(rules, emptyAllowed) {
 		return nil
+	}
+	if got := r.Header.Get("Content-Type"); got != "" {
+		if media, _, err := mime.ParseMediaType(got); err != nil || media != want {
+			return &mediaError{want: want}
+		}
 	}
 	return decodeJSON(b, into)
 }
@@ -102,8 +146,11 @@ func decodeJSON(b []byte, into any) error {
 		switch {
 		case errors.Is(err, json.ErrUnknownName):
 			why = "is not a known member"
-		case errors.Is(err, errTTL):
-			why = errTTL.Error()
+		}
+		for _, known := range []error{errTTL, errGrace, errObject, errUser} {
+			if errors.Is(err, known) {
+				why = known.Error()
+			}
 		}
 		return &jsonError{Pointer: string(semantic.JSONPointer), Offset: semantic.ByteOffset, why: why}
 	}
@@ -116,8 +163,6 @@ func checkSyntax(b []byte) error {
 	for {
 		_, err := d.ReadToken()
 		switch {
-		case errors.Is(err, io.EOF) && d.InputOffset() > 0:
-			return nil
 		case err != nil:
 			return syntaxError(b, d, err)
 		case d.StackDepth() > maxDepth:

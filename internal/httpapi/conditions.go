@@ -39,17 +39,26 @@ func ifMatch(r *http.Request) (session.Guard, error) {
 }
 
 // notModified evaluates If-None-Match for a read (RFC 9110, section 13.1.2), which compares weakly.
-func notModified(r *http.Request, s session.Stamp) bool {
+func notModified(r *http.Request, s session.Stamp) (bool, error) {
 	tags, star, err := entityTags(r, "If-None-Match")
-	if err != nil {
-		return false
-	}
 	for _, t := range tags {
 		if strings.TrimPrefix(t, "W/") == etag(s) {
-			return true
+			return true, err
 		}
 	}
-	return star
+	return star, err
+}
+
+// noStrayConditions refuses If-None-Match where it has no meaning: to drop a condition is to do what it forbids.
+func noStrayConditions(r *http.Request) error {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPut:
+		return nil
+	}
+	if len(r.Header.Values("If-None-Match")) > 0 {
+		return badRequest(r.Method + " takes no If-None-Match")
+	}
+	return nil
 }
 
 // createOnly reports whether a PUT carries If-None-Match: *, which makes it a create.
@@ -66,9 +75,13 @@ func createOnly(r *http.Request) (bool, error) {
 
 // entityTags parses a header that is "*" or a list of entity tags.
 func entityTags(r *http.Request, header string) (tags []string, star bool, err error) {
-	rest := strings.TrimSpace(strings.Join(r.Header.Values(header), ","))
-	if rest == "*" {
+	values := r.Header.Values(header)
+	rest := strings.Trim(strings.Join(values, ","), " \t,")
+	switch {
+	case rest == "*":
 		return nil, true, nil
+	case rest == "" && len(values) > 0:
+		return nil, false, badRequest("the header " + header + " is empty: a condition that is dropped is a lost update")
 	}
 	for rest != "" {
 		tag, after, ok := cutEntityTag(rest)

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -43,7 +44,11 @@ func (a *api) readyz(w http.ResponseWriter, r *http.Request) {
 	view, err := a.Look(ctx)
 	if err != nil {
 		eventOf(r).err = err
-		writeHealth(w, http.StatusServiceUnavailable, readiness{Status: "not ready", Reason: "no node of the cluster answers"})
+		reason := "no node of the cluster answers"
+		if errors.Is(err, cluster.ErrRefused) {
+			reason = "the cluster refuses our credentials"
+		}
+		writeHealth(w, http.StatusServiceUnavailable, readiness{Status: "not ready", Reason: reason})
 		return
 	}
 	covered := view.Covered()
@@ -63,11 +68,7 @@ func (a *api) readyz(w http.ResponseWriter, r *http.Request) {
 func nodeStates(v cluster.View) []nodeState {
 	states := make([]nodeState, 0, len(v.Nodes))
 	for _, n := range v.Nodes {
-		role := "replica"
-		if n.Master {
-			role = "master"
-		}
-		states = append(states, nodeState{VM: n.VM(), Addr: n.Addr, Role: role, Slots: n.Slots, Health: n.Health})
+		states = append(states, nodeState{VM: n.VM(), Addr: n.Addr, Role: n.Role(), Slots: n.Slots, Health: n.Health})
 	}
 	return states
 }

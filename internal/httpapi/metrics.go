@@ -16,8 +16,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sessiond_http_requests_total",
-			Help: "HTTP requests answered, by the pattern of the route.",
-		}, []string{"route", "method", "status"}),
+			Help: "HTTP requests answered, by the pattern of the route; status 499 if the caller hung up before.",
+		}, []string{"route", "method", "status", "tenant"}),
 		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:                            "sessiond_http_request_duration_seconds",
 			Help:                            "Time from the arrival of a request to its answer.",
@@ -31,8 +31,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	return m
 }
 
-func (m *metrics) observe(route, verb string, status int, took time.Duration) {
+func (m *metrics) observe(route, verb string, status int, tenant string, took time.Duration) {
 	verb = method(verb)
-	m.requests.WithLabelValues(route, verb, strconv.Itoa(status)).Inc()
+	m.requests.WithLabelValues(route, verb, strconv.Itoa(status), tenant).Inc()
 	m.latency.WithLabelValues(route, verb).Observe(took.Seconds())
 }

@@ -18,6 +18,7 @@ import (
 // An event is the one log line of a request. Handlers fill in what they learn.
 type event struct {
 	requestID string
+	tenant    string // empty before the caller is known
 	handle    string // of the session, never its ID
 	problem   string // kind of the problem document, if that was the answer
 	err       error  // what led to it
@@ -40,8 +41,8 @@ func (a *api) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		e := &event{requestID: r.Header.Get("X-Request-Id")}
-		if !requestID.MatchString(e.requestID) {
-			e.requestID = rand.Text()
+		if !requestID.MatchString(e.requestID) || strings.Contains(r.URL.Path, e.requestID) || e.requestID == r.Header.Get("Session-ID") {
+			e.requestID = rand.Text() // the caller's may not forge a line, nor bring a session's ID into the log
 		}
 		w.Header().Set("X-Request-Id", e.requestID)
 		r = r.WithContext(context.WithValue(r.Context(), eventKey{}, e))
@@ -53,11 +54,18 @@ func (a *api) observe(next http.Handler) http.Handler {
 		if status == 0 {
 			status = http.StatusOK
 		}
+		if r.Context().Err() == context.Canceled {
+			status = statusClientGone
+		}
 		took := time.Since(start)
-		a.metrics.observe(route(r), r.Method, status, took)
+		a.metrics.observe(route(r), r.Method, status, e.tenant, took)
 		a.logRequest(r, e, status, ww.BytesWritten(), took)
 	})
 }
+
+// statusClientGone is what is counted and logged when the caller hung up before the answer: no failure of ours. The
+// number is nginx's.
+const statusClientGone = 499
 
 func (a *api) logRequest(r *http.Request, e *event, status, bytes int, took time.Duration) {
 	level := slog.LevelInfo
@@ -67,6 +75,9 @@ func (a *api) logRequest(r *http.Request, e *event, status, bytes int, took time
 	attrs := []slog.Attr{
 		slog.String("request_id", e.requestID), slog.String("method", method(r.Method)), slog.String("route", route(r)),
 		slog.Int("status", status), slog.Int("bytes", bytes), slog.Duration("took", took),
+	}
+	if e.tenant != "" {
+		attrs = append(attrs, slog.String("tenant", e.tenant))
 	}
 	if e.handle != "" {
 		attrs = append(attrs, slog.String("session", e.handle))
@@ -142,19 +153,15 @@ func (a *api) deadline(next http.Handler) http.Handler {
 	})
 }
 
-// limitBody caps the body before anything reads it.
-func (a *api) limitBody(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, a.MaxBody)
-		next.ServeHTTP(w, r)
-	})
-}
-
 // wrongMethod says which methods the path takes (RFC 9110, section 15.5.6).
 func (a *api) wrongMethod(w http.ResponseWriter, r *http.Request) {
 	routes := chi.RouteContext(r.Context()).Routes
 	for _, m := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
-		if routes.Match(chi.NewRouteContext(), m, r.URL.Path) {
+		path := r.URL.RawPath
+		if path == "" {
+			path = r.URL.Path
+		}
+		if routes.Match(chi.NewRouteContext(), m, path) {
 			w.Header().Add("Allow", m)
 		}
 	}

@@ -36,11 +36,15 @@ var (
 	malformedRequest = kind{"malformed-request", 400, "The request is malformed", false}
 	malformedBody    = kind{"malformed-body", 400, "The body is not what this call takes", false}
 	malformedID      = kind{"malformed-id", 400, "This cannot be a session's ID", false}
+	unauthorized     = kind{"unauthorized", 401, "The call needs an API key", false}
+	forbidden        = kind{"forbidden", 403, "The API key does not allow this call", false}
 	notFound         = kind{"not-found", 404, "There is no such session", false}
 	noSuchRoute      = kind{"no-such-route", 404, "There is nothing at this path", false}
 	methodNotAllowed = kind{"method-not-allowed", 405, "This path does not take this method", false}
+	tooManySessions  = kind{"too-many-sessions", 409, "The user has as many sessions as may be", false}
 	contended        = kind{"contended", 409, "The session changes too fast", true}
 	revoked          = kind{"revoked", 410, "The session was revoked", false}
+	cursorExpired    = kind{"cursor-expired", 410, "The cluster has changed since the walk began", false}
 	exists           = kind{"exists", 412, "The session exists already", false}
 	versionMismatch  = kind{"version-mismatch", 412, "The session is at another version", false}
 	bodyTooLarge     = kind{"body-too-large", 413, "The body is too large", false}
@@ -48,6 +52,7 @@ var (
 	ttlOutOfRange    = kind{"ttl-out-of-range", 422, "The TTL is not allowed", false}
 	invalidContent   = kind{"invalid-content", 422, "The content cannot be stored", false}
 	foreignSlot      = kind{"id-not-for-user", 422, "The ID cannot hold this user's session", false}
+	idIsIssued       = kind{"id-is-issued", 422, "Upsert takes only a caller's own IDs", false}
 	internal         = kind{"internal", 500, "The service failed", false}
 	unavailable      = kind{"unavailable", 503, "The store is unavailable; nothing was applied", true}
 	outcomeUnknown   = kind{"outcome-unknown", 503, "Whether the write was applied is unknown", true}
@@ -66,6 +71,9 @@ var meanings = []struct {
 	{session.ErrConflict, versionMismatch},
 	{session.ErrContended, contended},
 	{session.ErrForeignSlot, foreignSlot},
+	{session.ErrIssuedID, idIsIssued},
+	{session.ErrLimit, tooManySessions},
+	{session.ErrCursorExpired, cursorExpired},
 	{cluster.ErrUnavailable, unavailable},
 	{cluster.ErrOutcomeUnknown, outcomeUnknown},
 	{cluster.ErrFull, storeFull},
@@ -93,7 +101,14 @@ func explain(err error) (kind, problem) {
 		return ttlOutOfRange, p
 	}
 	if e, ok := errors.AsType[*session.ContentError](err); ok {
-		return invalidContent, problem{Detail: e.Error(), Pointer: "/" + e.Field}
+		p := problem{Detail: e.Error(), Pointer: "/" + e.Field}
+		if e.Limit > 0 {
+			p.Limit = strconv.Itoa(e.Limit)
+		}
+		return invalidContent, p
+	}
+	if errors.Is(err, session.ErrBadCursor) {
+		return malformedRequest, problem{Detail: "the query parameter cursor is not one that this list returned"}
 	}
 	for _, m := range meanings {
 		if errors.Is(err, m.err) {
@@ -107,7 +122,8 @@ func explain(err error) (kind, problem) {
 var details = map[string]string{
 	malformedID.name:    "an ID has 22 to 128 characters of A-Z a-z 0-9 - . _ ~",
 	foreignSlot.name:    "a session with a user lies in the slot of the user's other sessions, which only an ID in the issued format can name: see docs/ids.md",
-	outcomeUnknown.name: "read the session to see; a create at a chosen ID, a conditional write and a DELETE can be repeated safely",
+	outcomeUnknown.name: "what makes the write repeatable makes it safe to send again: an ID of the caller's choice, If-Match, or an Idempotency-Key",
+	cursorExpired.name:  "begin the walk again, without a cursor",
 }
 
 // fail answers with the problem document of an error.
@@ -119,14 +135,10 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func (a *api) writeProblem(w http.ResponseWriter, r *http.Request, k kind, p problem) {
-	p.Type, p.Title, p.Status, p.Retryable = "urn:sessiond:"+k.name, k.title, k.status, k.retryable
-	p.RequestID = eventOf(r).requestID
-	body, err := json.Marshal(p)
-	if err != nil {
-		panic(err) // only strings and numbers
-	}
+	body := encodeProblem(r, k, p)
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store") // the path may hold an ID, wrong as it is
 	if k.status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", "1")
 	}
@@ -134,6 +146,16 @@ func (a *api) writeProblem(w http.ResponseWriter, r *http.Request, k kind, p pro
 	if r.Method != http.MethodHead {
 		w.Write(body)
 	}
+}
+
+func encodeProblem(r *http.Request, k kind, p problem) []byte {
+	p.Type, p.Title, p.Status, p.Retryable = "urn:sessiond:"+k.name, k.title, k.status, k.retryable
+	p.RequestID = eventOf(r).requestID
+	body, err := json.Marshal(p)
+	if err != nil {
+		panic(err) // only strings and numbers
+	}
+	return body
 }
 
 // A requestError says what is wrong with a request outside its body.

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -52,6 +53,7 @@ func TestCreateAtChosenID(t *testing.T) {
 	f.do("PUT", "/v1/sessions/short", `{}`, "If-None-Match", "*").wantProblem(400, "malformed-id")
 	f.do("PUT", path, `{}`, "If-None-Match", `"abc"`).wantProblem(400, "malformed-request")
 	f.do("PUT", path, `{}`, "If-None-Match", "*", "If-Match", "*").wantProblem(400, "malformed-request")
+	f.do("PUT", path, `{}`, "If-None-Match", "").wantProblem(400, "malformed-request")
 }
 
 func TestConditionalReplace(t *testing.T) {
@@ -68,6 +70,9 @@ func TestConditionalReplace(t *testing.T) {
 	f.do("PUT", path, `{"data":3}`, "If-Match", first+", "+second).want(200)
 	f.do("PUT", path, `{"data":4}`, "If-Match", "*").want(200)
 	f.do("PUT", path, `{"data":5}`, "If-Match", "nonsense").wantProblem(400, "malformed-request")
+	f.do("PUT", path, `{"data":5}`, "If-Match", "").wantProblem(400, "malformed-request")
+	f.do("GET", path, "", "If-Match", first).wantProblem(412, "version-mismatch")
+	f.do("DELETE", path, "", "If-None-Match", "*").wantProblem(400, "malformed-request")
 	f.do("DELETE", path, "", "If-Match", first).wantProblem(412, "version-mismatch")
 	if got := f.do("GET", path, "").json()["data"]; got != 4.0 {
 		t.Errorf("got data %v", got)
@@ -94,7 +99,11 @@ func TestPatch(t *testing.T) {
 		}
 	}
 	f.do("PATCH", path, `{"data":{}}`, "Content-Type", "application/json").wantProblem(415, "unsupported-media-type")
-	f.do("PATCH", path, `{"meta":1}`).wantProblem(422, "invalid-content")
+	f.do("PATCH", path, `{"meta":1}`).wantProblem(400, "malformed-body")
+	// What patches add up to is limited as a whole body is.
+	half := `{"data":{"%s":"` + strings.Repeat("x", 2100) + `"}}`
+	f.do("PATCH", path, fmt.Sprintf(half, "a")).want(200)
+	f.do("PATCH", path, fmt.Sprintf(half, "b")).wantProblem(422, "invalid-content")
 	f.do("PATCH", path, `{"user":"x"}`).wantProblem(400, "malformed-body")
 	f.do("PATCH", path, ``).wantProblem(400, "malformed-body")
 }
@@ -123,7 +132,7 @@ func TestExpiry(t *testing.T) {
 	f := newFixture(t)
 	path := "/v1/sessions/" + f.do("POST", "/v1/sessions", `{"idle_ttl":"1s"}`).id()
 	f.do("GET", path, "").want(200)
-	f.embedded.Advance(time.Second)
+	f.embedded.Advance(time.Second + time.Millisecond) // Redis expires by the millisecond, rounded up
 	f.do("GET", path, "").wantProblem(404, "not-found")
 	f.do("POST", path+"/touch", "").wantProblem(404, "not-found")
 }
@@ -168,4 +177,95 @@ func TestEscapedID(t *testing.T) {
 	f := newFixture(t)
 	id := f.do("POST", "/v1/sessions", `{}`).id()
 	f.do("GET", "/v1/sessions/%41"+id[1:], "").want(200)
+}
+
+func TestRotate(t *testing.T) {
+	f := newFixture(t)
+	created := f.do("POST", "/v1/sessions", `{"user":"alice","data":1}`)
+	old := "/v1/sessions/" + created.id()
+	rotated := f.do("POST", old+"/rotate", "").want(200)
+	id, _ := rotated.json()["id"].(string)
+	if id == "" || id == created.id() || rotated.Header.Get("Session-ID") != id {
+		t.Fatalf("got %s %v", rotated.body, rotated.Header)
+	}
+	if got := f.do("GET", old, "").want(200).json(); got["handle"] != rotated.json()["handle"] {
+		t.Errorf("the old ID leads to %v", got)
+	}
+	if again := f.do("POST", "/v1/session/rotate", `{"grace":"10s"}`, "Session-ID", created.id()).want(200).json(); again["id"] != id {
+		t.Errorf("a second rotation of the old ID gives another successor: %v", again)
+	}
+	f.embedded.Advance(31 * time.Second)
+	f.do("GET", old, "").wantProblem(404, "not-found")
+	f.do("GET", "/v1/sessions/"+id, "").wantProblem(404, "not-found")
+	if !strings.Contains(f.log.String(), "used after its grace") {
+		t.Errorf("the reuse is not in the log: %s", f.log)
+	}
+
+	path := "/v1/sessions/" + f.do("POST", "/v1/sessions", `{"data":{"cart":1}}`).id()
+	login := f.do("POST", path+"/rotate", `{"user":"bob"}`).want(200).json()
+	if login["user"] != "bob" || login["version"] != 1.0 {
+		t.Errorf("got %v", login)
+	}
+	f.do("GET", path, "").wantProblem(404, "not-found")
+	in := "/v1/sessions/" + login["id"].(string)
+	f.do("POST", in+"/rotate", `{"user":"carol"}`).wantProblem(422, "invalid-content")
+	f.do("POST", in+"/rotate", `{"grace":"1h"}`).wantProblem(422, "ttl-out-of-range")
+	f.do("POST", in+"/rotate", `{"grace":-1}`).wantProblem(400, "malformed-body")
+	f.do("POST", in+"/rotate", `{"grace":0}`, "Prefer", "return=minimal").want(204)
+	f.do("GET", in, "").wantProblem(404, "not-found")
+}
+
+func TestUpsert(t *testing.T) {
+	f := newFixture(t)
+	path := "/v1/sessions/library.0123456789abcdef?upsert=true"
+	f.do("PUT", path, `{"data":1,"idle_ttl":"1m"}`).want(201)
+	if got := f.do("PUT", path, `{"data":2}`).want(200).json(); got["version"] != 2.0 || got["idle_ttl"] != "1m" {
+		t.Errorf("got %v", got)
+	}
+	f.do("PUT", path, `{}`, "If-None-Match", "*").wantProblem(400, "malformed-request")
+	f.do("PUT", path, `{"user":"alice"}`).wantProblem(400, "malformed-body")
+	f.do("PUT", "/v1/sessions/short?upsert=true", `{}`).wantProblem(400, "malformed-id")
+	f.do("PUT", "/v1/sessions/"+f.do("POST", "/v1/sessions", ``).id()+"?upsert=true", `{}`).wantProblem(422, "id-is-issued")
+	f.do("DELETE", "/v1/sessions/library.0123456789abcdef", "").want(204)
+	f.do("PUT", path, `{"data":3}`).wantProblem(410, "revoked")
+}
+
+func TestForget(t *testing.T) {
+	f := newFixture(t)
+	path := "/v1/sessions/lock.0123456789abcdefghij"
+	f.do("PUT", path, `{}`, "If-None-Match", "*").want(201)
+	f.do("DELETE", path+"?forget=true", "").want(204)
+	f.do("PUT", path, `{}`, "If-None-Match", "*").want(201)
+}
+
+func TestUnknownQueries(t *testing.T) {
+	f := newFixture(t)
+	path := "/v1/sessions/" + f.do("POST", "/v1/sessions", `{}`).id()
+	for _, c := range [][2]string{
+		{"GET", path + "?tuoch=false"}, {"GET", path + "?touch=maybe"}, {"GET", path + "?touch=true&touch=false"},
+		{"DELETE", path + "?force=true"}, {"DELETE", path + "?forget"}, {"PUT", path + "?upsert=1"}, {"POST", "/v1/sessions?user=x"},
+		{"POST", path + "/touch?x=1"}, {"PATCH", path + "?upsert=true"},
+	} {
+		f.do(c[0], c[1], `{}`).wantProblem(400, "malformed-request")
+	}
+	f.do("POST", "/v1/sessions", `{}`, "Idempotency-Key", "k").wantProblem(400, "malformed-request")
+	f.do("PUT", path, `{}`, "Idempotency-Key", strings.Repeat("k", 256)).wantProblem(400, "malformed-request")
+	f.do("GET", path, "").want(200)
+}
+
+// A read slides, a HEAD and a read that says so do not.
+func TestReadsThatSlide(t *testing.T) {
+	f := newFixture(t)
+	path := "/v1/sessions/" + f.do("POST", "/v1/sessions", `{"idle_ttl":"10m"}`).id()
+	f.embedded.Advance(time.Minute)
+	f.do("HEAD", path, "").want(200)
+	touched := f.do("GET", path+"?touch=false", "").want(200).json()["last_touched_at"]
+	if again := f.do("GET", path, "").want(200).json()["last_touched_at"]; again != touched {
+		t.Errorf("touched at %v, then at %v", touched, again)
+	}
+	for tick := time.Tick(time.Millisecond); ; <-tick {
+		if f.do("GET", path+"?touch=false", "").want(200).json()["last_touched_at"] != touched {
+			return
+		}
+	}
 }

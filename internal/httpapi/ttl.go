@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"strconv"
@@ -36,13 +37,42 @@ func (t *ttl) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return nil
 }
 
+// grace is the grace of a rotation, which unlike a TTL may be zero.
+type grace struct{ time.Duration }
+
+var errGrace = errors.New(`must be a duration in whole milliseconds, like "30s" or 30, or 0 for none`)
+
+// UnmarshalJSONFrom implements the JSON package's interface for reading.
+func (g *grace) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	v, err := d.ReadValue()
+	if err != nil {
+		return err
+	}
+	if s := string(v); s == "0" || s == `"0s"` || s == `"0"` {
+		g.Duration = 0
+		return nil
+	}
+	var t ttl
+	if err := t.UnmarshalJSONFrom(jsontext.NewDecoder(bytes.NewReader(v))); err != nil {
+		return errGrace
+	}
+	*g = grace(t)
+	return nil
+}
+
+// tooLong stands for every number of seconds that no duration can hold: above any limit.
+const tooLong = math.MaxInt64 / time.Millisecond * time.Millisecond
+
 // seconds reads a JSON number without losing a millisecond of it to floating point.
 func seconds(number string) (time.Duration, error) {
+	f, err := strconv.ParseFloat(number, 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return 0, err
+	}
+	if f >= tooLong.Seconds() {
+		return tooLong, nil
+	}
 	if strings.ContainsAny(number, "eE") {
-		f, err := strconv.ParseFloat(number, 64)
-		if err != nil || math.Abs(f) > math.MaxInt64/float64(time.Second) {
-			return 0, errTTL
-		}
 		number = strconv.FormatFloat(f, 'f', -1, 64)
 	}
 	return time.ParseDuration(number + "s")

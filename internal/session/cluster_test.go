@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
-	"github.com/sessiond/sessiond/internal/session"
 	"github.com/sessiond/sessiond/internal/session/sessiontest"
 )
 
@@ -14,10 +13,10 @@ func TestMain(m *testing.M) { clustertest.Main(m) }
 // The same specification as on the embedded Redis, on three masters and three replicas.
 func TestStoreOnRealCluster(t *testing.T) {
 	real := clustertest.Shared(t)
-	client := real.Client(t)
+	store := newStore(t, real.Client(t), time.Now)
 	sessiontest.TestStore(t, func(t *testing.T) sessiontest.Env {
 		return sessiontest.Env{
-			Store:   session.NewRedisStore(client),
+			Store:   store,
 			Advance: func(t *testing.T, d time.Duration) { real.WaitFor(t, d) },
 		}
 	})

@@ -5,18 +5,19 @@ import (
 	"errors"
 )
 
-// patchRounds bounds how often a patch starts again. A lost race means that somebody else's write succeeded, so a
-// session is written this often within one call before a patch gives up.
+// patchRounds bounds how often a patch or a rotation starts again. A race is lost only to somebody whose write succeeded,
+// so of many racers one gets through in every round; this lets some hundreds of them through.
 const patchRounds = 1000
 
 // Patch implements [Store].
-func (s *RedisStore) Patch(ctx context.Context, ref Ref, patch Patch, g Guard) (Session, error) {
+func (s *RedisStore) Patch(ctx context.Context, ref Ref, patch Patch, w Write) (Session, error) {
+	id := w.Key.id() // the same in every round: only a round that succeeds leaves it
 	for range patchRounds {
-		old, err := s.Get(ctx, ref)
+		old, at, err := s.peek(ctx, ref)
 		if err != nil {
 			return Session{}, err
 		}
-		if !g.admits(old.Stamp()) {
+		if !w.Guard.Admits(old.Stamp()) {
 			return Session{}, ErrConflict
 		}
 		merged := Content{Meta: old.Meta, Data: old.Data}
@@ -26,8 +27,12 @@ func (s *RedisStore) Patch(ctx context.Context, ref Ref, patch Patch, g Guard) (
 		if patch.Data != nil {
 			merged.Data = mergeMember(old.Data, patch.Data)
 		}
-		stored, err := s.Replace(ctx, ref, merged, TTL{}, Guard{Set: true, AnyOf: []Stamp{old.Stamp()}})
-		if errors.Is(err, ErrConflict) && !g.Set {
+		if err := ref.tenant.policy.checkContent(merged); err != nil {
+			return Session{}, err
+		}
+		stored, err := s.replace(ctx, at, merged, TTL{}, id, only(old), nil, "")
+		_, rotatedMeanwhile := errors.AsType[*moved](err)
+		if rotatedMeanwhile || errors.Is(err, ErrConflict) && !w.Guard.Set {
 			continue
 		}
 		return stored, err
@@ -35,8 +40,8 @@ func (s *RedisStore) Patch(ctx context.Context, ref Ref, patch Patch, g Guard) (
 	return Session{}, ErrContended
 }
 
-// admits is the guard as the scripts apply it.
-func (g Guard) admits(s Stamp) bool {
+// Admits is the guard as the scripts apply it.
+func (g Guard) Admits(s Stamp) bool {
 	if !g.Set {
 		return true
 	}

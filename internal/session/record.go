@@ -44,6 +44,7 @@ type kind byte
 const (
 	live      kind = 1
 	tombstone kind = 2 // revoked lately; keeps a late create from bringing the session back
+	rotated   kind = 3 // the ID from before a rotation; the deadline is the end of its grace, the data the successor's ID
 )
 
 // A writeID marks one write, so that a retry finds its own effect instead of causing it twice.
@@ -99,7 +100,7 @@ func decodeRecord(b []byte) (record, error) {
 	if meta > len(b) {
 		return record{}, fmt.Errorf("%w: lengths beyond its end", errCorrupt)
 	}
-	if r.kind != live && r.kind != tombstone {
+	if r.kind != live && r.kind != tombstone && r.kind != rotated {
 		return record{}, fmt.Errorf("%w: kind %d", errCorrupt, r.kind)
 	}
 	r.user, r.meta, r.sealed = string(b[headerSize:user]), b[user:meta], b[meta:]
@@ -112,7 +113,7 @@ func (r record) open(ref Ref) (Session, error) {
 		return Session{}, ErrNotFound
 	}
 	s := Session{
-		Ref: ref, User: r.user, Version: r.version,
+		Handle: ref.Handle, User: r.user, Version: r.version,
 		CreatedAt: r.created, TouchedAt: r.touched, IdleTTL: r.idle, ExpiresAt: r.deadline,
 	}
 	if len(r.meta) > 0 {

@@ -15,7 +15,7 @@ func TestRecordRoundTrip(t *testing.T) {
 	when := rapid.Custom(func(t *rapid.T) time.Time { return time.UnixMicro(micros.Draw(t, "µs")).UTC() })
 	rapid.Check(t, func(t *rapid.T) {
 		r := record{
-			kind:     rapid.SampledFrom([]kind{live, tombstone}).Draw(t, "kind"),
+			kind:     rapid.SampledFrom([]kind{live, tombstone, rotated}).Draw(t, "kind"),
 			version:  rapid.Uint64Max(1<<53-1).Draw(t, "version"),
 			created:  when.Draw(t, "created"),
 			touched:  when.Draw(t, "touched"),

@@ -3,10 +3,14 @@ package session
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sessiond/sessiond/internal/cluster"
 )
@@ -19,65 +23,169 @@ const tombstoneLife = 5 * time.Minute
 type RedisStore struct {
 	cluster *cluster.Client
 	scripts scripts
+	log     *slog.Logger
+	metrics *metrics
+	touches *toucher
 }
 
-// NewRedisStore keeps sessions in the cluster. The caller keeps and closes the client.
-func NewRedisStore(c *cluster.Client) *RedisStore {
-	return &RedisStore{cluster: c, scripts: loadScripts()}
+// Options are what a RedisStore needs besides a cluster. Log and Metrics must be set.
+type Options struct {
+	Log     *slog.Logger          // where an operator learns of the reuse of a rotated ID
+	Metrics prometheus.Registerer // where the store registers its collectors
+	Now     func() time.Time      // outside tests it is time.Now, which nil stands for
 }
+
+// NewRedisStore keeps sessions in the cluster, which the caller closes after the store.
+func NewRedisStore(c *cluster.Client, o Options) *RedisStore {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &RedisStore{cluster: c, scripts: loadScripts(), log: o.Log, metrics: newMetrics(o.Metrics)}
+	s.touches = newToucher(s, o.Now)
+	return s
+}
+
+// Close sends the touches that are still queued, while the context lasts.
+func (s *RedisStore) Close(ctx context.Context) error { return s.touches.close(ctx) }
 
 var _ Store = (*RedisStore)(nil)
 
-// Create implements [Store].
-func (s *RedisStore) Create(ctx context.Context, ref Ref, n New) (Session, error) {
-	ttl, err := ref.tenant.policy.resolve(n.TTL)
-	if err != nil {
-		return Session{}, err
-	}
-	if err := errors.Join(checkUser(n.User), n.check()); err != nil {
-		return Session{}, err
-	}
-	if n.User != "" && !ref.Serves(n.User) {
-		return Session{}, ErrForeignSlot
-	}
-	rec := record{
-		kind: live, version: 1, idle: ttl.Idle,
-		user: n.User, meta: n.Meta, sealed: ref.seal.seal(n.Data, n.Meta),
-	}
-	id := newWriteID()
-	rec.writes[0] = id
-	return s.write(ctx, s.scripts.create, ref, &n.Content, id[:], ttl.Max.Microseconds(), rec.encode())
-}
-
 // Get implements [Store].
 func (s *RedisStore) Get(ctx context.Context, ref Ref) (Session, error) {
-	value, err := s.cluster.Get(ctx, ref.key())
-	if errors.Is(err, cluster.ErrNil) {
-		return Session{}, ErrNotFound
+	got, at, err := s.peek(ctx, ref)
+	if err == nil {
+		s.touches.read(at, got)
 	}
+	return got, err
+}
+
+// Peek implements [Store].
+func (s *RedisStore) Peek(ctx context.Context, ref Ref) (Session, error) {
+	got, _, err := s.peek(ctx, ref)
+	return got, err
+}
+
+// peek also tells which ref answered.
+func (s *RedisStore) peek(ctx context.Context, ref Ref) (Session, Ref, error) {
+	return s.follow(ctx, ref, func(ref Ref) (Session, error) {
+		value, err := s.cluster.Get(ctx, ref.key())
+		if errors.Is(err, cluster.ErrNil) {
+			return Session{}, ErrNotFound
+		}
+		if err != nil {
+			return Session{}, err
+		}
+		return s.open(ctx, ref, value)
+	})
+}
+
+// open turns what Redis holds into a session. For an ID from before a rotation, Redis is asked once more: its clock
+// decides whether the grace is over.
+func (s *RedisStore) open(ctx context.Context, ref Ref, value []byte) (Session, error) {
+	rec, err := decodeRecord(value)
 	if err != nil {
 		return Session{}, err
 	}
-	rec, err := decodeRecord(value)
-	if err != nil {
+	if rec.kind == rotated {
+		_, err := s.run(ctx, s.scripts.touch, ref, Guard{}.encode(), "", "")
+		if err == nil {
+			err = ErrNotFound // it was rotated a moment ago and is live now: not this ID
+		}
 		return Session{}, err
 	}
 	return rec.open(ref)
 }
 
+// Create implements [Store].
+func (s *RedisStore) Create(ctx context.Context, ref Ref, n New, key WriteKey) (Session, error) {
+	return s.create(ctx, ref, n, key, ref.tenant.policy.MaxPerUser)
+}
+
+// unlisted in the place of a limit keeps a new session out of its user's index.
+const unlisted = -1
+
+// create is Create with another limit of the user's sessions; 0 is none.
+func (s *RedisStore) create(ctx context.Context, ref Ref, n New, key WriteKey, limit int) (Session, error) {
+	rec, max, err := newRecord(ref, n, key)
+	if err != nil {
+		return Session{}, err
+	}
+	evict := ""
+	if ref.tenant.policy.EvictOldest {
+		evict = "1"
+	}
+	created, err := s.write(ctx, s.scripts.create, ref, &n.Content, rec.writes[0][:], max.Microseconds(), rec.encode(),
+		limit, evict, tombstoneLife.Milliseconds())
+	if err == nil {
+		s.metrics.created.WithLabelValues(ref.tenant.name).Inc()
+	}
+	return created, err
+}
+
+// newRecord is the record of a session to be created, but for its times, and its absolute TTL.
+func newRecord(ref Ref, n New, key WriteKey) (record, time.Duration, error) {
+	ttl, err := ref.tenant.policy.resolve(n.TTL)
+	if err != nil {
+		return record{}, 0, err
+	}
+	if err := errors.Join(checkUser(n.User), ref.tenant.policy.checkContent(n.Content)); err != nil {
+		return record{}, 0, err
+	}
+	if n.User != "" && !ref.Serves(n.User) {
+		return record{}, 0, ErrForeignSlot
+	}
+	rec := record{
+		kind: live, version: 1, idle: ttl.Idle,
+		user: n.User, meta: n.Meta, sealed: ref.seal.seal(n.Data, n.Meta),
+	}
+	rec.writes[0] = key.id()
+	return rec, ttl.Max, nil
+}
+
 // Replace implements [Store].
-func (s *RedisStore) Replace(ctx context.Context, ref Ref, c Content, ttl TTL, g Guard) (Session, error) {
+func (s *RedisStore) Replace(ctx context.Context, ref Ref, c Content, ttl TTL, w Write) (Session, error) {
 	if err := ref.tenant.policy.check(ttl); err != nil {
 		return Session{}, err
 	}
-	if err := c.check(); err != nil {
+	if err := ref.tenant.policy.checkContent(c); err != nil {
 		return Session{}, err
 	}
-	id := newWriteID()
-	metaLength := binary.BigEndian.AppendUint16(nil, uint16(len(c.Meta)))
-	content := append(c.Meta.Clone(), ref.seal.seal(c.Data, c.Meta)...)
+	id := w.Key.id()
+	stored, _, err := s.follow(ctx, ref, func(ref Ref) (Session, error) {
+		return s.replace(ctx, ref, c, ttl, id, w.Guard, nil, "")
+	})
+	return stored, err
+}
+
+// Upsert implements [Store].
+func (s *RedisStore) Upsert(ctx context.Context, ref Ref, c Content, ttl TTL, w Write) (Session, error) {
+	if ref.Issued() {
+		return Session{}, ErrIssuedID
+	}
+	rec, max, err := newRecord(ref, New{Content: c, TTL: ttl}, w.Key)
+	if err != nil {
+		return Session{}, err
+	}
+	stored, _, err := s.follow(ctx, ref, func(at Ref) (Session, error) {
+		if at != ref { // rotated: what is there is replaced, and nothing created under another ID
+			return s.replace(ctx, at, c, ttl, rec.writes[0], w.Guard, nil, "")
+		}
+		return s.replace(ctx, at, c, ttl, rec.writes[0], w.Guard, rec.encode(), max.Microseconds())
+	})
+	return stored, err
+}
+
+// replace is one call of the script; with a record, that is stored if there is none.
+func (s *RedisStore) replace(ctx context.Context, ref Ref, c Content, ttl TTL, id writeID, g Guard, record []byte, max any) (Session, error) {
+	length, content := sealContent(ref, c)
 	return s.write(ctx, s.scripts.replace, ref, &c,
-		id[:], g.encode(), optional(ttl.Idle), optional(ttl.Max), metaLength, []byte(content))
+		id[:], g.encode(), optional(ttl.Idle), optional(ttl.Max), length, content, record, max)
+}
+
+// sealContent is content as it stands in a record behind the user, and the length of its meta as it stands in a header.
+func sealContent(ref Ref, c Content) (length, content []byte) {
+	length = binary.BigEndian.AppendUint16(nil, uint16(len(c.Meta)))
+	return length, append([]byte(c.Meta.Clone()), ref.seal.seal(c.Data, c.Meta)...)
 }
 
 // Touch implements [Store].
@@ -85,14 +193,36 @@ func (s *RedisStore) Touch(ctx context.Context, ref Ref, ttl TTL, g Guard) (Sess
 	if err := ref.tenant.policy.check(ttl); err != nil {
 		return Session{}, err
 	}
-	return s.write(ctx, s.scripts.touch, ref, nil, g.encode(), optional(ttl.Idle), optional(ttl.Max))
+	touched, _, err := s.follow(ctx, ref, func(ref Ref) (Session, error) {
+		return s.write(ctx, s.scripts.touch, ref, nil, g.encode(), optional(ttl.Idle), optional(ttl.Max))
+	})
+	return touched, err
 }
 
 // Delete implements [Store].
-func (s *RedisStore) Delete(ctx context.Context, ref Ref, g Guard) error {
-	id := newWriteID()
-	_, err := s.run(ctx, s.scripts.delete, ref, id[:], g.encode(), tombstoneLife.Milliseconds())
+func (s *RedisStore) Delete(ctx context.Context, ref Ref, d Deletion) error {
+	args := d.args()
+	_, _, err := s.follow(ctx, ref, func(ref Ref) (Session, error) {
+		_, err := s.run(ctx, s.scripts.delete, ref, args...)
+		return Session{}, err
+	})
+	if errors.Is(err, ErrNotFound) { // reuse, or the end of a long chain
+		return nil
+	}
+	if err == nil {
+		s.metrics.revoked.WithLabelValues(ref.tenant.name).Inc()
+	}
 	return err
+}
+
+// args are the script's.
+func (d Deletion) args() []any {
+	id := d.Key.id()
+	life := any(tombstoneLife.Milliseconds())
+	if d.Forget {
+		life = ""
+	}
+	return []any{id[:], d.Guard.encode(), life, "", ""}
 }
 
 // write runs a script that answers with the session it leaves behind: its clear part, or, when a retry found its own
@@ -102,6 +232,11 @@ func (s *RedisStore) write(ctx context.Context, script *cluster.Script, ref Ref,
 	if err != nil {
 		return Session{}, err
 	}
+	return opened(ref, value, written)
+}
+
+// opened is the session in a script's answer.
+func opened(ref Ref, value []byte, written *Content) (Session, error) {
 	rec, err := decodeRecord(value)
 	if err != nil {
 		return Session{}, err
@@ -113,17 +248,22 @@ func (s *RedisStore) write(ctx context.Context, script *cluster.Script, ref Ref,
 	return stored, err
 }
 
-// run translates a script's verdict. What comes with it is returned as it is.
+// run runs a script on one session and returns what comes with its verdict.
 func (s *RedisStore) run(ctx context.Context, script *cluster.Script, ref Ref, args ...any) ([]byte, error) {
-	reply, err := s.cluster.Run(ctx, script, []string{ref.key()}, args...)
+	reply, err := s.cluster.Run(ctx, script, []string{ref.key(), ref.indexKey()}, args...)
 	if err != nil {
 		return nil, err
 	}
-	verdict, value := reply[0], []byte(nil)
+	return verdict(ref, reply)
+}
+
+// verdict translates a script's answer on one session.
+func verdict(ref Ref, reply []string) ([]byte, error) {
+	var value []byte
 	if len(reply) > 1 {
 		value = []byte(reply[1])
 	}
-	switch verdict {
+	switch reply[0] {
 	case "ok", "again":
 		return value, nil
 	case "missing":
@@ -134,15 +274,24 @@ func (s *RedisStore) run(ctx context.Context, script *cluster.Script, ref Ref, a
 		return nil, ErrRevoked
 	case "conflict":
 		return nil, ErrConflict
+	case "limit":
+		return nil, ErrLimit
 	case "over":
 		return nil, &TTLError{Field: "max_ttl", why: "lies before now, counted from creation"}
+	case "rotated", "reuse":
+		return nil, successor(ref, value, reply[0] == "reuse")
 	}
-	return nil, fmt.Errorf("script answered %q", verdict)
+	return nil, fmt.Errorf("script answered %q", reply[0])
 }
 
-func newWriteID() (id writeID) {
-	rand.Read(id[:])
-	return id
+// id is the mark that the write leaves in the record.
+func (k WriteKey) id() (id writeID) {
+	if k == "" {
+		rand.Read(id[:])
+		return id
+	}
+	sum := sha256.Sum256([]byte(k))
+	return writeID(sum[:len(id)])
 }
 
 // encode is the guard as the scripts read it: the stamps as the 16 bytes that stand in a header.

@@ -2,11 +2,18 @@ package session_test
 
 import (
 	"context"
+	"errors"
+	"log/slog"
+	"net"
 	"slices"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
@@ -16,7 +23,7 @@ import (
 
 func embedded(t *testing.T, config cluster.Config) (*clustertest.Embedded, *session.RedisStore) {
 	e := clustertest.StartEmbedded(t)
-	return e, session.NewRedisStore(e.Client(t, config))
+	return e, newStore(t, e.Client(t, config), e.Now)
 }
 
 func TestStoreEmbedded(t *testing.T) {
@@ -27,6 +34,18 @@ func TestStoreEmbedded(t *testing.T) {
 			Advance: func(_ *testing.T, d time.Duration) { e.Advance(d) },
 		}
 	})
+}
+
+func newStore(t *testing.T, c *cluster.Client, now func() time.Time) *session.RedisStore {
+	store := session.NewRedisStore(c, session.Options{Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Now: now})
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := store.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return store
 }
 
 // Cost is part of the contract: one GET for a read, one script call for a write.
@@ -41,15 +60,15 @@ func TestCommandsPerCall(t *testing.T) {
 		call func() error
 		want []string
 	}{
-		{"create", func() error { _, err := store.Create(ctx, ref, n); return err }, []string{"EVALSHA"}},
+		{"create", func() error { _, err := store.Create(ctx, ref, n, ""); return err }, []string{"EVALSHA"}},
 		{"get", func() error { _, err := store.Get(ctx, ref); return err }, []string{"GET"}},
 		{"replace", func() error {
-			_, err := store.Replace(ctx, ref, n.Content, session.TTL{}, session.Guard{})
+			_, err := store.Replace(ctx, ref, n.Content, session.TTL{}, session.Write{})
 			return err
 		}, []string{"EVALSHA"}},
-		{"patch", func() error { _, err := store.Patch(ctx, ref, patch, session.Guard{}); return err }, []string{"GET", "EVALSHA"}},
+		{"patch", func() error { _, err := store.Patch(ctx, ref, patch, session.Write{}); return err }, []string{"GET", "EVALSHA"}},
 		{"touch", func() error { _, err := store.Touch(ctx, ref, session.TTL{}, session.Guard{}); return err }, []string{"EVALSHA"}},
-		{"delete", func() error { return store.Delete(ctx, ref, session.Guard{}) }, []string{"EVALSHA"}},
+		{"delete", func() error { return store.Delete(ctx, ref, session.Deletion{}) }, []string{"EVALSHA"}},
 	}
 	for _, c := range calls {
 		if err := c.call(); err != nil { // the node learns the script
@@ -91,20 +110,121 @@ func TestLostAnswers(t *testing.T) {
 	ref := tenant.NewRef("")
 
 	lossy.LoseNext(1)
-	s, err := store.Create(ctx, ref, session.New{Content: content(`{"a":1}`)})
+	s, err := store.Create(ctx, ref, session.New{Content: content(`{"a":1}`)}, "")
 	check("create", s, err, 1, `{"a":1}`)
 
 	lossy.LoseNext(2)
-	s, err = store.Replace(ctx, ref, content(`{"a":2}`), session.TTL{}, session.Guard{Set: true, AnyOf: []session.Stamp{s.Stamp()}})
+	s, err = store.Replace(ctx, ref, content(`{"a":2}`), session.TTL{}, session.Write{Guard: session.Guard{Set: true, AnyOf: []session.Stamp{s.Stamp()}}})
 	check("replace", s, err, 2, `{"a":2}`)
 
 	lossy.LoseNext(1)
-	s, err = store.Patch(ctx, ref, session.Patch(content(`{"b":3}`)), session.Guard{})
+	s, err = store.Patch(ctx, ref, session.Patch(content(`{"b":3}`)), session.Write{})
 	check("patch", s, err, 3, `{"a":2,"b":3}`)
 
 	lossy.LoseNext(1)
 	guard := session.Guard{Set: true, AnyOf: []session.Stamp{s.Stamp()}}
-	if err := store.Delete(ctx, ref, guard); err != nil || !lossy.Lost() {
+	if err := store.Delete(ctx, ref, session.Deletion{Write: session.Write{Guard: guard}}); err != nil || !lossy.Lost() {
 		t.Errorf("delete: %v, lost %t", err, lossy.Lost())
+	}
+}
+
+// What is promised when no answer comes at all: nothing was applied only if nothing was sent.
+func TestNoAnswerAtAll(t *testing.T) {
+	lossy := &clustertest.Lossy{Match: []byte("evalsha")}
+	_, store := embedded(t, cluster.Config{Dial: lossy.Dial})
+	tenant := sessiontest.Tenant(t, "acme")
+	if _, err := store.Create(t.Context(), tenant.NewRef(""), session.New{}, ""); err != nil { // the node learns the script
+		t.Fatal(err)
+	}
+	ref := tenant.NewRef("")
+	lossy.LoseNext(1000)
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if _, err := store.Create(ctx, ref, session.New{}, ""); !errors.Is(err, cluster.ErrOutcomeUnknown) {
+		t.Errorf("every answer lost: got %v", err)
+	}
+	lossy.LoseNext(0)
+	if _, err := store.Peek(t.Context(), ref); err != nil {
+		t.Errorf("the write was applied, but: %v", err)
+	}
+
+	refused := func(context.Context, string, string) (net.Conn, error) {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+	}
+	_, down := embedded(t, cluster.Config{Dial: refused})
+	ctx, cancel = context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if _, err := down.Create(ctx, ref, session.New{}, ""); !errors.Is(err, cluster.ErrUnavailable) {
+		t.Errorf("nobody there: got %v", err)
+	}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := store.Create(over, ref, session.New{}, ""); !errors.Is(err, cluster.ErrUnavailable) {
+		t.Errorf("the deadline passed before the call: got %v", err)
+	}
+}
+
+// A refusal after an answer that was lost says nothing of the first attempt.
+func TestRefusedAfterLostAnswer(t *testing.T) {
+	lossy := &clustertest.Lossy{Match: []byte("evalsha")}
+	e, store := embedded(t, cluster.Config{Dial: lossy.Dial})
+	ref := sessiontest.Tenant(t, "acme").NewRef("")
+	if _, err := store.Create(t.Context(), ref, session.New{}, ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Replace(t.Context(), ref, session.Content{}, session.TTL{}, session.Write{}); err != nil { // the node learns the script
+		t.Fatal(err)
+	}
+	lossy.OnLoss = func() { e.SetError("OOM command not allowed when used memory > 'maxmemory'.") }
+	lossy.LoseNext(1)
+	_, err := store.Replace(t.Context(), ref, session.Content{}, session.TTL{}, session.Write{})
+	if !errors.Is(err, cluster.ErrOutcomeUnknown) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := store.Replace(t.Context(), ref, session.Content{}, session.TTL{}, session.Write{}); !errors.Is(err, cluster.ErrFull) {
+		t.Errorf("got %v", err)
+	}
+	e.SetError("")
+}
+
+// A busy session costs a touch in each twentieth of its idle TTL, whatever the rate of reads.
+func TestTouchesAreSuppressed(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	e := clustertest.StartEmbedded(t)
+	store := session.NewRedisStore(e.Client(t, cluster.Config{}), session.Options{Log: slog.New(slog.DiscardHandler), Metrics: registry, Now: e.Now})
+	tenant := sessiontest.Tenant(t, "acme")
+	ref := tenant.NewRef("")
+	if _, err := store.Create(t.Context(), ref, session.New{TTL: session.TTL{Idle: 100 * time.Second}}, ""); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 { // seconds: five percent are passed only after the fifth
+		for range 100 {
+			if _, err := store.Get(t.Context(), ref); err != nil {
+				t.Fatal(err)
+			}
+		}
+		e.Advance(time.Second)
+	}
+	e.Advance(time.Millisecond)
+	if _, err := store.Get(t.Context(), ref); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := `
+		# HELP sessiond_touches_total Reads that may slide the idle deadline, by what became of the touch.
+		# TYPE sessiond_touches_total counter
+		sessiond_touches_total{outcome="sent"} 1
+		sessiond_touches_total{outcome="suppressed"} 500
+	`
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "sessiond_touches_total"); err != nil {
+		t.Error(err)
+	}
+	if got, err := store.Peek(t.Context(), ref); err != nil || !got.TouchedAt.Equal(e.Now().Truncate(time.Microsecond)) {
+		t.Errorf("touched at %s, %v, want %s", got.TouchedAt, err, e.Now())
+	}
+	if problems, err := testutil.GatherAndLint(registry); err != nil || len(problems) > 0 {
+		t.Errorf("lint: %v, %v", problems, err)
 	}
 }

@@ -21,17 +21,26 @@ const (
 	maxIDChars = 128
 )
 
-// ErrMalformedID means that the text could never have been a session's ID.
-var ErrMalformedID = errors.New("malformed session ID")
+var (
+	// ErrMalformedID means that the text could never have been a session's ID.
+	ErrMalformedID = errors.New("malformed session ID")
+	// ErrMalformedHandle means the same of a handle.
+	ErrMalformedHandle = errors.New("malformed session handle")
+)
 
-// A Ref names one session of one tenant, and holds what is derived from its ID: the Redis key, the public handle and
-// the key that seals its data. It prints and logs as its handle: the ID itself is a credential and leaves only by ID.
-type Ref struct {
+// A Handle is a session's public name: the tag and the name of its key. It finds and revokes, but never reads data.
+type Handle struct {
 	tenant *Tenant
-	id     string
 	tag    tag
 	name   name
-	seal   sealKey
+}
+
+// A Ref is the right to one session: its handle, its ID, and the key that seals its data, which both follow from the
+// ID. It prints and logs as its handle: the ID is a credential and leaves only by ID.
+type Ref struct {
+	Handle
+	id   string
+	seal sealKey
 }
 
 // A tag decides the hash slot: every key of a session carries it in braces. Base64url spreads the 65,536 tags over
@@ -42,19 +51,46 @@ func (t tag) String() string { return base64.RawURLEncoding.EncodeToString(t[:])
 
 type name [16]byte
 
+const (
+	tagChars  = 3
+	nameChars = 22
+)
+
 func (n name) String() string { return base64.RawURLEncoding.EncodeToString(n[:]) }
 
 // NewRef issues a new ID. With a user, it carries the tag of that user, so that all sessions of one user and their
 // index share a slot; without, a random one.
 func (t *Tenant) NewRef(user string) Ref {
+	if user != "" {
+		return t.newRefIn(t.userTag(user))
+	}
+	var random tag
+	rand.Read(random[:])
+	return t.newRefIn(random)
+}
+
+// newRefIn issues an ID in the slot of a tag.
+func (t *Tenant) newRefIn(slot tag) Ref {
 	var raw [idBytes]byte
 	rand.Read(raw[:]) // never fails: crypto/rand ends the program instead
 	raw[0] = idFormat
-	if user != "" {
-		u := t.userTag(user)
-		copy(raw[1:3], u[:])
-	}
+	copy(raw[1:3], slot[:])
 	return t.ref(base64.RawURLEncoding.EncodeToString(raw[:]))
+}
+
+// ParseHandle reads what [Handle.String] wrote; anything else is ErrMalformedHandle.
+func (t *Tenant) ParseHandle(text string) (Handle, error) {
+	h := Handle{tenant: t}
+	if len(text) != tagChars+nameChars {
+		return Handle{}, ErrMalformedHandle
+	}
+	if _, err := base64.RawURLEncoding.Strict().Decode(h.tag[:], []byte(text[:tagChars])); err != nil {
+		return Handle{}, ErrMalformedHandle
+	}
+	if _, err := base64.RawURLEncoding.Strict().Decode(h.name[:], []byte(text[tagChars:])); err != nil {
+		return Handle{}, ErrMalformedHandle
+	}
+	return h, nil
 }
 
 // ParseRef accepts an issued ID, or a caller's own of 22 to 128 characters of RFC 3986's unreserved set. Anything else
@@ -83,7 +119,7 @@ func unreserved(c byte) bool {
 // ref derives everything from one SHA-512: 16 bytes of name, 32 bytes of seal, and the tag of an ID that has none.
 func (t *Tenant) ref(id string) Ref {
 	sum := t.digest("session/1", id)
-	r := Ref{tenant: t, id: id}
+	r := Ref{Handle: Handle{tenant: t}, id: id}
 	copy(r.name[:], sum[0:16])
 	copy(r.seal[:], sum[16:48])
 	if issued, ok := issuedTag(id); ok {
@@ -118,25 +154,35 @@ func issuedTag(id string) (tag, bool) {
 // ID is the credential itself, for the answer to the caller who created it. Never log it.
 func (r Ref) ID() string { return r.id }
 
-// Handle is the session's public name: the tag and the name of its key. It finds and revokes, but never reads data.
-func (r Ref) Handle() string { return r.tag.String() + r.name.String() }
-
 // Serves reports whether the ID lies in the slot of the user's other sessions, as one issued for the user does.
 func (r Ref) Serves(user string) bool {
 	issued, ok := issuedTag(r.id)
 	return ok && issued == r.tenant.userTag(user)
 }
 
-// key is the session's key in Redis.
-func (r Ref) key() string {
-	return "{" + r.tag.String() + "}:s:" + r.tenant.name + ":" + r.name.String()
+// Issued reports whether the ID is in the format that this service issues.
+func (r Ref) Issued() bool {
+	_, ok := issuedTag(r.id)
+	return ok
 }
 
-// String is the handle.
-func (r Ref) String() string { return r.Handle() }
+// key is the session's key in Redis.
+func (h Handle) key() string { return h.keyPrefix() + h.name.String() }
 
-// Format writes the handle for every verb: with String alone, %d would walk the fields.
-func (r Ref) Format(f fmt.State, _ rune) { io.WriteString(f, r.Handle()) }
+// keyPrefix is what the keys of all sessions with this tag have in common.
+func (h Handle) keyPrefix() string { return "{" + h.tag.String() + "}:s:" + h.tenant.name + ":" }
+
+// indexKey is the key of the index of the users whose sessions have this tag.
+func (h Handle) indexKey() string { return "{" + h.tag.String() + "}:u:" + h.tenant.name }
+
+// inUserSlot is the handle of no session, in the slot of a user's sessions.
+func (t *Tenant) inUserSlot(user string) Handle { return Handle{tenant: t, tag: t.userTag(user)} }
+
+// String is the tag and the name, 25 characters of base64url.
+func (h Handle) String() string { return h.tag.String() + h.name.String() }
+
+// Format writes the handle for every verb: with String alone, %d would walk the fields, a Ref's ID among them.
+func (h Handle) Format(f fmt.State, _ rune) { io.WriteString(f, h.String()) }
 
 // LogValue is the handle.
-func (r Ref) LogValue() slog.Value { return slog.StringValue(r.Handle()) }
+func (h Handle) LogValue() slog.Value { return slog.StringValue(h.String()) }

@@ -13,7 +13,7 @@ import (
 
 func testTenant(t testing.TB, name string) *Tenant {
 	t.Helper()
-	tenant, err := NewTenant(name, TTLPolicy{DefaultIdle: time.Hour, DefaultMax: 2 * time.Hour, Limit: 24 * time.Hour})
+	tenant, err := NewTenant(name, Policy{DefaultIdle: time.Hour, DefaultMax: 2 * time.Hour, TTLLimit: 24 * time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,8 +31,8 @@ func TestPublishedVectors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if ref.Handle() != v.handle || ref.key() != v.key {
-			t.Errorf("got handle %s, key %s, want %s, %s", ref.Handle(), ref.key(), v.handle, v.key)
+		if ref.Handle.String() != v.handle || ref.key() != v.key {
+			t.Errorf("got handle %s, key %s, want %s, %s", ref.Handle.String(), ref.key(), v.handle, v.key)
 		}
 	}
 	if got := tenant.userTag("alice").String(); got != "tKA" {
@@ -85,15 +85,15 @@ func TestRefNeverPrintsItsID(t *testing.T) {
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 		fmt.Fprintf(&b, verb+"\n", ref)
 		fmt.Fprintf(&b, verb+"\n", &ref)
-		fmt.Fprintf(&b, verb+"\n", Session{Ref: ref})
+		fmt.Fprintf(&b, verb+"\n", Session{Handle: ref.Handle})
 	}
-	slog.New(slog.NewJSONHandler(&b, nil)).Info("x", "ref", ref, "session", Session{Ref: ref})
-	slog.New(slog.NewTextHandler(&b, nil)).Info("x", "ref", ref, "session", Session{Ref: ref})
+	slog.New(slog.NewJSONHandler(&b, nil)).Info("x", "ref", ref, "session", Session{Handle: ref.Handle})
+	slog.New(slog.NewTextHandler(&b, nil)).Info("x", "ref", ref, "session", Session{Handle: ref.Handle})
 	if hex := fmt.Sprintf("%x", ref.ID()); strings.Contains(b.String(), ref.ID()) || strings.Contains(b.String(), hex) {
 		t.Errorf("the ID %s is in:\n%s", ref.ID(), b.String())
 	}
-	if !strings.Contains(b.String(), ref.Handle()) {
-		t.Errorf("the handle %s is not in:\n%s", ref.Handle(), b.String())
+	if !strings.Contains(b.String(), ref.Handle.String()) {
+		t.Errorf("the handle %s is not in:\n%s", ref.Handle.String(), b.String())
 	}
 }
 
@@ -137,12 +137,12 @@ func FuzzParseRef(f *testing.F) {
 		if ref.ID() != id {
 			t.Fatalf("%q became %q", id, ref.ID())
 		}
-		if len(ref.Handle()) != 25 || strings.Contains(ref.key(), id) {
-			t.Fatalf("handle %s, key %s", ref.Handle(), ref.key())
+		if len(ref.Handle.String()) != 25 || strings.Contains(ref.key(), id) {
+			t.Fatalf("handle %s, key %s", ref.Handle.String(), ref.key())
 		}
 		if raw, err := base64.RawURLEncoding.DecodeString(id); err == nil && len(raw) == 24 && raw[0] == 1 {
-			if want := base64.RawURLEncoding.EncodeToString(raw[1:3]); ref.Handle()[:3] != want {
-				t.Fatalf("tag %s, want %s", ref.Handle()[:3], want)
+			if want := base64.RawURLEncoding.EncodeToString(raw[1:3]); ref.Handle.String()[:3] != want {
+				t.Fatalf("tag %s, want %s", ref.Handle.String()[:3], want)
 			}
 		}
 	})

@@ -17,11 +17,21 @@ var (
 	touchLua string
 	//go:embed scripts/delete.lua
 	deleteLua string
+	//go:embed scripts/rotate.lua
+	rotateLua string
+	//go:embed scripts/retire.lua
+	retireLua string
+	//go:embed scripts/enlist.lua
+	enlistLua string
+	//go:embed scripts/list.lua
+	listLua string
+	//go:embed scripts/revoke.lua
+	revokeLua string
 )
 
 // scripts are the writes, each one atomic step in one slot.
 type scripts struct {
-	create, replace, touch, delete *cluster.Script
+	create, replace, touch, delete, rotate, retire, enlist, list, revoke *cluster.Script
 }
 
 func loadScripts() scripts {
@@ -31,5 +41,10 @@ func loadScripts() scripts {
 		replace: script(replaceLua),
 		touch:   script(touchLua),
 		delete:  script(deleteLua),
+		rotate:  script(rotateLua),
+		retire:  script(retireLua),
+		enlist:  script(enlistLua),
+		list:    script(listLua),
+		revoke:  script(revokeLua),
 	}
 }

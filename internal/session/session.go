@@ -3,6 +3,7 @@
 package session
 
 import (
+	"fmt"
 	"time"
 	"unicode/utf8"
 
@@ -17,7 +18,7 @@ const (
 
 // A Session is the state of one live session.
 type Session struct {
-	Ref     Ref
+	Handle  Handle
 	User    string         // empty for an anonymous session
 	Meta    jsontext.Value // a JSON object that listings may show; nil if there is none
 	Data    jsontext.Value // any JSON value, byte for byte as it was given; nil if there is none or if it was not read
@@ -30,7 +31,12 @@ type Session struct {
 }
 
 // IdleExpiresAt is when the session expires if it is not used again.
-func (s Session) IdleExpiresAt() time.Time { return s.TouchedAt.Add(s.IdleTTL) }
+func (s Session) IdleExpiresAt() time.Time {
+	if idle := s.TouchedAt.Add(s.IdleTTL); idle.Before(s.ExpiresAt) {
+		return idle
+	}
+	return s.ExpiresAt
+}
 
 // MaxTTL is the absolute lifetime, from creation.
 func (s Session) MaxTTL() time.Duration { return s.ExpiresAt.Sub(s.CreatedAt) }
@@ -54,15 +60,19 @@ type Content struct {
 // A ContentError says which member cannot be stored and why.
 type ContentError struct {
 	Field string // "user", "meta" or "data"
+	Limit int    // bytes that would have been accepted; 0 if it is not a matter of length
 	why   string
 }
 
 func (e *ContentError) Error() string { return e.Field + " " + e.why }
 
-func (c Content) check() error {
+// check refuses content that no session of this tenant may hold. It looks at the whole, since patches add up.
+func (p Policy) checkContent(c Content) error {
 	switch {
+	case p.MaxContent > 0 && len(c.Meta)+len(c.Data) > p.MaxContent:
+		return &ContentError{Field: "data", Limit: p.MaxContent, why: fmt.Sprintf("and meta are longer than %d bytes together", p.MaxContent)}
 	case len(c.Meta) > MaxMetaBytes:
-		return &ContentError{Field: "meta", why: "is longer than 2048 bytes"}
+		return &ContentError{Field: "meta", Limit: MaxMetaBytes, why: "is longer than 2048 bytes"}
 	case len(c.Meta) > 0 && c.Meta.Kind() != '{':
 		return &ContentError{Field: "meta", why: "must be an object"}
 	}
@@ -72,7 +82,7 @@ func (c Content) check() error {
 // checkUser refuses names that a path or a log line could not carry faithfully.
 func checkUser(user string) error {
 	if len(user) > MaxUserBytes {
-		return &ContentError{Field: "user", why: "is longer than 255 bytes"}
+		return &ContentError{Field: "user", Limit: MaxUserBytes, why: "is longer than 255 bytes"}
 	}
 	if !utf8.ValidString(user) {
 		return &ContentError{Field: "user", why: "is not valid UTF-8"}

@@ -26,7 +26,7 @@ type TTLError struct {
 func (e *TTLError) Error() string { return e.Field + " " + e.why }
 
 // check refuses what no session of this tenant may have.
-func (p TTLPolicy) check(t TTL) error {
+func (p Policy) check(t TTL) error {
 	for _, f := range []struct {
 		field string
 		d     time.Duration
@@ -36,8 +36,8 @@ func (p TTLPolicy) check(t TTL) error {
 			return &TTLError{Field: f.field, why: "must be positive"}
 		case f.d%time.Millisecond != 0:
 			return &TTLError{Field: f.field, why: "must be a whole number of milliseconds"}
-		case f.d > p.Limit:
-			return &TTLError{Field: f.field, Limit: p.Limit, why: fmt.Sprintf("is above the limit of %s", p.Limit)}
+		case f.d > p.TTLLimit:
+			return &TTLError{Field: f.field, Limit: p.TTLLimit, why: fmt.Sprintf("is above the limit of %s", p.TTLLimit)}
 		}
 	}
 	if t.Idle > 0 && t.Max > 0 && t.Idle > t.Max {
@@ -48,7 +48,7 @@ func (p TTLPolicy) check(t TTL) error {
 
 // resolve fills what the caller left open. An idle TTL above the default absolute one raises that, since the caller
 // asked for such a session; a default idle TTL above the caller's absolute one is lowered to it.
-func (p TTLPolicy) resolve(t TTL) (TTL, error) {
+func (p Policy) resolve(t TTL) (TTL, error) {
 	if err := p.check(t); err != nil {
 		return TTL{}, err
 	}

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-func TestTTLPolicyResolve(t *testing.T) {
-	p := TTLPolicy{DefaultIdle: 30 * time.Minute, DefaultMax: 24 * time.Hour, Limit: 720 * time.Hour}
+func TestPolicyResolve(t *testing.T) {
+	p := Policy{DefaultIdle: 30 * time.Minute, DefaultMax: 24 * time.Hour, TTLLimit: 720 * time.Hour}
 	for _, c := range []struct {
 		name      string
 		ask, want TTL
@@ -26,18 +26,18 @@ func TestTTLPolicyResolve(t *testing.T) {
 }
 
 func TestNewTenantRefuses(t *testing.T) {
-	ok := TTLPolicy{DefaultIdle: time.Minute, DefaultMax: time.Hour, Limit: time.Hour}
+	ok := Policy{DefaultIdle: time.Minute, DefaultMax: time.Hour, TTLLimit: time.Hour}
 	for name, c := range map[string]struct {
 		tenant string
-		policy TTLPolicy
+		policy Policy
 	}{
 		"empty name":           {"", ok},
 		"brace in name":        {"a{b}", ok},
 		"colon in name":        {"a:b", ok},
-		"no policy":            {"a", TTLPolicy{}},
-		"idle above the limit": {"a", TTLPolicy{DefaultIdle: 2 * time.Hour, DefaultMax: time.Hour, Limit: time.Hour}},
-		"max above the limit":  {"a", TTLPolicy{DefaultIdle: time.Hour, DefaultMax: 2 * time.Hour, Limit: time.Hour}},
-		"limit of two ages":    {"a", TTLPolicy{DefaultIdle: time.Hour, DefaultMax: time.Hour, Limit: 2 * maxTTL}},
+		"no policy":            {"a", Policy{}},
+		"idle above the limit": {"a", Policy{DefaultIdle: 2 * time.Hour, DefaultMax: time.Hour, TTLLimit: time.Hour}},
+		"max above the limit":  {"a", Policy{DefaultIdle: time.Hour, DefaultMax: 2 * time.Hour, TTLLimit: time.Hour}},
+		"limit of two ages":    {"a", Policy{DefaultIdle: time.Hour, DefaultMax: time.Hour, TTLLimit: 2 * maxTTL}},
 	} {
 		if _, err := NewTenant(c.tenant, c.policy); err == nil {
 			t.Errorf("%s: accepted", name)

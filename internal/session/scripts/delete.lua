@@ -1,11 +1,19 @@
--- KEYS: session. ARGV: write id, guard, life of the tombstone (milliseconds).
-local id, guard, life = ARGV[1], ARGV[2], ARGV[3]
+-- KEYS: session, index. ARGV: write id, guard, life of the tombstone (milliseconds; '' leaves none), the user whose
+-- session it must be ('' for any), '1' to bury even the ID from before a rotation.
+local id, guard, life, of, force = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 
 local h = load(KEYS[1])
-if not h or h.kind ~= LIVE then return {'ok'} end
+if h and h.kind == ROTATED and force == '' then return rotated(KEYS[1], h) end
+if not h and of == '' and guard == '' and life ~= '' then forestall(KEYS[1], id, life) end
+if not h or h.kind == TOMBSTONE then return {'ok'} end
+if of ~= '' and user(KEYS[1], h) ~= of then return {'ok'} end
 if not meets(h, guard) then return {'conflict'} end
 
-push(h, id)
-h.kind, h.lengths = TOMBSTONE, string.char(0, 0, 0, 0)
-redis.call('SET', KEYS[1], encode(h), 'PX', life)
+if life ~= '' then
+  bury(KEYS[2], KEYS[1], h, id, life)
+  return {'ok'}
+end
+local u = user(KEYS[1], h)
+if u ~= '' then delist(KEYS[2], u, h.created, KEYS[1]) end
+redis.call('DEL', KEYS[1])
 return {'ok'}

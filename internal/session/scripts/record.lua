@@ -2,7 +2,8 @@
 -- The offsets are those of record.go, one higher because Lua counts from 1; they change together.
 
 local HEADER, FORMAT = 78, 1
-local LIVE, TOMBSTONE = 1, 2
+local LIVE, TOMBSTONE, ROTATED = 1, 2, 3
+local NAME = 22 -- characters of a session's name, the end of its key
 
 -- Big-endian, 64 bits. A Lua number is exact up to 2^53, and microseconds stay below that until the year 2255.
 local function number(s, at)
@@ -62,12 +63,25 @@ local function clear(key, h)
   return redis.call('GETRANGE', key, 0, HEADER + h.user + h.meta - 1)
 end
 
+local function user(key, h)
+  if h.user == 0 then return '' end
+  return redis.call('GETRANGE', key, HEADER, HEADER + h.user - 1)
+end
+
 -- Whether the write was applied before.
 local function wrote(h, id)
   for i = 1, #h.writes, 8 do
     if string.sub(h.writes, i, i + 7) == id then return true end
   end
   return false
+end
+
+-- What a caller is told who comes with the ID from before a rotation: to follow, or that it is reuse. Only Redis' clock
+-- decides which.
+local function rotated(key, h)
+  local verdict = 'rotated'
+  if now() >= h.deadline then verdict = 'reuse' end
+  return {verdict, redis.call('GET', key)}
 end
 
 local function push(h, id)
@@ -95,4 +109,107 @@ local function slide(h, idle, max)
     h.deadline = math.max(h.deadline, h.created + h.idle)
   end
   return h.deadline > h.touched
+end
+
+-- The index of a user's sessions: a sorted set for all users of one tag, all scores 0, so that it is sorted by member.
+-- A member is 8 bytes of the user's hash, 8 of the time of creation, and the name: one user's sessions stand together,
+-- the oldest first. It holds no deadline, so that a touch does not write to it; who reads it skips and removes the dead.
+
+local function owner(u)
+  local hex, b = redis.sha1hex(u), {}
+  for i = 1, 8 do b[i] = tonumber(string.sub(hex, 2 * i - 1, 2 * i), 16) end
+  return string.char(unpack(b))
+end
+
+local function member(u, created, key)
+  return owner(u) .. bytes(created) .. string.sub(key, -NAME)
+end
+
+-- The key of the session that a member names, and its header if that session lives and is the user's (nil: anybody's).
+local function indexed(prefix, m, u)
+  local key = prefix .. string.sub(m, -NAME)
+  local h = load(key)
+  if h and h.kind == LIVE and h.created == number(m, 9) and (not u or user(key, h) == u) then return key, h end
+  return key, nil
+end
+
+-- The user's members, oldest first, from behind the member after.
+local function members(index, u, after)
+  local from = owner(u)
+  local low = '[' .. from
+  if after ~= '' then low = '(' .. after end
+  return redis.call('ZRANGEBYLEX', index, low, '(' .. from .. '\1') -- a time of creation begins with a zero byte
+end
+
+-- Keeps the index as long as its longest session, microseconds.
+local function outlive(index, deadline)
+  local left = redis.call('PTTL', index)
+  if left < 0 or now() + left * 1000 < deadline then
+    redis.call('PEXPIREAT', index, string.format('%.0f', math.ceil(deadline / 1000)))
+  end
+end
+
+local function enlist(index, u, created, key, deadline)
+  redis.call('ZADD', index, 0, member(u, created, key))
+  outlive(index, deadline)
+  -- Users who never return leave their dead behind. Looking at three for each one added keeps those under a third.
+  local prefix = string.sub(key, 1, -NAME - 1)
+  for _, m in ipairs(redis.call('ZRANDMEMBER', index, 3)) do
+    local _, h = indexed(prefix, m)
+    if not h then redis.call('ZREM', index, m) end
+  end
+end
+
+local function delist(index, u, created, key)
+  redis.call('ZREM', index, member(u, created, key))
+end
+
+-- Leaves a tombstone in a session's place, life in milliseconds.
+local function bury(index, key, h, id, life)
+  local u = user(key, h)
+  if u ~= '' then delist(index, u, h.created, key) end
+  push(h, id)
+  h.kind, h.lengths = TOMBSTONE, string.char(0, 0, 0, 0)
+  local set = redis.pcall('SET', key, encode(h), 'PX', life)
+  if set.err then redis.call('DEL', key) end -- out of memory: a logout must work even then, though without a tombstone
+end
+
+-- Leaves a tombstone where nothing was, so that a create that is still under way cannot come after the delete.
+local function forestall(key, id, life)
+  local t = now()
+  local h = {kind = TOMBSTONE, version = 1, created = t, touched = t, idle = 0, deadline = t,
+    writes = id .. string.rep('\0', 24), lengths = string.char(0, 0, 0, 0)}
+  redis.pcall('SET', key, encode(h), 'PX', life) -- out of memory: no create succeeds either
+end
+
+-- Makes room for one more session of the user: false if there is none and none may be evicted.
+local function room(index, prefix, owned, limit, evict, id, life)
+  local alive = {}
+  for _, m in ipairs(members(index, owned, '')) do
+    local key, h = indexed(prefix, m, owned)
+    if h then
+      alive[#alive + 1] = {key, h}
+    else
+      redis.call('ZREM', index, m)
+    end
+  end
+  if #alive < limit then return true end
+  if not evict then return false end
+  for i = 1, #alive - limit + 1 do
+    bury(index, alive[i][1], alive[i][2], id, life)
+  end
+  return true
+end
+
+-- Stores a new record, whose times are not filled in; max TTL in microseconds. Without an index it is in no list.
+local function insert(index, key, record, max)
+  local t = now()
+  local stored = string.sub(record, 1, 10) .. bytes(t) .. bytes(t) .. string.sub(record, 27, 34) .. bytes(t + max)
+    .. string.sub(record, 43)
+  local expires = math.ceil((t + math.min(number(record, 27), max)) / 1000)
+  redis.call('SET', key, stored, 'PXAT', string.format('%.0f', expires))
+  local h = load(key)
+  local u = user(key, h)
+  if index and u ~= '' then enlist(index, u, t, key, h.deadline) end
+  return {'ok', clear(key, h)}
 end

@@ -67,40 +67,49 @@ func touchNeverCreates(r *run) {
 func deleteRevokes(r *run) {
 	s := r.create(session.New{})
 	for range 2 {
-		if err := r.Store.Delete(r.ctx, s.Ref, session.Guard{}); err != nil {
+		if err := r.Store.Delete(r.ctx, s.Ref, session.Deletion{}); err != nil {
 			r.Fatal(err)
 		}
 		_, err := r.Store.Get(r.ctx, s.Ref)
 		r.wantErr(err, session.ErrNotFound)
 	}
-	if err := r.Store.Delete(r.ctx, r.tenant.NewRef(""), session.Guard{}); err != nil {
+	if err := r.Store.Delete(r.ctx, r.tenant.NewRef(""), session.Deletion{}); err != nil {
 		r.Fatal(err)
 	}
 }
 
+func deleteForestalls(r *run) {
+	ref := r.tenant.NewRef("")
+	if err := r.Store.Delete(r.ctx, ref, session.Deletion{}); err != nil {
+		r.Fatal(err)
+	}
+	_, err := r.Store.Create(r.ctx, ref, session.New{}, "")
+	r.wantErr(err, session.ErrRevoked)
+}
+
 func guardedDelete(r *run) {
 	s1 := r.create(session.New{})
-	s2, err := r.Store.Replace(r.ctx, s1.Ref, data(`2`), session.TTL{}, session.Guard{})
+	s2, err := r.Store.Replace(r.ctx, s1.Ref, data(`2`), session.TTL{}, session.Write{})
 	if err != nil {
 		r.Fatal(err)
 	}
-	r.wantErr(r.Store.Delete(r.ctx, s1.Ref, at(s1)), session.ErrConflict)
+	r.wantErr(r.Store.Delete(r.ctx, s1.Ref, session.Deletion{Write: guarded(s1)}), session.ErrConflict)
 	r.get(s1.Ref)
-	if err := r.Store.Delete(r.ctx, s1.Ref, at(s2)); err != nil {
+	if err := r.Store.Delete(r.ctx, s1.Ref, session.Deletion{Write: guarded(s2)}); err != nil {
 		r.Fatal(err)
 	}
 }
 
 func revokedStaysRevoked(r *run) {
 	s := r.create(session.New{Content: data(`{}`)})
-	if err := r.Store.Delete(r.ctx, s.Ref, session.Guard{}); err != nil {
+	if err := r.Store.Delete(r.ctx, s.Ref, session.Deletion{}); err != nil {
 		r.Fatal(err)
 	}
-	_, err := r.Store.Create(r.ctx, s.Ref, session.New{})
+	_, err := r.Store.Create(r.ctx, s.Ref, session.New{}, "")
 	r.wantErr(err, session.ErrRevoked)
-	_, err = r.Store.Replace(r.ctx, s.Ref, data(`1`), session.TTL{}, session.Guard{})
+	_, err = r.Store.Replace(r.ctx, s.Ref, data(`1`), session.TTL{}, session.Write{})
 	r.wantErr(err, session.ErrNotFound)
-	_, err = r.Store.Patch(r.ctx, s.Ref, session.Patch(data(`{"a":1}`)), session.Guard{})
+	_, err = r.Store.Patch(r.ctx, s.Ref, session.Patch(data(`{"a":1}`)), session.Write{})
 	r.wantErr(err, session.ErrNotFound)
 	_, err = r.Store.Touch(r.ctx, s.Ref, session.TTL{}, session.Guard{})
 	r.wantErr(err, session.ErrNotFound)
@@ -133,11 +142,11 @@ func absoluteExpires(r *run) {
 func writesSlide(r *run) {
 	s := r.create(session.New{TTL: session.TTL{Idle: 5 * time.Second}, Content: data(`{}`)})
 	r.Advance(r.T, 3*time.Second)
-	if _, err := r.Store.Replace(r.ctx, s.Ref, data(`{}`), session.TTL{}, session.Guard{}); err != nil {
+	if _, err := r.Store.Replace(r.ctx, s.Ref, data(`{}`), session.TTL{}, session.Write{}); err != nil {
 		r.Fatal(err)
 	}
 	r.Advance(r.T, 3*time.Second)
-	if _, err := r.Store.Patch(r.ctx, s.Ref, session.Patch(data(`{"a":1}`)), session.Guard{}); err != nil {
+	if _, err := r.Store.Patch(r.ctx, s.Ref, session.Patch(data(`{"a":1}`)), session.Write{}); err != nil {
 		r.Fatal(err)
 	}
 	r.Advance(r.T, 3*time.Second)
@@ -149,13 +158,13 @@ func refusedTTLs(r *run) {
 	for name, ttl := range map[string]session.TTL{
 		"negative idle":           {Idle: -time.Second},
 		"negative max":            {Max: -time.Second},
-		"idle over the limit":     {Idle: Policy.Limit + time.Millisecond},
-		"max over the limit":      {Max: Policy.Limit + time.Millisecond},
+		"idle over the limit":     {Idle: Policy.TTLLimit + time.Millisecond},
+		"max over the limit":      {Max: Policy.TTLLimit + time.Millisecond},
 		"less than a millisecond": {Idle: time.Microsecond},
 		"idle over max":           {Idle: 2 * time.Hour, Max: time.Hour},
 	} {
-		_, onCreate := r.Store.Create(r.ctx, r.tenant.NewRef(""), session.New{TTL: ttl})
-		_, onReplace := r.Store.Replace(r.ctx, s.Ref, session.Content{}, ttl, session.Guard{})
+		_, onCreate := r.Store.Create(r.ctx, r.tenant.NewRef(""), session.New{TTL: ttl}, "")
+		_, onReplace := r.Store.Replace(r.ctx, s.Ref, session.Content{}, ttl, session.Write{})
 		_, onTouch := r.Store.Touch(r.ctx, s.Ref, ttl, session.Guard{})
 		for _, err := range []error{onCreate, onReplace, onTouch} {
 			if _, ok := errors.AsType[*session.TTLError](err); !ok {
@@ -176,7 +185,7 @@ func refusedContent(r *run) {
 		"user with newline": {User: "a\nb"},
 		"user not UTF-8":    {User: "a\xff"},
 	} {
-		_, err := r.Store.Create(r.ctx, r.tenant.NewRef(n.User), n)
+		_, err := r.Store.Create(r.ctx, r.tenant.NewRef(n.User), n, "")
 		if _, ok := errors.AsType[*session.ContentError](err); !ok {
 			r.Errorf("%s: got %v, want a ContentError", name, err)
 		}

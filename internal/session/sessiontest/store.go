@@ -16,7 +16,7 @@ import (
 )
 
 // Policy is the policy of the tenants that the suite uses.
-var Policy = session.TTLPolicy{DefaultIdle: 30 * time.Minute, DefaultMax: 24 * time.Hour, Limit: 720 * time.Hour}
+var Policy = session.Policy{DefaultIdle: 30 * time.Minute, DefaultMax: 24 * time.Hour, TTLLimit: 720 * time.Hour}
 
 // An Env is a store under test and the clock that its sessions expire by.
 type Env struct {
@@ -73,11 +73,37 @@ var cases = []struct {
 	{"touch sets new TTLs", touchSetsTTLs},
 	{"touch never creates", touchNeverCreates},
 	{"delete revokes, and again is no error", deleteRevokes},
+	{"a create that comes late does not undo a delete", deleteForestalls},
 	{"a guarded delete spares another version", guardedDelete},
 	{"a revoked session stays revoked", revokedStaysRevoked},
 	{"an unused session expires", idleExpires},
 	{"a used session expires at its absolute deadline", absoluteExpires},
 	{"every write slides the idle deadline", writesSlide},
+	{"a read slides the idle deadline, a peek does not", readSlides},
+	{"upsert creates and replaces", upsertSaves},
+	{"upsert takes no issued ID and brings nothing back", upsertRefuses},
+	{"a forgetting delete leaves the ID free", deleteForgets},
+	{"a write repeated under its key takes effect once", writeKeys},
+	{"a user's sessions are listed, the oldest first, by page", userList},
+	{"a page holds no other user's and no other tenant's sessions", userListIsOwn},
+	{"the dead leave the list by themselves", deadLeaveList},
+	{"one of a user's sessions is revoked by its handle", revokeByHandle},
+	{"all of a user's sessions are revoked but one", revokeAll},
+	{"a user has no more sessions than may be: denied", limitDenies},
+	{"a user has no more sessions than may be: the oldest goes", limitEvicts},
+	{"racing creates never exceed the limit", racingLimit},
+	{"rotation carries everything over to a new ID", rotateCarries},
+	{"an old ID stands for the new within the grace", oldIDFollows},
+	{"racing rotations get the same successor", racingRotations},
+	{"an old ID used after its grace revokes the session", reuseRevokes},
+	{"a rotation without grace leaves the old ID dead, without reuse", rotateAtOnce},
+	{"a login moves an anonymous session to its user", loginMoves},
+	{"of racing logins one wins", racingLogins},
+	{"a session cannot change its user", loginOfAnother},
+	{"whatever is under way, a revoked session stays revoked", racingRevocation},
+	{"many are read and deleted at once, each with its own result", batches},
+	{"a walk lists every live session of the tenant and no other", walk},
+	{"locks exclude each other", locks},
 	{"TTLs that may not be are refused", refusedTTLs},
 	{"content that may not be is refused", refusedContent},
 }
@@ -89,18 +115,26 @@ type run struct {
 	tenant *session.Tenant
 }
 
-func (r *run) create(n session.New) session.Session {
+// created is a session and the right to it.
+type created struct {
+	session.Session
+	Ref session.Ref
+}
+
+func (r *run) create(n session.New) created {
 	r.Helper()
-	s, err := r.Store.Create(r.ctx, r.tenant.NewRef(n.User), n)
+	ref := r.tenant.NewRef(n.User)
+	s, err := r.Store.Create(r.ctx, ref, n, "")
 	if err != nil {
 		r.Fatalf("create: %v", err)
 	}
-	return s
+	return created{s, ref}
 }
 
+// get reads without sliding, so that it does not disturb what a case says of time.
 func (r *run) get(ref session.Ref) session.Session {
 	r.Helper()
-	s, err := r.Store.Get(r.ctx, ref)
+	s, err := r.Store.Peek(r.ctx, ref)
 	if err != nil {
 		r.Fatalf("get: %v", err)
 	}
@@ -121,9 +155,12 @@ func (r *run) wantData(s session.Session, want string) {
 	}
 }
 
-func at(s session.Session) session.Guard {
+// at is the guard that admits just this version.
+func at(s interface{ Stamp() session.Stamp }) session.Guard {
 	return session.Guard{Set: true, AnyOf: []session.Stamp{s.Stamp()}}
 }
+
+func guarded(s interface{ Stamp() session.Stamp }) session.Write { return session.Write{Guard: at(s)} }
 
 func data(text string) session.Content { return session.Content{Data: jsontext.Value(text)} }
 
@@ -143,7 +180,7 @@ func createdIsReadBack(r *run) {
 	if !got.CreatedAt.Equal(s.CreatedAt) || !got.TouchedAt.Equal(got.CreatedAt) {
 		r.Fatalf("created %s, touched %s, create said %s", got.CreatedAt, got.TouchedAt, s.CreatedAt)
 	}
-	r.wantData(s, string(in.Data))
+	r.wantData(s.Session, string(in.Data))
 }
 
 func mayHoldNothing(r *run) {
@@ -171,7 +208,7 @@ func otherTenant(r *run) {
 
 func createDoesNotOverwrite(r *run) {
 	s := r.create(session.New{Content: data(`1`)})
-	_, err := r.Store.Create(r.ctx, s.Ref, session.New{Content: data(`2`)})
+	_, err := r.Store.Create(r.ctx, s.Ref, session.New{Content: data(`2`)}, "")
 	r.wantErr(err, session.ErrExists)
 	r.wantData(r.get(s.Ref), `1`)
 }
@@ -182,7 +219,7 @@ func racingCreates(r *run) {
 	var winners []string
 	together(20, func(i int) {
 		text := fmt.Sprint(i)
-		_, err := r.Store.Create(r.ctx, ref, session.New{Content: data(text)})
+		_, err := r.Store.Create(r.ctx, ref, session.New{Content: data(text)}, "")
 		if err == nil {
 			mu.Lock()
 			winners = append(winners, text)
@@ -199,23 +236,23 @@ func racingCreates(r *run) {
 
 func userSlot(r *run) {
 	a, b := r.tenant.NewRef("alice"), r.tenant.NewRef("alice")
-	if a.Handle()[:3] != b.Handle()[:3] {
+	if a.Handle.String()[:3] != b.Handle.String()[:3] {
 		r.Fatalf("two sessions of one user have the tags of %s and %s", a, b)
 	}
 	ref, err := r.tenant.ParseRef(strings.Repeat("x", 40))
 	if err != nil {
 		r.Fatal(err)
 	}
-	_, err = r.Store.Create(r.ctx, ref, session.New{User: "alice"})
+	_, err = r.Store.Create(r.ctx, ref, session.New{User: "alice"}, "")
 	r.wantErr(err, session.ErrForeignSlot)
-	_, err = r.Store.Create(r.ctx, r.tenant.NewRef("bob"), session.New{User: "alice"})
+	_, err = r.Store.Create(r.ctx, r.tenant.NewRef("bob"), session.New{User: "alice"}, "")
 	r.wantErr(err, session.ErrForeignSlot)
 }
 
 func replaceStores(r *run) {
 	s := r.create(session.New{Content: data(`1`)})
 	for v := uint64(2); v < 8; v++ {
-		got, err := r.Store.Replace(r.ctx, s.Ref, data(fmt.Sprint(v)), session.TTL{}, session.Guard{})
+		got, err := r.Store.Replace(r.ctx, s.Ref, data(fmt.Sprint(v)), session.TTL{}, session.Write{})
 		if err != nil || got.Version != v {
 			r.Fatalf("got version %d, %v, want %d", got.Version, err, v)
 		}
@@ -226,7 +263,7 @@ func replaceStores(r *run) {
 
 func replaceEmpties(r *run) {
 	s := r.create(session.New{Content: session.Content{Meta: jsontext.Value(`{"a":1}`), Data: jsontext.Value(`1`)}})
-	if _, err := r.Store.Replace(r.ctx, s.Ref, session.Content{}, session.TTL{}, session.Guard{}); err != nil {
+	if _, err := r.Store.Replace(r.ctx, s.Ref, session.Content{}, session.TTL{}, session.Write{}); err != nil {
 		r.Fatal(err)
 	}
 	if got := r.get(s.Ref); got.Meta != nil || got.Data != nil {
@@ -236,9 +273,9 @@ func replaceEmpties(r *run) {
 
 func replaceNeverCreates(r *run) {
 	ref := r.tenant.NewRef("")
-	_, err := r.Store.Replace(r.ctx, ref, data(`1`), session.TTL{}, session.Guard{})
+	_, err := r.Store.Replace(r.ctx, ref, data(`1`), session.TTL{}, session.Write{})
 	r.wantErr(err, session.ErrNotFound)
-	_, err = r.Store.Patch(r.ctx, ref, session.Patch(data(`{}`)), session.Guard{})
+	_, err = r.Store.Patch(r.ctx, ref, session.Patch(data(`{}`)), session.Write{})
 	r.wantErr(err, session.ErrNotFound)
 	_, err = r.Store.Get(r.ctx, ref)
 	r.wantErr(err, session.ErrNotFound)
@@ -246,7 +283,7 @@ func replaceNeverCreates(r *run) {
 
 func replaceKeeps(r *run) {
 	s := r.create(session.New{User: "alice", TTL: session.TTL{Idle: time.Hour, Max: 2 * time.Hour}})
-	got, err := r.Store.Replace(r.ctx, s.Ref, data(`1`), session.TTL{}, session.Guard{})
+	got, err := r.Store.Replace(r.ctx, s.Ref, data(`1`), session.TTL{}, session.Write{})
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -257,17 +294,17 @@ func replaceKeeps(r *run) {
 
 func guardedReplace(r *run) {
 	s1 := r.create(session.New{Content: data(`1`)})
-	s2, err := r.Store.Replace(r.ctx, s1.Ref, data(`2`), session.TTL{}, at(s1))
+	s2, err := r.Store.Replace(r.ctx, s1.Ref, data(`2`), session.TTL{}, guarded(s1))
 	if err != nil {
 		r.Fatal(err)
 	}
-	_, err = r.Store.Replace(r.ctx, s1.Ref, data(`lost`), session.TTL{}, at(s1))
+	_, err = r.Store.Replace(r.ctx, s1.Ref, data(`lost`), session.TTL{}, guarded(s1))
 	r.wantErr(err, session.ErrConflict)
-	_, err = r.Store.Replace(r.ctx, s1.Ref, data(`lost`), session.TTL{}, session.Guard{Set: true})
+	_, err = r.Store.Replace(r.ctx, s1.Ref, data(`lost`), session.TTL{}, session.Write{Guard: session.Guard{Set: true}})
 	r.wantErr(err, session.ErrConflict)
 	r.wantData(r.get(s1.Ref), `2`)
 	either := session.Guard{Set: true, AnyOf: []session.Stamp{s1.Stamp(), s2.Stamp()}}
-	if _, err := r.Store.Replace(r.ctx, s1.Ref, data(`3`), session.TTL{}, either); err != nil {
+	if _, err := r.Store.Replace(r.ctx, s1.Ref, data(`3`), session.TTL{}, session.Write{Guard: either}); err != nil {
 		r.Fatal(err)
 	}
 }
@@ -276,14 +313,14 @@ func guardOfAnotherLife(r *run) {
 	short := session.New{TTL: session.TTL{Idle: 100 * time.Millisecond, Max: 100 * time.Millisecond}}
 	first := r.create(short)
 	r.Advance(r.T, 150*time.Millisecond)
-	second, err := r.Store.Create(r.ctx, first.Ref, session.New{})
+	second, err := r.Store.Create(r.ctx, first.Ref, session.New{}, "")
 	if err != nil {
 		r.Fatal(err)
 	}
 	if first.Version != second.Version {
 		r.Fatalf("versions %d and %d", first.Version, second.Version)
 	}
-	_, err = r.Store.Replace(r.ctx, first.Ref, data(`1`), session.TTL{}, at(first))
+	_, err = r.Store.Replace(r.ctx, first.Ref, data(`1`), session.TTL{}, guarded(first))
 	r.wantErr(err, session.ErrConflict)
 }
 
@@ -291,7 +328,7 @@ func patchMerges(r *run) {
 	s := r.create(session.New{Content: session.Content{
 		Meta: jsontext.Value(`{"device":"phone"}`), Data: jsontext.Value(`{"big":1234567890.12345678901,"a":{"b":1,"c":2}}`),
 	}})
-	got, err := r.Store.Patch(r.ctx, s.Ref, session.Patch(data(`{"a":{"c":3},"d":[1]}`)), session.Guard{})
+	got, err := r.Store.Patch(r.ctx, s.Ref, session.Patch(data(`{"a":{"c":3},"d":[1]}`)), session.Write{})
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -306,7 +343,7 @@ func patchMerges(r *run) {
 
 func patchRemoves(r *run) {
 	s := r.create(session.New{Content: session.Content{Meta: jsontext.Value(`{"a":1}`), Data: jsontext.Value(`{"a":1,"b":2}`)}})
-	got, err := r.Store.Patch(r.ctx, s.Ref, session.Patch{Meta: jsontext.Value(`null`), Data: jsontext.Value(`{"a":null}`)}, session.Guard{})
+	got, err := r.Store.Patch(r.ctx, s.Ref, session.Patch{Meta: jsontext.Value(`null`), Data: jsontext.Value(`{"a":null}`)}, session.Write{})
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -321,7 +358,7 @@ func concurrentPatches(r *run) {
 	const writers = 16
 	together(writers, func(i int) {
 		patch := session.Patch(data(fmt.Sprintf(`{"m%02d":%d}`, i, i)))
-		if _, err := r.Store.Patch(r.ctx, s.Ref, patch, session.Guard{}); err != nil {
+		if _, err := r.Store.Patch(r.ctx, s.Ref, patch, session.Write{}); err != nil {
 			r.Errorf("patch %d: %v", i, err)
 		}
 	})
@@ -338,10 +375,10 @@ func concurrentPatches(r *run) {
 
 func guardedPatch(r *run) {
 	s := r.create(session.New{Content: data(`{}`)})
-	if _, err := r.Store.Patch(r.ctx, s.Ref, session.Patch(data(`{"a":1}`)), at(s)); err != nil {
+	if _, err := r.Store.Patch(r.ctx, s.Ref, session.Patch(data(`{"a":1}`)), guarded(s)); err != nil {
 		r.Fatal(err)
 	}
-	_, err := r.Store.Patch(r.ctx, s.Ref, session.Patch(data(`{"a":2}`)), at(s))
+	_, err := r.Store.Patch(r.ctx, s.Ref, session.Patch(data(`{"a":2}`)), guarded(s))
 	r.wantErr(err, session.ErrConflict)
 	r.wantData(r.get(s.Ref), `{"a":1}`)
 }

@@ -1,0 +1,149 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// handles are those in a page.
+func (r response) handles() []string {
+	r.t.Helper()
+	var page struct {
+		Sessions []struct {
+			Handle string `json:"handle"`
+		} `json:"sessions"`
+	}
+	if err := json.Unmarshal(r.body, &page); err != nil {
+		r.t.Fatal(err)
+	}
+	var all []string
+	for _, s := range page.Sessions {
+		all = append(all, s.Handle)
+	}
+	return all
+}
+
+func TestUserSessions(t *testing.T) {
+	f := newFixture(t)
+	user := "zoë/ö ?&"
+	path := "/v1/users/" + url.PathEscape(user) + "/sessions"
+	var want []string
+	for i := range 5 {
+		created := f.do("POST", "/v1/sessions", fmt.Sprintf(`{"user":%q,"meta":{"n":%d},"data":"payload"}`, user, i))
+		want = append(want, created.want(201).json()["handle"].(string))
+		f.embedded.Advance(time.Millisecond)
+	}
+	var got []string
+	for cursor := ""; ; {
+		page := f.do("GET", path+"?limit=2&cursor="+cursor, "").want(200)
+		got = append(got, page.handles()...)
+		if strings.Contains(string(page.body), "payload") || strings.Contains(string(page.body), `"id"`) {
+			t.Errorf("a list shows data or an ID: %s", page.body)
+		}
+		next, more := page.json()["next_cursor"].(string)
+		if !more {
+			break
+		}
+		cursor = next
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("listed %v, want %v", got, want)
+	}
+	f.do("GET", path+"?limit=0", "").wantProblem(400, "malformed-request")
+	f.do("GET", path+"?limit=501", "").wantProblem(400, "malformed-request")
+	f.do("GET", path+"?cursor=nonsense", "").wantProblem(400, "malformed-request")
+	f.do("GET", "/v1/users/"+strings.Repeat("u", 256)+"/sessions", "").wantProblem(422, "invalid-content")
+
+	f.do("DELETE", path+"/"+want[0], "").want(204)
+	f.do("DELETE", path+"/"+want[0], "").want(204)
+	f.do("DELETE", path+"/nonsense", "").want(204)
+	f.do("DELETE", path+"?except=nonsense", "").wantProblem(400, "malformed-request")
+	if n := f.do("DELETE", path+"?except="+want[2], "").want(200).json()["revoked"]; n != 3.0 {
+		t.Errorf("revoked %v", n)
+	}
+	if got := f.do("GET", path, "").handles(); !slices.Equal(got, want[2:3]) {
+		t.Errorf("left %v", got)
+	}
+	if n := f.do("DELETE", path, "").want(200).json()["revoked"]; n != 1.0 {
+		t.Errorf("revoked %v", n)
+	}
+	if got := f.do("GET", path, "").want(200).handles(); len(got) != 0 {
+		t.Errorf("left %v", got)
+	}
+}
+
+// A page of 100 is one round trip.
+func TestListIsOneCommand(t *testing.T) {
+	f := newFixture(t)
+	for range 100 {
+		f.do("POST", "/v1/sessions", `{"user":"alice"}`).want(201)
+	}
+	f.do("GET", "/v1/users/alice/sessions", "").want(200) // the node learns the script
+	f.embedded.Commands()
+	if got := f.do("GET", "/v1/users/alice/sessions", "").handles(); len(got) != 100 {
+		t.Errorf("a page of %d", len(got))
+	}
+	if n := len(slices.DeleteFunc(f.embedded.Commands(), func(c string) bool { return c != "EVALSHA" && c != "GET" })); n != 1 {
+		t.Errorf("%d commands", n)
+	}
+}
+
+func TestBatches(t *testing.T) {
+	f := newFixture(t)
+	ids := []string{f.do("POST", "/v1/sessions", `{"data":{"a" :1}}`).id(), "malformed", "never.created.0123456789", f.do("POST", "/v1/sessions", `{}`).id()}
+	body, _ := json.Marshal(map[string]any{"ids": ids})
+	var got struct {
+		Results []map[string]any `json:"results"`
+	}
+	answer := f.do("POST", "/v1/sessions:batchGet", string(body)).want(200)
+	if err := json.Unmarshal(answer.body, &got); err != nil || len(got.Results) != 4 {
+		t.Fatalf("got %s, %v", answer.body, err)
+	}
+	if !strings.Contains(string(answer.body), `"handle"`) || got.Results[1]["type"] != "urn:sessiond:not-found" || got.Results[2]["status"] != 404.0 || got.Results[3]["handle"] == nil {
+		t.Errorf("got %s", answer.body)
+	}
+	answer = f.do("POST", "/v1/sessions:batchDelete", string(body)).want(200)
+	if err := json.Unmarshal(answer.body, &got); err != nil || got.Results[0]["deleted"] != true || got.Results[1]["status"] != 404.0 {
+		t.Errorf("got %s, %v", answer.body, err)
+	}
+	f.do("GET", "/v1/sessions/"+ids[0], "").want(404)
+	f.do("POST", "/v1/sessions:batchGet", `{"ids":[]}`).want(200)
+	many, _ := json.Marshal(map[string]any{"ids": slices.Repeat([]string{"x"}, 501)})
+	p := f.do("POST", "/v1/sessions:batchGet", string(many)).wantProblem(400, "malformed-body")
+	if p["pointer"] != "/ids" {
+		t.Errorf("got %v", p)
+	}
+}
+
+func TestWalk(t *testing.T) {
+	f := newFixture(t)
+	want := map[string]bool{}
+	for range 25 {
+		want[f.do("POST", "/v1/sessions", `{}`).want(201).json()["handle"].(string)] = true
+	}
+	got := map[string]bool{}
+	for cursor := ""; ; {
+		page := f.do("GET", "/v1/sessions?limit=10&cursor="+cursor, "").want(200)
+		for _, h := range page.handles() {
+			got[h] = true
+		}
+		if page.json()["consistency"] != "weak" {
+			t.Errorf("got %s", page.body)
+		}
+		next, more := page.json()["next_cursor"].(string)
+		if !more {
+			break
+		}
+		cursor = next
+	}
+	if len(got) != len(want) {
+		t.Errorf("walked over %d of %d", len(got), len(want))
+	}
+	f.do("GET", "/v1/sessions?cursor=AAAA", "").wantProblem(400, "malformed-request")
+	f.do("GET", "/v1/sessions?cursor="+strings.Repeat("A", 27), "").wantProblem(410, "cursor-expired")
+}

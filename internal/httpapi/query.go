@@ -1,0 +1,64 @@
+package httpapi
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/sessiond/sessiond/internal/session"
+)
+
+// The pages of lists and the size of batches.
+const (
+	defaultPage = 100
+	maxPage     = 500
+	maxBatch    = 500
+)
+
+// checkQuery refuses parameters that the call does not know: one that is misspelt would be dropped silently.
+func checkQuery(r *http.Request, known ...string) error {
+	for name, values := range r.URL.Query() {
+		if !slices.Contains(known, name) {
+			return badRequest("the query parameter " + strconv.Quote(name) + " is not known here")
+		}
+		if len(values) > 1 {
+			return badRequest("the query parameter " + name + " stands there twice")
+		}
+	}
+	return nil
+}
+
+// queryBool reads true or false.
+func queryBool(r *http.Request, name string, missing bool) (bool, error) {
+	switch r.URL.Query().Get(name) {
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	case "":
+		if !r.URL.Query().Has(name) {
+			return missing, nil
+		}
+	}
+	return false, badRequest("the query parameter " + name + " must be true or false")
+}
+
+// queryPage reads limit and cursor.
+func queryPage(r *http.Request) (cursor string, limit int, err error) {
+	limit = defaultPage
+	if text := r.URL.Query().Get("limit"); text != "" {
+		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > maxPage {
+			return "", 0, badRequest("the query parameter limit must be a number from 1 to " + strconv.Itoa(maxPage))
+		}
+	}
+	return r.URL.Query().Get("cursor"), limit, nil
+}
+
+// writeKey reads the caller's own name for a write.
+func writeKey(r *http.Request) (session.WriteKey, error) {
+	key := r.Header.Get("Idempotency-Key")
+	if len(r.Header.Values("Idempotency-Key")) > 0 && (key == "" || len(key) > 255) {
+		return "", badRequest("the header Idempotency-Key must have 1 to 255 characters")
+	}
+	return session.WriteKey(key), nil
+}

@@ -1,0 +1,81 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/sessiond/sessiond/internal/cluster"
+)
+
+// GetMany implements [Store].
+func (s *RedisStore) GetMany(ctx context.Context, refs []Ref) []Result {
+	keys := make([]string, len(refs))
+	for i, ref := range refs {
+		keys[i] = ref.key()
+	}
+	results := make([]Result, len(refs))
+	for i, got := range s.cluster.GetMany(ctx, keys) {
+		r := &results[i]
+		switch {
+		case errors.Is(got.Err, cluster.ErrNil):
+			r.Err = ErrNotFound
+		case got.Err != nil:
+			r.Err = got.Err
+		default:
+			r.Session, r.Err = s.open(ctx, refs[i], got.Bytes)
+			if _, ok := errors.AsType[*moved](r.Err); ok {
+				r.Session, r.Err = s.Peek(ctx, refs[i]) // rare: only within the grace of a rotation
+			}
+		}
+	}
+	return results
+}
+
+// DeleteMany implements [Store].
+func (s *RedisStore) DeleteMany(ctx context.Context, refs []Ref) []error {
+	calls := make([]cluster.Call, len(refs))
+	for i, ref := range refs {
+		calls[i] = cluster.Call{Keys: []string{ref.key(), ref.indexKey()}, Args: Deletion{}.args()}
+	}
+	errs := make([]error, len(refs))
+	for i, r := range s.cluster.RunMany(ctx, s.scripts.delete, calls) {
+		errs[i] = r.Err
+		if r.Err == nil {
+			_, errs[i] = verdict(refs[i], r.Reply)
+		}
+		if _, ok := errors.AsType[*moved](errs[i]); ok {
+			errs[i] = s.Delete(ctx, refs[i], Deletion{})
+		} else if errs[i] == nil {
+			s.metrics.revoked.WithLabelValues(refs[i].tenant.name).Inc()
+		}
+	}
+	return errs
+}
+
+// Walk implements [Store].
+func (s *RedisStore) Walk(ctx context.Context, t *Tenant, cursor string, limit int) ([]Handle, string, error) {
+	keys, next, err := s.cluster.Scan(ctx, "{*}:s:"+t.name+":*", cursor, limit)
+	switch {
+	case errors.Is(err, cluster.ErrBadCursor):
+		return nil, "", ErrBadCursor
+	case errors.Is(err, cluster.ErrCursorExpired):
+		return nil, "", ErrCursorExpired
+	case err != nil:
+		return nil, "", err
+	}
+	page := make([]Handle, 0, len(keys))
+	for i, head := range s.cluster.Heads(ctx, keys, 2) {
+		if errors.Is(head.Err, cluster.ErrNil) || head.Err == nil && (len(head.Bytes) < 2 || kind(head.Bytes[1]) != live) {
+			continue
+		}
+		if head.Err != nil {
+			return nil, "", head.Err
+		}
+		tag, name, _ := strings.Cut(strings.TrimPrefix(keys[i], "{"), "}:s:"+t.name+":")
+		if h, err := t.ParseHandle(tag + name); err == nil {
+			page = append(page, h)
+		}
+	}
+	return page, next, nil
+}

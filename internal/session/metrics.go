@@ -1,0 +1,33 @@
+package session
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// metrics count what happens to sessions, by tenant, of whom there are few; never by user or session.
+type metrics struct {
+	created, revoked, rotated, reused *prometheus.CounterVec
+	touches                           *prometheus.CounterVec // by outcome, see below
+}
+
+// The outcomes of a read that may slide the idle deadline.
+const (
+	touchSent       = "sent"
+	touchSuppressed = "suppressed" // slid lately enough
+	touchCoalesced  = "coalesced"  // one for the same session is queued
+	touchDropped    = "dropped"    // the queue is full
+	touchFailed     = "failed"
+)
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	counter := func(name, help, label string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
+		r.MustRegister(c)
+		return c
+	}
+	return &metrics{
+		created: counter("sessiond_sessions_created_total", "Sessions created.", "tenant"),
+		revoked: counter("sessiond_sessions_revoked_total", "Calls that revoked sessions.", "tenant"),
+		rotated: counter("sessiond_sessions_rotated_total", "Sessions that got a new ID.", "tenant"),
+		reused:  counter("sessiond_sessions_reused_total", "Sessions revoked because a rotated ID was used after its grace.", "tenant"),
+		touches: counter("sessiond_touches_total", "Reads that may slide the idle deadline, by what became of the touch.", "outcome"),
+	}
+}

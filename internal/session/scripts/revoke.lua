@@ -1,0 +1,15 @@
+-- KEYS: index. ARGV: write id, what the sessions' keys begin with, user, name of the one session to spare ('' for none),
+-- life of a tombstone (milliseconds). Answers 'ok' and how many sessions were revoked.
+local id, prefix, u, spare, life = unpack(ARGV)
+
+local revoked = 0
+for _, m in ipairs(members(KEYS[1], u, '')) do
+  local key, h = indexed(prefix, m, u)
+  if not h then
+    redis.call('ZREM', KEYS[1], m)
+  elseif string.sub(m, -NAME) ~= spare then
+    bury(KEYS[1], key, h, id, life)
+    revoked = revoked + 1
+  end
+end
+return {'ok', tostring(revoked)}

@@ -1,0 +1,33 @@
+-- KEYS: session, index, successor. ARGV: write id, guard, grace (microseconds), length of meta (two bytes), meta and data
+-- sealed for the successor, the successor's ID sealed for the session, life of a tombstone (milliseconds).
+-- The successor takes over everything, the absolute deadline above all: rotation must not prolong a session.
+local id, guard, grace, length, content, pointer, life =
+  ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+
+local h = load(KEYS[1])
+if h and h.kind == ROTATED then return rotated(KEYS[1], h) end
+if h and h.kind == TOMBSTONE and wrote(h, id) then return {'again', redis.call('GET', KEYS[3])} end
+if not h or h.kind ~= LIVE then return {'missing'} end
+if not meets(h, guard) then return {'conflict'} end
+if not slide(h, '', '') then return {'missing'} end
+
+push(h, id)
+local u, deadline = user(KEYS[1], h), h.deadline
+h.lengths = string.sub(h.lengths, 1, 2) .. length
+redis.call('SET', KEYS[3], encode(h) .. u .. content, 'PXAT', expiry(h))
+if u ~= '' then
+  delist(KEYS[2], u, h.created, KEYS[1])
+  enlist(KEYS[2], u, h.created, KEYS[3], h.deadline)
+end
+
+-- The old ID keeps a record as long as the session may live: who still uses it after the grace has stolen it, or been
+-- stolen from.
+h.lengths = string.char(0, 0, 0, 0)
+if grace > 0 then
+  h.kind, h.deadline = ROTATED, h.touched + grace
+  redis.call('SET', KEYS[1], encode(h) .. pointer, 'PXAT', string.format('%.0f', math.ceil(deadline / 1000)))
+else
+  h.kind = TOMBSTONE
+  redis.call('SET', KEYS[1], encode(h), 'PX', life)
+end
+return {'ok', clear(KEYS[3], load(KEYS[3]))}

@@ -1,0 +1,229 @@
+package sessiontest
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/sessiond/sessiond/internal/session"
+)
+
+// The cases about what session libraries need, batches and walks.
+
+// ownRef is an ID of a caller's own making.
+func (r *run) ownRef() session.Ref {
+	r.Helper()
+	ref, err := r.tenant.ParseRef("library." + rand.Text())
+	if err != nil {
+		r.Fatal(err)
+	}
+	return ref
+}
+
+func readSlides(r *run) {
+	s := r.create(session.New{TTL: session.TTL{Idle: 10 * time.Second}})
+	r.Advance(r.T, time.Second)
+	for range 2 {
+		if got := r.get(s.Ref); !got.TouchedAt.Equal(s.TouchedAt) {
+			r.Fatalf("a peek slid to %s", got.TouchedAt)
+		}
+	}
+	if got, err := r.Store.Get(r.ctx, s.Ref); err != nil || !got.TouchedAt.Equal(s.TouchedAt) {
+		r.Fatalf("a read waited for its touch: %s, %v", got.TouchedAt, err)
+	}
+	for tick := time.Tick(time.Millisecond); ; <-tick {
+		got, err := r.Store.Peek(r.ctx, s.Ref)
+		if err != nil {
+			r.Fatal(err)
+		}
+		if got.TouchedAt.After(s.TouchedAt) {
+			return
+		}
+	}
+}
+
+func upsertSaves(r *run) {
+	ref := r.ownRef()
+	for v := uint64(1); v < 4; v++ {
+		got, err := r.Store.Upsert(r.ctx, ref, data(fmt.Sprint(v)), session.TTL{Idle: time.Minute}, session.Write{})
+		if err != nil || got.Version != v || got.IdleTTL != time.Minute {
+			r.Fatalf("got %+v, %v", got, err)
+		}
+		r.wantData(r.get(ref), fmt.Sprint(v))
+	}
+}
+
+func upsertRefuses(r *run) {
+	_, err := r.Store.Upsert(r.ctx, r.tenant.NewRef(""), data(`1`), session.TTL{}, session.Write{})
+	r.wantErr(err, session.ErrIssuedID)
+	ref := r.ownRef()
+	_, err = r.Store.Upsert(r.ctx, ref, data(`1`), session.TTL{}, session.Write{Guard: session.Guard{Set: true}})
+	r.wantErr(err, session.ErrNotFound)
+	saved, err := r.Store.Upsert(r.ctx, ref, data(`1`), session.TTL{}, session.Write{})
+	if err != nil {
+		r.Fatal(err)
+	}
+	_, err = r.Store.Upsert(r.ctx, ref, data(`2`), session.TTL{}, session.Write{Guard: session.Guard{Set: true}})
+	r.wantErr(err, session.ErrConflict)
+	if _, err := r.Store.Upsert(r.ctx, ref, data(`2`), session.TTL{}, guarded(saved)); err != nil {
+		r.Fatal(err)
+	}
+	if err := r.Store.Delete(r.ctx, ref, session.Deletion{}); err != nil {
+		r.Fatal(err)
+	}
+	_, err = r.Store.Upsert(r.ctx, ref, data(`3`), session.TTL{}, session.Write{})
+	r.wantErr(err, session.ErrRevoked)
+}
+
+func deleteForgets(r *run) {
+	s := r.create(session.New{})
+	if err := r.Store.Delete(r.ctx, s.Ref, session.Deletion{Forget: true}); err != nil {
+		r.Fatal(err)
+	}
+	r.wantGone(s.Ref)
+	r.Advance(r.T, time.Millisecond) // two lives begin at different microseconds
+	again, err := r.Store.Create(r.ctx, s.Ref, session.New{}, "")
+	if err != nil {
+		r.Fatal(err)
+	}
+	if again.Stamp() == s.Stamp() {
+		r.Fatal("two lives have the same stamp")
+	}
+}
+
+func writeKeys(r *run) {
+	ref := r.tenant.NewRef("")
+	for range 2 {
+		if s, err := r.Store.Create(r.ctx, ref, session.New{Content: data(`{}`)}, "create-1"); err != nil || s.Version != 1 {
+			r.Fatalf("got %+v, %v", s, err)
+		}
+	}
+	_, err := r.Store.Create(r.ctx, ref, session.New{}, "create-2")
+	r.wantErr(err, session.ErrExists)
+
+	w := session.Write{Key: "replace-1"}
+	for range 2 {
+		if s, err := r.Store.Replace(r.ctx, ref, data(`{"a":1}`), session.TTL{}, w); err != nil || s.Version != 2 {
+			r.Fatalf("got %+v, %v", s, err)
+		}
+	}
+	// Behind a neighbour's write it is recognised too, and does not undo that.
+	if _, err := r.Store.Patch(r.ctx, ref, session.Patch(data(`{"b":2}`)), session.Write{Key: "patch-1"}); err != nil {
+		r.Fatal(err)
+	}
+	s, err := r.Store.Replace(r.ctx, ref, data(`{"a":1}`), session.TTL{}, w)
+	if err != nil || s.Version != 3 || string(s.Data) != `{"a":1,"b":2}` {
+		r.Fatalf("got %+v, %v", s, err)
+	}
+	if s, err = r.Store.Patch(r.ctx, ref, session.Patch(data(`{"b":2}`)), session.Write{Key: "patch-1"}); err != nil || s.Version != 3 {
+		r.Fatalf("got %+v, %v", s, err)
+	}
+}
+
+func batches(r *run) {
+	var refs []session.Ref
+	for i := range 20 {
+		switch s := r.create(session.New{Content: data(fmt.Sprint(i))}); i % 4 {
+		case 0:
+			refs = append(refs, r.tenant.NewRef("")) // never created
+		case 1:
+			r.rotate(s.Ref, session.Rotation{Grace: session.DefaultGrace})
+			fallthrough
+		default:
+			refs = append(refs, s.Ref)
+		}
+	}
+	for i, got := range r.Store.GetMany(r.ctx, refs) {
+		if i%4 == 0 {
+			r.wantErr(got.Err, session.ErrNotFound)
+			continue
+		}
+		if got.Err != nil {
+			r.Fatalf("%d: %v", i, got.Err)
+		}
+		r.wantData(got.Session, fmt.Sprint(i))
+	}
+	for i, err := range r.Store.DeleteMany(r.ctx, refs) {
+		if err != nil {
+			r.Errorf("%d: %v", i, err)
+		}
+	}
+	for _, ref := range refs {
+		r.wantGone(ref)
+	}
+}
+
+func walk(r *run) {
+	r.tenant = Tenant(r, fmt.Sprintf("walk-%d", time.Now().UnixNano()))
+	want := map[string]bool{}
+	for range 40 {
+		want[r.create(session.New{}).Handle.String()] = true
+	}
+	gone := r.create(session.New{})
+	if err := r.Store.Delete(r.ctx, gone.Ref, session.Deletion{}); err != nil {
+		r.Fatal(err)
+	}
+	got := map[string]bool{}
+	for cursor := ""; ; {
+		page, next, err := r.Store.Walk(r.ctx, r.tenant, cursor, 7)
+		if err != nil {
+			r.Fatal(err)
+		}
+		for _, h := range page {
+			got[h.String()] = true
+			if !want[h.String()] {
+				r.Errorf("the walk lists %s", h)
+			}
+		}
+		if cursor = next; next == "" {
+			break
+		}
+	}
+	if len(got) != len(want) {
+		r.Errorf("the walk lists %d of %d sessions", len(got), len(want))
+	}
+	_, _, err := r.Store.Walk(r.ctx, r.tenant, "nonsense", 7)
+	r.wantErr(err, session.ErrBadCursor)
+}
+
+// locks proves that what libraries need suffices for a lock: create if absent with a TTL, refresh and release only by
+// its holder.
+func locks(r *run) {
+	ref := r.ownRef()
+	var holders, held atomic.Int32
+	together(200, func(i int) {
+		lock, err := r.Store.Create(r.ctx, ref, session.New{TTL: session.TTL{Idle: 10 * time.Second, Max: 10 * time.Second}}, "")
+		if errors.Is(err, session.ErrExists) {
+			return
+		}
+		if err != nil {
+			r.Errorf("acquire: %v", err)
+			return
+		}
+		if n := holders.Add(1); n != 1 {
+			r.Errorf("%d holders", n)
+		}
+		held.Add(1)
+		if _, err := r.Store.Touch(r.ctx, ref, session.TTL{}, at(lock)); err != nil {
+			r.Errorf("refresh: %v", err)
+		}
+		holders.Add(-1)
+		r.Advance(r.T, time.Millisecond) // the next holder's life begins at another microsecond
+		release := session.Deletion{Write: guarded(lock), Forget: true}
+		if err := r.Store.Delete(r.ctx, ref, release); err != nil {
+			r.Errorf("release: %v", err)
+		}
+		// The lock is somebody else's or nobody's now: it can be neither refreshed nor released any more.
+		if _, err := r.Store.Touch(r.ctx, ref, session.TTL{}, at(lock)); err == nil {
+			r.Error("a released lock was refreshed")
+		}
+		if err := r.Store.Delete(r.ctx, ref, release); err != nil && !errors.Is(err, session.ErrConflict) {
+			r.Errorf("a second release: %v", err)
+		}
+	})
+	if held.Load() == 0 {
+		r.Error("nobody got the lock")
+	}
+}

@@ -1,0 +1,227 @@
+package sessiontest
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/sessiond/sessiond/internal/session"
+)
+
+// The cases about rotation and revocation, racing.
+
+func content(meta, data string) session.Content {
+	return session.Content{Meta: jsontext.Value(meta), Data: jsontext.Value(data)}
+}
+
+func (r *run) wantGone(ref session.Ref) {
+	r.Helper()
+	_, err := r.Store.Peek(r.ctx, ref)
+	r.wantErr(err, session.ErrNotFound)
+}
+
+func (r *run) rotate(ref session.Ref, rot session.Rotation) created {
+	r.Helper()
+	s, next, err := r.Store.Rotate(r.ctx, ref, rot, session.Write{})
+	if err != nil {
+		r.Fatalf("rotate: %v", err)
+	}
+	return created{s, next}
+}
+
+func rotateCarries(r *run) {
+	user := uniqueUser()
+	old := r.create(session.New{User: user, Content: content(`{"m":1}`, `{"d":1.0}`), TTL: session.TTL{Idle: time.Hour, Max: 5 * time.Hour}})
+	r.Advance(r.T, 5*time.Millisecond)
+	next := r.rotate(old.Ref, session.Rotation{Grace: session.DefaultGrace})
+	got := r.get(next.Ref)
+	if next.Ref.ID() == old.Ref.ID() || got.User != user || string(got.Meta) != `{"m":1}` || got.Version != 2 {
+		r.Fatalf("got %+v", got)
+	}
+	if got.IdleTTL != time.Hour || !got.ExpiresAt.Equal(old.ExpiresAt) || !got.CreatedAt.Equal(old.CreatedAt) {
+		r.Fatalf("got idle %s, until %s, created %s, after %+v", got.IdleTTL, got.ExpiresAt, got.CreatedAt, old)
+	}
+	r.wantData(got, `{"d":1.0}`)
+	r.wantData(next.Session, `{"d":1.0}`)
+	r.wantList(user, next)
+
+	_, _, err := r.Store.Rotate(r.ctx, next.Ref, session.Rotation{}, session.Write{Guard: at(old)})
+	r.wantErr(err, session.ErrConflict)
+	_, _, err = r.Store.Rotate(r.ctx, r.tenant.NewRef(""), session.Rotation{}, session.Write{})
+	r.wantErr(err, session.ErrNotFound)
+	_, _, err = r.Store.Rotate(r.ctx, next.Ref, session.Rotation{Grace: time.Hour}, session.Write{})
+	if _, ok := errors.AsType[*session.TTLError](err); !ok {
+		r.Fatalf("a grace of an hour: got %v", err)
+	}
+}
+
+func oldIDFollows(r *run) {
+	first := r.create(session.New{Content: data(`{}`)})
+	second := r.rotate(first.Ref, session.Rotation{Grace: session.DefaultGrace})
+	third := r.rotate(second.Ref, session.Rotation{Grace: session.DefaultGrace})
+	if got := r.get(first.Ref); got.Handle != third.Handle {
+		r.Fatalf("the first ID leads to %s, want %s", got.Handle, third.Handle)
+	}
+	if _, err := r.Store.Replace(r.ctx, first.Ref, data(`{"a":1}`), session.TTL{}, session.Write{}); err != nil {
+		r.Fatal(err)
+	}
+	if _, err := r.Store.Patch(r.ctx, first.Ref, session.Patch(data(`{"b":2}`)), session.Write{}); err != nil {
+		r.Fatal(err)
+	}
+	if _, err := r.Store.Touch(r.ctx, second.Ref, session.TTL{}, session.Guard{}); err != nil {
+		r.Fatal(err)
+	}
+	r.wantData(r.get(third.Ref), `{"a":1,"b":2}`)
+	if again := r.rotate(first.Ref, session.Rotation{Grace: session.DefaultGrace}); again.Ref != third.Ref {
+		r.Fatalf("a late rotation gets %s, want %s", again.Ref, third.Ref)
+	}
+	if err := r.Store.Delete(r.ctx, first.Ref, session.Deletion{}); err != nil {
+		r.Fatal(err)
+	}
+	r.wantGone(third.Ref)
+}
+
+func racingRotations(r *run) {
+	old := r.create(session.New{Content: data(`{"keep":1}`)})
+	var mu sync.Mutex
+	successors := map[string]session.Ref{}
+	together(200, func(int) {
+		_, next, err := r.Store.Rotate(r.ctx, old.Ref, session.Rotation{Grace: session.DefaultGrace}, session.Write{})
+		if err != nil {
+			r.Errorf("rotate: %v", err)
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		successors[next.ID()] = next
+	})
+	if len(successors) != 1 {
+		r.Fatalf("%d successors", len(successors))
+	}
+	for _, next := range successors {
+		r.wantData(r.get(next), `{"keep":1}`)
+	}
+}
+
+func reuseRevokes(r *run) {
+	user := uniqueUser()
+	first := r.create(session.New{User: user})
+	second := r.rotate(first.Ref, session.Rotation{Grace: 50 * time.Millisecond})
+	third := r.rotate(second.Ref, session.Rotation{Grace: session.DefaultGrace})
+	r.Advance(r.T, 100*time.Millisecond)
+	r.get(third.Ref)
+	r.wantGone(first.Ref)
+	r.wantGone(second.Ref)
+	r.wantGone(third.Ref)
+	r.wantGone(first.Ref)
+	r.wantList(user)
+}
+
+func rotateAtOnce(r *run) {
+	old := r.create(session.New{Content: data(`1`)})
+	next := r.rotate(old.Ref, session.Rotation{})
+	r.wantGone(old.Ref)
+	_, err := r.Store.Replace(r.ctx, old.Ref, data(`2`), session.TTL{}, session.Write{})
+	r.wantErr(err, session.ErrNotFound)
+	r.wantData(r.get(next.Ref), `1`)
+}
+
+func loginMoves(r *run) {
+	user := uniqueUser()
+	anonymous := r.create(session.New{Content: content(`{"m":1}`, `{"cart":[1]}`), TTL: session.TTL{Idle: time.Hour, Max: 2 * time.Hour}})
+	in := r.rotate(anonymous.Ref, session.Rotation{User: user, Grace: session.DefaultGrace})
+	got := r.get(in.Ref)
+	if got.User != user || string(got.Meta) != `{"m":1}` || got.IdleTTL != time.Hour || got.MaxTTL() != 2*time.Hour {
+		r.Fatalf("got %+v", got)
+	}
+	r.wantData(got, `{"cart":[1]}`)
+	r.wantList(user, in)
+	r.wantGone(anonymous.Ref) // no grace, and no reuse either
+	r.get(in.Ref)
+}
+
+func racingLogins(r *run) {
+	r.limited(1, true)
+	user := uniqueUser()
+	anonymous := r.create(session.New{Content: data(`{"cart":[1]}`)})
+	var mu sync.Mutex
+	var winners []session.Ref
+	together(200, func(int) {
+		_, next, err := r.Store.Rotate(r.ctx, anonymous.Ref, session.Rotation{User: user}, session.Write{})
+		if err == nil {
+			mu.Lock()
+			winners = append(winners, next)
+			mu.Unlock()
+		} else if !errors.Is(err, session.ErrNotFound) {
+			r.Errorf("login: %v", err)
+		}
+	})
+	if len(winners) != 1 {
+		r.Fatalf("%d logins succeeded", len(winners))
+	}
+	r.wantData(r.get(winners[0]), `{"cart":[1]}`)
+	if n := len(r.list(user)); n != 1 {
+		r.Errorf("the user has %d sessions", n)
+	}
+}
+
+func loginOfAnother(r *run) {
+	user := uniqueUser()
+	s := r.create(session.New{User: user})
+	_, _, err := r.Store.Rotate(r.ctx, s.Ref, session.Rotation{User: uniqueUser()}, session.Write{})
+	if _, ok := errors.AsType[*session.ContentError](err); !ok {
+		r.Fatalf("got %v, want a ContentError", err)
+	}
+	r.wantList(user, s)
+	r.wantList(user, r.rotate(s.Ref, session.Rotation{User: user}))
+}
+
+// racingRevocation revokes in the middle of every other write.
+func racingRevocation(r *run) {
+	for round := range 5 {
+		user := uniqueUser()
+		s := r.create(session.New{User: user, Content: data(`{}`)})
+		revoked := make(chan struct{})
+		var late atomic.Int32
+		together(200, func(i int) {
+			if i == 100 {
+				defer close(revoked)
+				if _, err := r.Store.RevokeUser(r.ctx, r.tenant, user, session.Handle{}); err != nil {
+					r.Errorf("revoke: %v", err)
+				}
+				return
+			}
+			isLate := false
+			select {
+			case <-revoked:
+				isLate = true
+			default:
+			}
+			var err error
+			switch i % 5 {
+			case 0:
+				_, err = r.Store.Replace(r.ctx, s.Ref, data(fmt.Sprint(i)), session.TTL{}, session.Write{})
+			case 1:
+				_, err = r.Store.Patch(r.ctx, s.Ref, session.Patch(data(`{"a":1}`)), session.Write{})
+			case 2:
+				_, err = r.Store.Touch(r.ctx, s.Ref, session.TTL{}, session.Guard{})
+			case 3:
+				_, err = r.Store.Create(r.ctx, s.Ref, session.New{User: user}, "")
+			case 4:
+				_, _, err = r.Store.Rotate(r.ctx, s.Ref, session.Rotation{Grace: session.DefaultGrace}, session.Write{})
+			}
+			if err == nil && isLate {
+				late.Add(1)
+			}
+		})
+		if n := late.Load(); n > 0 {
+			r.Errorf("round %d: %d writes succeeded after the revocation", round, n)
+		}
+		r.wantGone(s.Ref)
+		r.wantList(user)
+	}
+}

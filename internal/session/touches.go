@@ -1,0 +1,104 @@
+package session
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// The background touches: a read never waits for a write, and a busy session costs 20 writes per idle TTL instead of
+// one per request.
+const (
+	touchAfter   = 20 // a read touches when more than 1/20 of the idle TTL has passed: 5 %
+	touchQueue   = 10000
+	touchWorkers = 8
+	touchTimeout = 5 * time.Second
+)
+
+// A toucher slides the idle deadlines of sessions that are read.
+type toucher struct {
+	store *RedisStore
+	now   func() time.Time
+	queue chan Ref
+	done  sync.WaitGroup
+
+	mu     sync.Mutex
+	queued map[string]bool // by key; guarded by mu
+	closed bool            // guarded by mu; once true, nothing is sent to queue
+}
+
+func newToucher(s *RedisStore, now func() time.Time) *toucher {
+	t := &toucher{store: s, now: now, queue: make(chan Ref, touchQueue), queued: map[string]bool{}}
+	for range touchWorkers {
+		t.done.Go(t.work)
+	}
+	return t
+}
+
+// read notes that a session was read.
+func (t *toucher) read(ref Ref, s Session) {
+	outcome := touchSuppressed
+	if t.now().Sub(s.TouchedAt) > s.IdleTTL/touchAfter {
+		outcome = t.enqueue(ref)
+	}
+	if outcome != "" {
+		t.store.metrics.touches.WithLabelValues(outcome).Inc()
+	}
+}
+
+// enqueue returns the outcome, or "" if the touch is under way.
+func (t *toucher) enqueue(ref Ref) string {
+	key := ref.key()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.closed:
+		return touchDropped
+	case t.queued[key]:
+		return touchCoalesced
+	}
+	select {
+	case t.queue <- ref:
+		t.queued[key] = true
+		return ""
+	default:
+		return touchDropped
+	}
+}
+
+func (t *toucher) work() {
+	for ref := range t.queue {
+		ctx, cancel := context.WithTimeout(context.Background(), touchTimeout)
+		_, err := t.store.Touch(ctx, ref, TTL{}, Guard{})
+		cancel()
+		t.mu.Lock()
+		delete(t.queued, ref.key())
+		t.mu.Unlock()
+		outcome := touchSent
+		if err != nil {
+			outcome = touchFailed
+		}
+		t.store.metrics.touches.WithLabelValues(outcome).Inc()
+	}
+}
+
+// close sends what is queued and returns when that is done or the context ends.
+func (t *toucher) close(ctx context.Context) error {
+	t.mu.Lock()
+	if !t.closed {
+		t.closed = true
+		close(t.queue)
+	}
+	t.mu.Unlock()
+	idle := make(chan struct{})
+	go func() {
+		t.done.Wait()
+		close(idle)
+	}()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

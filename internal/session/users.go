@@ -1,0 +1,71 @@
+package session
+
+import (
+	"context"
+	"encoding/base64"
+	"strconv"
+)
+
+// memberBytes is the length of an index member: 8 bytes of the user's hash, 8 of the time of creation, and the name.
+const memberBytes = 8 + 8 + nameChars
+
+// ListUser implements [Store].
+func (s *RedisStore) ListUser(ctx context.Context, t *Tenant, user, cursor string, limit int) ([]Session, string, error) {
+	if err := checkUser(user); err != nil {
+		return nil, "", err
+	}
+	after, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil || len(after) != 0 && len(after) != memberBytes {
+		return nil, "", ErrBadCursor
+	}
+	slot := t.inUserSlot(user)
+	reply, err := s.cluster.Run(ctx, s.scripts.list, []string{slot.indexKey()}, slot.keyPrefix(), user, after, limit)
+	if err != nil {
+		return nil, "", err
+	}
+	if reply[0] == "cursor" {
+		return nil, "", ErrBadCursor
+	}
+	next, rest := reply[1], reply[2:]
+	page := make([]Session, 0, len(rest)/2)
+	for i := 0; i+1 < len(rest); i += 2 {
+		h, err := t.ParseHandle(slot.tag.String() + rest[i])
+		if err != nil {
+			return nil, "", err
+		}
+		listed, err := opened(Ref{Handle: h}, []byte(rest[i+1]), nil)
+		if err != nil {
+			return nil, "", err
+		}
+		page = append(page, listed)
+	}
+	return page, base64.RawURLEncoding.EncodeToString([]byte(next)), nil
+}
+
+// RevokeUser implements [Store].
+func (s *RedisStore) RevokeUser(ctx context.Context, t *Tenant, user string, except Handle) (int, error) {
+	if err := checkUser(user); err != nil {
+		return 0, err
+	}
+	slot, spare := t.inUserSlot(user), ""
+	if except.tenant != nil && except.tag == slot.tag {
+		spare = except.name.String()
+	}
+	id := WriteKey("").id()
+	reply, err := s.cluster.Run(ctx, s.scripts.revoke, []string{slot.indexKey()},
+		id[:], slot.keyPrefix(), user, spare, tombstoneLife.Milliseconds())
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.Atoi(reply[1])
+	s.metrics.revoked.WithLabelValues(t.name).Add(float64(n))
+	return n, err
+}
+
+// RevokeHandle implements [Store].
+func (s *RedisStore) RevokeHandle(ctx context.Context, user string, h Handle) error {
+	args := Deletion{}.args()
+	args[3] = user
+	_, err := s.run(ctx, s.scripts.delete, Ref{Handle: h}, args...)
+	return err
+}
