@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -57,6 +58,12 @@ func TestVMKillOnRealCluster(t *testing.T) {
 		ids = append(ids, header.Get("Session-ID"))
 	}
 
+	_, _, body := call(t, "GET", url+"/v1/sessions?limit=1", "")
+	cursor := regexp.MustCompile(`"next_cursor":"([^"]+)"`).FindStringSubmatch(body)
+	if cursor == nil {
+		t.Fatalf("no cursor in %s", body)
+	}
+
 	real.KillVM(t, "vm2")
 	for _, id := range ids {
 		eventually(t, "the session is read", func() bool {
@@ -75,6 +82,11 @@ func TestVMKillOnRealCluster(t *testing.T) {
 		status, _, _ := call(t, "GET", url+"/readyz", "")
 		return status == http.StatusOK
 	})
+
+	// A walk that began before the failover says so instead of missing sessions.
+	if status, _, body := call(t, "GET", url+"/v1/sessions?limit=1&cursor="+cursor[1], ""); status != http.StatusGone || !strings.Contains(body, "cursor-expired") {
+		t.Errorf("got %d %s", status, body)
+	}
 
 	real.StartVM(t, "vm2")
 	client := real.Client(t)

@@ -66,8 +66,8 @@ func New(cfg Config) *Client {
 		WriteTimeout:          cfg.Attempt,
 		PoolTimeout:           cfg.Attempt,
 		PoolSize:              cfg.PoolSize,
-		ContextTimeoutEnabled: true, // or a read outlives the request that asked for it
-		MinRetryBackoff:       8 * time.Millisecond,
+		ContextTimeoutEnabled: true,             // or a read outlives the request that asked for it
+		MinRetryBackoff:       time.Millisecond, // the record remembers four writes: come back before there are so many
 		MaxRetryBackoff:       64 * time.Millisecond,
 
 		DisableRoutingPolicies:   true, // they ask every node for COMMAND; our commands carry their keys

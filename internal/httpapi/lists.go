@@ -16,9 +16,6 @@ import (
 
 func (a *api) list(w http.ResponseWriter, r *http.Request) {
 	cursor, limit, err := queryPage(r)
-	if err == nil {
-		err = checkQuery(r, "cursor", "limit")
-	}
 	if err != nil {
 		a.fail(w, r, err)
 		return
@@ -40,9 +37,6 @@ type page struct {
 
 func (a *api) walk(w http.ResponseWriter, r *http.Request) {
 	cursor, limit, err := queryPage(r)
-	if err == nil {
-		err = checkQuery(r, "cursor", "limit")
-	}
 	if err != nil {
 		a.fail(w, r, err)
 		return

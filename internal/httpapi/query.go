@@ -43,8 +43,11 @@ func queryBool(r *http.Request, name string, missing bool) (bool, error) {
 	return false, badRequest("the query parameter " + name + " must be true or false")
 }
 
-// queryPage reads limit and cursor.
+// queryPage reads limit and cursor, the only parameters of a list.
 func queryPage(r *http.Request) (cursor string, limit int, err error) {
+	if err := checkQuery(r, "cursor", "limit"); err != nil {
+		return "", 0, err
+	}
 	limit = defaultPage
 	if text := r.URL.Query().Get("limit"); text != "" {
 		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > maxPage {

@@ -35,6 +35,9 @@ func (s *RedisStore) Patch(ctx context.Context, ref Ref, patch Patch, w Write) (
 		if rotatedMeanwhile || errors.Is(err, ErrConflict) && !w.Guard.Set {
 			continue
 		}
+		if err == nil && stored.Version <= old.Version {
+			return old, nil // made by an earlier request under the same key: what it led to is what there is
+		}
 		return stored, err
 	}
 	return Session{}, ErrContended

@@ -225,8 +225,8 @@ func (d Deletion) args() []any {
 	return []any{id[:], d.Guard.encode(), life, "", ""}
 }
 
-// write runs a script that answers with the session it leaves behind: its clear part, or, when a retry found its own
-// effect, the whole record, which a neighbour may have changed since. The data of the clear part is what was written.
+// write runs a script that answers with the clear part of the session as the write made it, also when a retry found that
+// it had been made before. The content is what was written.
 func (s *RedisStore) write(ctx context.Context, script *cluster.Script, ref Ref, written *Content, args ...any) (Session, error) {
 	value, err := s.run(ctx, script, ref, args...)
 	if err != nil {
@@ -243,7 +243,7 @@ func opened(ref Ref, value []byte, written *Content) (Session, error) {
 	}
 	stored, err := rec.open(ref)
 	if len(rec.sealed) == 0 && written != nil {
-		stored.Data = written.Data
+		stored.Meta, stored.Data = written.Meta, written.Data
 	}
 	return stored, err
 }

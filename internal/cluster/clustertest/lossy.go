@@ -11,8 +11,9 @@ import (
 // Lossy is a network that loses answers: armed, it lets the next request that holds Match reach the node, waits for the
 // answer, and breaks the connection instead of delivering it. To the client, that is a write with an unknown outcome.
 type Lossy struct {
-	Match  []byte // part of the request to pick; empty for any
-	OnLoss func() // called with each answer that is lost; may be nil
+	Match  []byte                                                            // part of the request to pick; empty for any
+	Base   func(ctx context.Context, network, addr string) (net.Conn, error) // nil: the net package's dialler
+	OnLoss func()                                                            // called with each answer that is lost; may be nil
 	lose   atomic.Int32
 }
 
@@ -24,7 +25,11 @@ func (l *Lossy) Lost() bool { return l.lose.Load() == 0 }
 
 // Dial is for cluster.Config.
 func (l *Lossy) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+	dial := l.Base
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	conn, err := dial(ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}

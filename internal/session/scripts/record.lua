@@ -68,12 +68,19 @@ local function user(key, h)
   return redis.call('GETRANGE', key, HEADER, HEADER + h.user - 1)
 end
 
--- Whether the write was applied before.
-local function wrote(h, id)
-  for i = 1, #h.writes, 8 do
-    if string.sub(h.writes, i, i + 7) == id then return true end
+-- How many writes came after the one with this id, or nil if it is not among the last.
+local function since(h, id)
+  for i = 0, #h.writes / 8 - 1 do
+    if string.sub(h.writes, 8 * i + 1, 8 * i + 8) == id then return i end
   end
-  return false
+  return nil
+end
+
+-- What a write that was applied before is told: the version that it made, whoever wrote since, so that the caller never
+-- takes a neighbour's version for its own.
+local function again(key, h, id)
+  h.version = h.version - since(h, id)
+  return {'again', encode(h) .. string.sub(clear(key, h), HEADER + 1)}
 end
 
 -- What a caller is told who comes with the ID from before a rotation: to follow, or that it is reuse. Only Redis' clock

@@ -10,7 +10,7 @@ end
 if h and h.kind == ROTATED then return rotated(KEYS[1], h) end
 if h and h.kind == TOMBSTONE and record ~= '' then return {'revoked'} end
 if not h or h.kind ~= LIVE then return {'missing'} end
-if wrote(h, id) then return {'again', redis.call('GET', KEYS[1])} end
+if since(h, id) then return again(KEYS[1], h, id) end
 if not meets(h, guard) then return {'conflict'} end
 if not slide(h, idle, max) then return {'over'} end
 

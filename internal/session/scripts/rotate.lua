@@ -6,7 +6,7 @@ local id, guard, grace, length, content, pointer, life =
 
 local h = load(KEYS[1])
 if h and h.kind == ROTATED then return rotated(KEYS[1], h) end
-if h and h.kind == TOMBSTONE and wrote(h, id) then return {'again', redis.call('GET', KEYS[3])} end
+if h and h.kind == TOMBSTONE and since(h, id) then return {'again', redis.call('GET', KEYS[3])} end
 if not h or h.kind ~= LIVE then return {'missing'} end
 if not meets(h, guard) then return {'conflict'} end
 if not slide(h, '', '') then return {'missing'} end

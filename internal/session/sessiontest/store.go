@@ -355,9 +355,9 @@ func patchRemoves(r *run) {
 
 func concurrentPatches(r *run) {
 	s := r.create(session.New{Content: data(`{}`)})
-	const writers = 16
+	const writers = 200
 	together(writers, func(i int) {
-		patch := session.Patch(data(fmt.Sprintf(`{"m%02d":%d}`, i, i)))
+		patch := session.Patch(data(fmt.Sprintf(`{"m%03d":%d}`, i, i)))
 		if _, err := r.Store.Patch(r.ctx, s.Ref, patch, session.Write{}); err != nil {
 			r.Errorf("patch %d: %v", i, err)
 		}
@@ -367,7 +367,7 @@ func concurrentPatches(r *run) {
 		r.Errorf("got version %d, want %d", got.Version, writers+1)
 	}
 	for i := range writers {
-		if member := fmt.Sprintf(`"m%02d":%d`, i, i); !strings.Contains(string(got.Data), member) {
+		if member := fmt.Sprintf(`"m%03d":%d`, i, i); !strings.Contains(string(got.Data), member) {
 			r.Errorf("%s is missing in %s", member, got.Data)
 		}
 	}
