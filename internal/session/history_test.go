@@ -111,43 +111,46 @@ func step(s register, in input, out output) (bool, register) {
 	return errors.Is(out.err, want.err) && out.value == want.value && out.version == want.version, next
 }
 
+// checkHistory runs rounds of concurrent operations on each of some sessions. A record remembers four writes, so no
+// write may have more than three neighbours before it is recognised: a round ends when all its writers are answered.
 func checkHistory(t *testing.T, store session.Store, lossy *clustertest.Lossy) {
-	const sessions, clients, rounds = 24, 6, 150
+	const sessions, writers, rounds = 12, 4, 25
 	tenant := sessiontest.Tenant(t, "history")
-	refs := make([]session.Ref, sessions)
-	for i := range refs {
-		refs[i] = tenant.NewRef("")
-	}
 	var mu sync.Mutex
 	var history []porcupine.Operation
-	stamps := make([]session.Stamp, sessions) // the latest that any client saw; guarded by mu
 	start := time.Now()
 	var wg sync.WaitGroup
-	for client := range clients {
+	for i := range sessions {
 		wg.Go(func() {
-			random := rand.New(rand.NewPCG(uint64(client), 1))
+			ref := tenant.NewRef("")
+			random := rand.New(rand.NewPCG(uint64(i), 1))
+			var seen session.Stamp // of the last round
 			for round := range rounds {
-				i := random.IntN(sessions)
-				in := input{session: i, kind: opKind(random.IntN(int(opKinds))), value: fmt.Sprintf(`"%d-%d"`, client, round)}
-				if in.kind == opDelete && random.IntN(8) > 0 {
-					in.kind = opReplace // most sessions should live for a while
-				}
-				if random.IntN(10) == 0 {
+				if random.IntN(3) == 0 {
 					lossy.LoseNext(1)
 				}
-				mu.Lock()
-				stamp := stamps[i]
-				mu.Unlock()
-				in.guard = stamp.Version
-				call := time.Since(start)
-				s, err := perform(t.Context(), store, refs[i], in, stamp)
-				op := porcupine.Operation{ClientId: client, Input: in, Call: int64(call), Output: output{string(s.Data), s.Version, err}, Return: int64(time.Since(start))}
-				mu.Lock()
-				history = append(history, op)
-				if err == nil && in.kind != opDelete {
-					stamps[i] = s.Stamp()
+				stamps := make([]session.Stamp, writers)
+				var writing sync.WaitGroup
+				for w := range writers {
+					in := input{session: i, kind: opKind(random.IntN(int(opKinds))), value: fmt.Sprintf(`"%d-%d"`, w, round), guard: seen.Version}
+					if in.kind == opDelete && random.IntN(8) > 0 {
+						in.kind = opReplace // most sessions should live for a while
+					}
+					writing.Go(func() {
+						call := time.Since(start)
+						s, err := perform(t.Context(), store, ref, in, seen)
+						done := time.Since(start)
+						stamps[w] = s.Stamp()
+						mu.Lock()
+						defer mu.Unlock()
+						history = append(history, porcupine.Operation{
+							ClientId: i*writers + w, Input: in, Call: int64(call), Return: int64(done),
+							Output: output{string(s.Data), s.Version, err},
+						})
+					})
 				}
-				mu.Unlock()
+				writing.Wait()
+				seen = slices.MaxFunc(stamps, func(a, b session.Stamp) int { return cmp.Compare(a.Version, b.Version) })
 			}
 		})
 	}

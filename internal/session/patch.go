@@ -5,12 +5,17 @@ import (
 	"errors"
 )
 
-// patchRounds bounds how often a patch or a rotation starts again. A race is lost only to somebody whose write succeeded,
-// so of many racers one gets through in every round; this lets some hundreds of them through.
-const patchRounds = 1000
+// patchRounds bounds how often a patch or a rotation starts again. A race is lost only to a write that succeeded through
+// another instance, or that was no patch.
+const patchRounds = 100
 
 // Patch implements [Store].
 func (s *RedisStore) Patch(ctx context.Context, ref Ref, patch Patch, w Write) (Session, error) {
+	done, err := s.turns.take(ctx, ref.key())
+	if err != nil {
+		return Session{}, err
+	}
+	defer done()
 	id := w.Key.id() // the same in every round: only a round that succeeds leaves it
 	for range patchRounds {
 		old, at, err := s.peek(ctx, ref)

@@ -26,6 +26,7 @@ type RedisStore struct {
 	log     *slog.Logger
 	metrics *metrics
 	touches *toucher
+	turns   turns
 }
 
 // Options are what a RedisStore needs besides a cluster. Log and Metrics must be set.
@@ -117,6 +118,7 @@ func (s *RedisStore) create(ctx context.Context, ref Ref, n New, key WriteKey, l
 	created, err := s.write(ctx, s.scripts.create, ref, &n.Content, rec.writes[0][:], max.Microseconds(), rec.encode(),
 		limit, evict, tombstoneLife.Milliseconds())
 	if err == nil {
+		created.User = n.User // a tombstone has forgotten it, where a retry comes behind a revocation
 		s.metrics.created.WithLabelValues(ref.tenant.name).Inc()
 	}
 	return created, err

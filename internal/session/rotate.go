@@ -25,7 +25,7 @@ func successor(ref Ref, value []byte, reuse bool) error {
 	if err != nil {
 		return err
 	}
-	id, err := ref.seal.open(rec.sealed, nil)
+	id, err := ref.seal.open(rec.sealed, rec.meta)
 	if err != nil {
 		return fmt.Errorf("%w: the pointer does not open", errCorrupt)
 	}
@@ -89,26 +89,32 @@ func (s *RedisStore) Rotate(ctx context.Context, ref Ref, rot Rotation, w Write)
 	if err := checkUser(rot.User); err != nil {
 		return Session{}, Ref{}, err
 	}
+	done, err := s.turns.take(ctx, ref.key())
+	if err != nil {
+		return Session{}, Ref{}, err
+	}
+	defer done()
 	id := w.Key.id()
 	for range patchRounds {
 		old, at, err := s.peek(ctx, ref)
 		if err != nil {
 			return Session{}, Ref{}, err
 		}
-		if at != ref { // somebody rotated before us: all get the same successor
+		login := rot.User != "" && rot.User != old.User
+		if at != ref && !login { // somebody rotated before us: all get the same successor
 			return old, at, nil
 		}
 		if !w.Guard.Admits(old.Stamp()) {
 			return Session{}, Ref{}, ErrConflict
 		}
 		rotate := s.rotateHere
-		if rot.User != "" && rot.User != old.User {
+		if login {
 			if old.User != "" {
 				return Session{}, Ref{}, &ContentError{Field: "user", why: "is not the session's, which has another"}
 			}
 			rotate = s.login
 		}
-		next, nextRef, err := rotate(ctx, ref, old, rot, id)
+		next, nextRef, err := rotate(ctx, at, old, rot, id)
 		_, rotatedMeanwhile := errors.AsType[*moved](err)
 		if rotatedMeanwhile || errors.Is(err, ErrConflict) && !w.Guard.Set {
 			continue
@@ -124,7 +130,7 @@ func (s *RedisStore) rotateHere(ctx context.Context, ref Ref, old Session, rot R
 	content := Content{Meta: old.Meta, Data: old.Data}
 	length, sealed := sealContent(next, content)
 	reply, err := s.cluster.Run(ctx, s.scripts.rotate, []string{ref.key(), ref.indexKey(), next.key()},
-		id[:], only(old).encode(), rot.Grace.Microseconds(), length, sealed, ref.seal.seal([]byte(next.id), nil), tombstoneLife.Milliseconds())
+		id[:], only(old).encode(), rot.Grace.Microseconds(), length, sealed, ref.seal.seal([]byte(next.id), []byte(next.name.String())), next.name.String(), tombstoneLife.Milliseconds())
 	if err != nil {
 		return Session{}, Ref{}, err
 	}

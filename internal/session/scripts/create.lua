@@ -5,8 +5,8 @@ local id, max, record, limit, evict, life = ARGV[1], tonumber(ARGV[2]), ARGV[3],
 
 local h = load(KEYS[1])
 if h then
+  if since(h, id) then return again(KEYS[1], h, id) end
   if h.kind == TOMBSTONE then return {'revoked'} end
-  if h.kind == LIVE and since(h, id) then return again(KEYS[1], h, id) end
   return {'exists'}
 end
 

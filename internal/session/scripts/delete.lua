@@ -2,18 +2,19 @@
 -- session it must be ('' for any), '1' to bury even the ID from before a rotation.
 local id, guard, life, of, force = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 
-local h = load(KEYS[1])
+local key, h = KEYS[1], load(KEYS[1])
+if of ~= '' then key, h = latest(key) end -- by handle: there is no ID to follow
 if h and h.kind == ROTATED and force == '' then return rotated(KEYS[1], h) end
 if not h and of == '' and guard == '' and life ~= '' then forestall(KEYS[1], id, life) end
 if not h or h.kind == TOMBSTONE then return {'ok'} end
-if of ~= '' and user(KEYS[1], h) ~= of then return {'ok'} end
+if of ~= '' and user(key, h) ~= of then return {'ok'} end
 if not meets(h, guard) then return {'conflict'} end
 
 if life ~= '' then
-  bury(KEYS[2], KEYS[1], h, id, life)
+  bury(KEYS[2], key, h, id, life)
   return {'ok'}
 end
-local u = user(KEYS[1], h)
-if u ~= '' then delist(KEYS[2], u, h.created, KEYS[1]) end
-redis.call('DEL', KEYS[1])
+local u = user(key, h)
+if u ~= '' then delist(KEYS[2], u, h.created, key) end
+redis.call('DEL', key)
 return {'ok'}

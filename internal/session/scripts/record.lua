@@ -76,10 +76,11 @@ local function since(h, id)
   return nil
 end
 
--- What a write that was applied before is told: the version that it made, whoever wrote since, so that the caller never
--- takes a neighbour's version for its own.
+-- What a write that was applied before is told: the version that it made, whoever has written or revoked since. So the
+-- caller never takes a neighbour's version for its own, and what others saw of the write did happen.
 local function again(key, h, id)
   h.version = h.version - since(h, id)
+  h.kind = LIVE
   return {'again', encode(h) .. string.sub(clear(key, h), HEADER + 1)}
 end
 
@@ -89,6 +90,17 @@ local function rotated(key, h)
   local verdict = 'rotated'
   if now() >= h.deadline then verdict = 'reuse' end
   return {verdict, redis.call('GET', key)}
+end
+
+-- Where a handle leads that may be from before rotations: the key of the session that lives, or the last one.
+local function latest(key)
+  local h = load(key)
+  while h and h.kind == ROTATED do
+    local from = HEADER + h.user
+    key = string.sub(key, 1, -NAME - 1) .. redis.call('GETRANGE', key, from, from + NAME - 1)
+    h = load(key)
+  end
+  return key, h
 end
 
 local function push(h, id)

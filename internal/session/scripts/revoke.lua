@@ -2,6 +2,7 @@
 -- life of a tombstone (milliseconds). Answers 'ok' and how many sessions were revoked.
 local id, prefix, u, spare, life = unpack(ARGV)
 
+if spare ~= '' then spare = string.sub(latest(prefix .. spare), -NAME) end
 local revoked = 0
 for _, m in ipairs(members(KEYS[1], u, '')) do
   local key, h = indexed(prefix, m, u)

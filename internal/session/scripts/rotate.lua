@@ -1,8 +1,9 @@
 -- KEYS: session, index, successor. ARGV: write id, guard, grace (microseconds), length of meta (two bytes), meta and data
--- sealed for the successor, the successor's ID sealed for the session, life of a tombstone (milliseconds).
+-- sealed for the successor, the successor's ID sealed for the session, the successor's name, life of a tombstone
+-- (milliseconds).
 -- The successor takes over everything, the absolute deadline above all: rotation must not prolong a session.
-local id, guard, grace, length, content, pointer, life =
-  ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+local id, guard, grace, length, content, pointer, successor, life = unpack(ARGV)
+grace = tonumber(grace)
 
 local h = load(KEYS[1])
 if h and h.kind == ROTATED then return rotated(KEYS[1], h) end
@@ -21,13 +22,13 @@ if u ~= '' then
 end
 
 -- The old ID keeps a record as long as the session may live: who still uses it after the grace has stolen it, or been
--- stolen from.
-h.lengths = string.char(0, 0, 0, 0)
+-- stolen from. It names the successor in the clear too, for who comes with the old handle.
 if grace > 0 then
   h.kind, h.deadline = ROTATED, h.touched + grace
-  redis.call('SET', KEYS[1], encode(h) .. pointer, 'PXAT', string.format('%.0f', math.ceil(deadline / 1000)))
+  h.lengths = string.sub(h.lengths, 1, 2) .. string.char(0, NAME)
+  redis.call('SET', KEYS[1], encode(h) .. u .. successor .. pointer, 'PXAT', string.format('%.0f', math.ceil(deadline / 1000)))
 else
-  h.kind = TOMBSTONE
+  h.kind, h.lengths = TOMBSTONE, string.char(0, 0, 0, 0)
   redis.call('SET', KEYS[1], encode(h), 'PX', life)
 end
 return {'ok', clear(KEYS[3], load(KEYS[3]))}
