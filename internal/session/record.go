@@ -44,7 +44,7 @@ type kind byte
 const (
 	live      kind = 1
 	tombstone kind = 2 // revoked lately; keeps a late create from bringing the session back
-	rotated   kind = 3 // the ID from before a rotation; the deadline is the end of its grace, the data the successor's ID
+	rotated   kind = 3 // the ID from before a rotation: deadline is the end of its grace, meta the successor's name, data its ID
 )
 
 // A writeID marks one write, so that a retry finds its own effect instead of causing it twice.

@@ -87,6 +87,12 @@ func oldIDFollows(r *run) {
 }
 
 func racingRotations(r *run) {
+	for range races {
+		r.raceRotations()
+	}
+}
+
+func (r *run) raceRotations() {
 	old := r.create(session.New{Content: data(`{"keep":1}`)})
 	var mu sync.Mutex
 	successors := map[string]session.Ref{}
@@ -183,7 +189,7 @@ func loginOfAnother(r *run) {
 
 // racingRevocation revokes in the middle of every other write.
 func racingRevocation(r *run) {
-	for round := range 5 {
+	for round := range races {
 		user := uniqueUser()
 		s := r.create(session.New{User: user, Content: data(`{}`)})
 		revoked := make(chan struct{})

@@ -181,7 +181,8 @@ func limitEvicts(r *run) {
 }
 
 func racingLimit(r *run) {
-	for _, evict := range []bool{false, true} {
+	for round := range 2 * races {
+		evict := round%2 == 1
 		r.limited(5, evict)
 		user := uniqueUser()
 		var made atomic.Int32
