@@ -1,10 +1,14 @@
 package session_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
+	"github.com/sessiond/sessiond/internal/session"
 	"github.com/sessiond/sessiond/internal/session/sessiontest"
 )
 
@@ -20,4 +24,34 @@ func TestStoreOnRealCluster(t *testing.T) {
 			Advance: func(t *testing.T, d time.Duration) { real.WaitFor(t, d) },
 		}
 	})
+}
+
+// The memory budget: a session takes at most 150 bytes more than a plain SET of its payload, its share of the index
+// included. The index is shared by all users of a tag; here one user stands for them.
+func TestMemoryBudgetOnRealCluster(t *testing.T) {
+	const sessions, budget = 20, 150
+	real := clustertest.Shared(t)
+	store, tenant := newStore(t, real.Client(t), time.Now), sessiontest.Tenant(t, "memory")
+	user := "user@example.com"
+	payload := `"` + strings.Repeat("x", 300) + `"`
+	var tag string
+	var total int64
+	for range sessions {
+		ref := tenant.NewRef(user)
+		n := session.New{User: user, Content: session.Content{Data: jsontext.Value(payload)}}
+		if _, err := store.Create(t.Context(), ref, n, ""); err != nil {
+			t.Fatal(err)
+		}
+		tag = ref.Handle.String()[:3]
+		total += real.MemoryUsage(t, "{"+tag+"}:s:memory:"+ref.Handle.String()[3:])
+	}
+	index := real.MemoryUsage(t, "{"+tag+"}:u:memory")
+	plainKey := "{" + tag + "}:s:memory:" + strings.Repeat("p", 22)
+	real.Set(t, plainKey, user+payload, time.Hour)
+	plain := real.MemoryUsage(t, plainKey)
+	overhead := (total+index)/sessions - plain
+	t.Logf("a plain value takes %d bytes, a session %d, its share of the index %d: %d more", plain, total/sessions, index/sessions, overhead)
+	if overhead > budget {
+		t.Errorf("a session takes %d bytes more than its payload, the budget is %d", overhead, budget)
+	}
 }

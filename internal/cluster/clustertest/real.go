@@ -242,7 +242,7 @@ func (r *Real) stop() error {
 // WaitFor returns when d has passed by the clock of every master, plus the millisecond by which Redis rounds.
 func (r *Real) WaitFor(t testing.TB, d time.Duration) {
 	t.Helper()
-	rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: r.Config().Addrs, Dialer: r.dial})
+	rdb := r.raw()
 	defer rdb.Close()
 	err := rdb.ForEachMaster(t.Context(), func(ctx context.Context, master *redis.Client) error {
 		tick := time.NewTicker(5 * time.Millisecond)
@@ -254,6 +254,33 @@ func (r *Real) WaitFor(t testing.TB, d time.Duration) {
 		return err
 	})
 	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// raw is a client for what the production code does not do.
+func (r *Real) raw() *redis.ClusterClient {
+	return redis.NewClusterClient(&redis.ClusterOptions{Addrs: r.Config().Addrs, Dialer: r.dial})
+}
+
+// MemoryUsage is what a key takes in its node's memory, in bytes, all of its elements counted (MEMORY USAGE).
+func (r *Real) MemoryUsage(t testing.TB, key string) int64 {
+	t.Helper()
+	rdb := r.raw()
+	defer rdb.Close()
+	n, err := rdb.MemoryUsage(t.Context(), key, 0).Result()
+	if err != nil {
+		t.Fatalf("%s: %v", key, err)
+	}
+	return n
+}
+
+// Set stores a plain value that expires (SET EX).
+func (r *Real) Set(t testing.TB, key, value string, ttl time.Duration) {
+	t.Helper()
+	rdb := r.raw()
+	defer rdb.Close()
+	if err := rdb.Set(t.Context(), key, value, ttl).Err(); err != nil {
 		t.Fatal(err)
 	}
 }
