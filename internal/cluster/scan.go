@@ -27,7 +27,7 @@ const scanRounds = 200
 // A scanCursor is where a scan goes on: at the position of one master's SCAN. A position means something only in the
 // hash table of the process that gave it, so the cursor knows which processes the masters were.
 type scanCursor struct {
-	masters  uint64 // hash of the masters' IDs and run IDs
+	masters  uint64 // hash of the masters' IDs, run IDs and slots
 	index    uint32 // of the master, in the order of their IDs
 	position uint64
 }
@@ -95,7 +95,7 @@ func (c *Client) masters(ctx context.Context) ([]Node, uint64, error) {
 		if err != nil {
 			return nil, 0, unavailable(err)
 		}
-		fmt.Fprintln(h, m.ID, run)
+		fmt.Fprintln(h, m.ID, run, m.Ranges)
 	}
 	return masters, binary.BigEndian.Uint64(h.Sum(nil)), nil
 }

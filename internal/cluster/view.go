@@ -25,6 +25,7 @@ type Node struct {
 	Master   bool
 	MasterID string // of a replica
 	Slots    int    // how many a master owns
+	Ranges   string // which, as CLUSTER NODES writes them
 	Epoch    int64  // the configuration epoch
 	Health   Health
 	Self     bool // the node that was asked
@@ -130,6 +131,7 @@ func parseNodes(text string) ([]Node, error) {
 				n.Health = NoAddress
 			}
 		}
+		n.Ranges = strings.Join(f[8:], " ")
 		if n.Slots, err = countSlots(f[8:]); err != nil {
 			return nil, err
 		}

@@ -99,6 +99,7 @@ func TestBrokenKeyFiles(t *testing.T) {
 		"unknown scope":   `{"tenants":{"shop":{}},"keys":[{"sha256":"` + good + `","tenant":"shop","scopes":["root"]}]}`,
 		"short hash":      `{"tenants":{"shop":{}},"keys":[{"sha256":"abcd","tenant":"shop"}]}`,
 		"a key twice":     `{"tenants":{"shop":{}},"keys":[{"sha256":"` + good + `","tenant":"shop"},{"sha256":"` + good + `","tenant":"shop"}]}`,
+		"the empty key":   `{"tenants":{"shop":{}},"keys":[{"sha256":"` + hashOf("") + `","tenant":"shop"}]}`,
 		"bad tenant name": `{"tenants":{"a:b":{}}}`,
 		"bad TTL":         `{"tenants":{"shop":{"ttl_limit":"1s"}}}`,
 		"bad on_limit":    `{"tenants":{"shop":{"on_limit":"explode"}}}`,

@@ -77,6 +77,9 @@ func (k *Keyring) Reload() error {
 // Grant is what the bearer of a key may do. The key is looked up by its hash, so the time it takes tells nothing of the
 // keys that there are.
 func (k *Keyring) Grant(bearer string) (Grant, bool) {
+	if bearer == "" {
+		return Grant{}, false
+	}
 	g, ok := (*k.grants.Load())[sha256.Sum256([]byte(bearer))]
 	return g, ok
 }
@@ -111,6 +114,9 @@ func parseKeys(b []byte, defaults Limits) (map[[sha256.Size]byte]Grant, error) {
 		hash, err := hex.DecodeString(key.SHA256)
 		if err != nil || len(hash) != sha256.Size {
 			return nil, fmt.Errorf("key %d: sha256 is not 64 hexadecimal digits", i+1)
+		}
+		if [sha256.Size]byte(hash) == sha256.Sum256(nil) {
+			return nil, fmt.Errorf("key %d is the hash of the empty string", i+1)
 		}
 		if _, twice := grants[[sha256.Size]byte(hash)]; twice {
 			return nil, fmt.Errorf("key %d stands there twice", i+1)

@@ -51,7 +51,7 @@ func (a *api) walk(w http.ResponseWriter, r *http.Request) {
 
 func (a *api) revokeUser(w http.ResponseWriter, r *http.Request) {
 	var except session.Handle
-	err := checkQuery(r, "except")
+	err := plainCall(r, "except")
 	if text := r.URL.Query().Get("except"); err == nil && r.URL.Query().Has("except") {
 		if except, err = tenantOf(r).ParseHandle(text); err != nil {
 			err = badRequest("the query parameter except is not a session's handle")
@@ -70,7 +70,7 @@ type revocation struct {
 }
 
 func (a *api) revokeHandle(w http.ResponseWriter, r *http.Request) {
-	err := checkQuery(r)
+	err := plainCall(r)
 	if err == nil {
 		handle, malformed := tenantOf(r).ParseHandle(pathParam(r, "handle"))
 		if malformed == nil { // otherwise it cannot be there
@@ -92,13 +92,14 @@ type batchResults struct {
 }
 
 func (a *api) batchGet(w http.ResponseWriter, r *http.Request) {
-	a.batch(w, r, func(refs []session.Ref) []session.Result {
+	a.batch(w, r, session.ErrNotFound, func(refs []session.Ref) []session.Result {
 		return a.Store.GetMany(r.Context(), refs)
 	}, func(s session.Session) (jsontext.Value, error) { return encodeSession(s, "") })
 }
 
+// batchDelete says of an ID that cannot be one what DELETE says: there is no such session any more.
 func (a *api) batchDelete(w http.ResponseWriter, r *http.Request) {
-	a.batch(w, r, func(refs []session.Ref) []session.Result {
+	a.batch(w, r, nil, func(refs []session.Ref) []session.Result {
 		results := make([]session.Result, len(refs))
 		for i, err := range a.Store.DeleteMany(r.Context(), refs) {
 			results[i].Err = err
@@ -107,10 +108,10 @@ func (a *api) batchDelete(w http.ResponseWriter, r *http.Request) {
 	}, func(session.Session) (jsontext.Value, error) { return jsontext.Value(`{"deleted":true}`), nil })
 }
 
-// batch calls do for the IDs that could be one, and encodes its results beside the problems of the others.
-func (a *api) batch(w http.ResponseWriter, r *http.Request, do func([]session.Ref) []session.Result, encode func(session.Session) (jsontext.Value, error)) {
+// batch calls do for the IDs that could be one, and encodes its results; the others have the error malformed.
+func (a *api) batch(w http.ResponseWriter, r *http.Request, malformed error, do func([]session.Ref) []session.Result, encode func(session.Session) (jsontext.Value, error)) {
 	var body batchBody
-	err := checkQuery(r)
+	err := plainCall(r)
 	if err == nil {
 		err = readJSON(r, &body)
 	}
@@ -125,9 +126,9 @@ func (a *api) batch(w http.ResponseWriter, r *http.Request, do func([]session.Re
 	results := make([]session.Result, len(body.IDs))
 	places := make([]int, 0, len(body.IDs)) // of the refs among the results
 	for i, id := range body.IDs {
-		ref, malformed := tenantOf(r).ParseRef(id)
-		if malformed != nil {
-			results[i].Err = session.ErrNotFound
+		ref, err := tenantOf(r).ParseRef(id)
+		if err != nil {
+			results[i].Err = malformed
 			continue
 		}
 		refs, places = append(refs, ref), append(places, i)
@@ -142,6 +143,9 @@ func (a *api) batch(w http.ResponseWriter, r *http.Request, do func([]session.Re
 		}
 		if result.Err != nil {
 			k, p := explain(result.Err)
+			if k == internal {
+				eventOf(r).err = result.Err
+			}
 			answer.Results[i] = encodeProblem(r, k, p)
 		}
 	}

@@ -62,6 +62,9 @@ func TestUserSessions(t *testing.T) {
 	f.do("DELETE", path+"/"+want[0], "").want(204)
 	f.do("DELETE", path+"/"+want[0], "").want(204)
 	f.do("DELETE", path+"/nonsense", "").want(204)
+	f.do("DELETE", path+"/"+want[2], "", "If-Match", `"x.1"`).wantProblem(400, "malformed-request")
+	f.do("DELETE", path, "", "Idempotency-Key", "k").wantProblem(400, "malformed-request")
+	f.raw("DELETE", "/v1/users//sessions/"+want[2], "") // nobody's session is no key to everybody's
 	f.do("DELETE", path+"?except=nonsense", "").wantProblem(400, "malformed-request")
 	if n := f.do("DELETE", path+"?except="+want[2], "").want(200).json()["revoked"]; n != 3.0 {
 		t.Errorf("revoked %v", n)
@@ -108,7 +111,7 @@ func TestBatches(t *testing.T) {
 		t.Errorf("got %s", answer.body)
 	}
 	answer = f.do("POST", "/v1/sessions:batchDelete", string(body)).want(200)
-	if err := json.Unmarshal(answer.body, &got); err != nil || got.Results[0]["deleted"] != true || got.Results[1]["status"] != 404.0 {
+	if err := json.Unmarshal(answer.body, &got); err != nil || got.Results[0]["deleted"] != true || got.Results[1]["deleted"] != true {
 		t.Errorf("got %s, %v", answer.body, err)
 	}
 	f.do("GET", "/v1/sessions/"+ids[0], "").want(404)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"regexp"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,8 +42,8 @@ func (a *api) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		e := &event{requestID: r.Header.Get("X-Request-Id")}
-		if !requestID.MatchString(e.requestID) || strings.Contains(r.URL.Path, e.requestID) || e.requestID == r.Header.Get("Session-ID") {
-			e.requestID = rand.Text() // the caller's may not forge a line, nor bring a session's ID into the log
+		if !requestID.MatchString(e.requestID) || revealsID(r, e.requestID) {
+			e.requestID = rand.Text()
 		}
 		w.Header().Set("X-Request-Id", e.requestID)
 		r = r.WithContext(context.WithValue(r.Context(), eventKey{}, e))
@@ -62,6 +63,17 @@ func (a *api) observe(next http.Handler) http.Handler {
 		a.logRequest(r, e, status, ww.BytesWritten(), took)
 	})
 }
+
+// revealsID reports whether the caller's request ID would bring the session's ID into the log.
+func revealsID(r *http.Request, requestID string) bool {
+	secrets := append(strings.Split(r.URL.Path, "/"), r.Header.Get("Session-ID"))
+	return slices.ContainsFunc(secrets, func(s string) bool {
+		return len(s) >= minIDLength && (strings.Contains(requestID, s) || len(requestID) >= minIDLength && strings.Contains(s, requestID))
+	})
+}
+
+// minIDLength is the least length that a session's ID may have.
+const minIDLength = 22
 
 // statusClientGone is what is counted and logged when the caller hung up before the answer: no failure of ours. The
 // number is nginx's.

@@ -84,7 +84,7 @@ func TestNoIDInTheLog(t *testing.T) {
 				f.raw(method, path, `{"data":{"secret":"payload"}}`, "Session-ID", id)
 				f.raw(method, path, `{"data":{"secret":"payload"}}`, "Session-ID", id, "If-None-Match", "*", "X-Request-Id", id)
 				if strings.Contains(path, id) {
-					f.raw(method, path, "", "X-Request-Id", id)
+					f.raw(method, path, "", "X-Request-Id", "req-"+id)
 				}
 			}
 		}

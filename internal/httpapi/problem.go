@@ -74,8 +74,8 @@ var meanings = []struct {
 	{session.ErrIssuedID, idIsIssued},
 	{session.ErrLimit, tooManySessions},
 	{session.ErrCursorExpired, cursorExpired},
+	{cluster.ErrOutcomeUnknown, outcomeUnknown}, // before the promise that nothing was applied
 	{cluster.ErrUnavailable, unavailable},
-	{cluster.ErrOutcomeUnknown, outcomeUnknown},
 	{cluster.ErrFull, storeFull},
 }
 

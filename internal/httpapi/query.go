@@ -28,6 +28,24 @@ func checkQuery(r *http.Request, known ...string) error {
 	return nil
 }
 
+// refuseHeaders refuses conditions and keys where a call does not heed them: to drop one is to do what it forbids.
+func refuseHeaders(r *http.Request, names ...string) error {
+	for _, name := range names {
+		if len(r.Header.Values(name)) > 0 {
+			return badRequest("this call takes no " + name)
+		}
+	}
+	return nil
+}
+
+// plainCall refuses all of them, and every query parameter but the known.
+func plainCall(r *http.Request, known ...string) error {
+	if err := refuseHeaders(r, "If-Match", "If-None-Match", "Idempotency-Key"); err != nil {
+		return err
+	}
+	return checkQuery(r, known...)
+}
+
 // queryBool reads true or false.
 func queryBool(r *http.Request, name string, missing bool) (bool, error) {
 	switch r.URL.Query().Get(name) {
@@ -45,7 +63,7 @@ func queryBool(r *http.Request, name string, missing bool) (bool, error) {
 
 // queryPage reads limit and cursor, the only parameters of a list.
 func queryPage(r *http.Request) (cursor string, limit int, err error) {
-	if err := checkQuery(r, "cursor", "limit"); err != nil {
+	if err := plainCall(r, "cursor", "limit"); err != nil {
 		return "", 0, err
 	}
 	limit = defaultPage

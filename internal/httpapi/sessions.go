@@ -10,7 +10,10 @@ import (
 func (a *api) create(w http.ResponseWriter, r *http.Request) {
 	var body createBody
 	err := checkQuery(r)
-	if err == nil && r.Header.Get("Idempotency-Key") != "" {
+	if err == nil {
+		err = refuseHeaders(r, "If-Match", "If-None-Match")
+	}
+	if err == nil && len(r.Header.Values("Idempotency-Key")) > 0 {
 		err = badRequest("POST makes a new ID each time: to repeat a create, choose the ID, with PUT and If-None-Match: *")
 	}
 	if err == nil {
@@ -145,6 +148,9 @@ func (a *api) touch(w http.ResponseWriter, r *http.Request) {
 func (a *api) rotate(w http.ResponseWriter, r *http.Request) {
 	body := rotateBody{Grace: grace{session.DefaultGrace}}
 	ref, write, err := a.write(r, &body, nil, emptyAllowed)
+	if err == nil && write.Key != "" {
+		err = badRequest("a rotation takes no Idempotency-Key: within the grace, the old ID gives the same successor again")
+	}
 	if err != nil {
 		a.fail(w, r, err)
 		return

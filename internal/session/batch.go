@@ -36,7 +36,8 @@ func (s *RedisStore) GetMany(ctx context.Context, refs []Ref) []Result {
 func (s *RedisStore) DeleteMany(ctx context.Context, refs []Ref) []error {
 	calls := make([]cluster.Call, len(refs))
 	for i, ref := range refs {
-		calls[i] = cluster.Call{Keys: []string{ref.key(), ref.indexKey()}, Args: Deletion{}.args()}
+		id, args := Deletion{}.args()
+		calls[i] = cluster.Call{Keys: deleteKeys(ref, id), Args: args}
 	}
 	errs := make([]error, len(refs))
 	for i, r := range s.cluster.RunMany(ctx, s.scripts.delete, calls) {

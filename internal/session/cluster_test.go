@@ -17,10 +17,11 @@ func TestMain(m *testing.M) { clustertest.Main(m) }
 // The same specification as on the embedded Redis, on three masters and three replicas.
 func TestStoreOnRealCluster(t *testing.T) {
 	real := clustertest.Shared(t)
-	store := newStore(t, real.Client(t), time.Now)
+	store, second := newStore(t, real.Client(t), time.Now), newStore(t, real.Client(t), time.Now)
 	sessiontest.TestStore(t, func(t *testing.T) sessiontest.Env {
 		return sessiontest.Env{
 			Store:   store,
+			Second:  second,
 			Advance: func(t *testing.T, d time.Duration) { real.WaitFor(t, d) },
 		}
 	})

@@ -16,14 +16,18 @@ func (s *RedisStore) Patch(ctx context.Context, ref Ref, patch Patch, w Write) (
 		return Session{}, err
 	}
 	defer done()
-	id := w.Key.id() // the same in every round: only a round that succeeds leaves it
+	id := w.Key.id("patch") // the same in every round: only a round that succeeds leaves it
 	for range patchRounds {
 		old, at, err := s.peek(ctx, ref)
 		if err != nil {
 			return Session{}, err
 		}
+		guard := only(old)
 		if !w.Guard.Admits(old.Stamp()) {
-			return Session{}, ErrConflict
+			if w.Key == "" {
+				return Session{}, ErrConflict
+			}
+			guard = w.Guard // only the script knows whether this very patch was made before
 		}
 		merged := Content{Meta: old.Meta, Data: old.Data}
 		if patch.Meta != nil {
@@ -35,7 +39,7 @@ func (s *RedisStore) Patch(ctx context.Context, ref Ref, patch Patch, w Write) (
 		if err := ref.tenant.policy.checkContent(merged); err != nil {
 			return Session{}, err
 		}
-		stored, err := s.replace(ctx, at, merged, TTL{}, id, only(old), nil, "")
+		stored, err := s.replace(ctx, at, merged, TTL{}, id, guard, nil, "")
 		_, rotatedMeanwhile := errors.AsType[*moved](err)
 		if rotatedMeanwhile || errors.Is(err, ErrConflict) && !w.Guard.Set {
 			continue

@@ -140,7 +140,7 @@ func newRecord(ref Ref, n New, key WriteKey) (record, time.Duration, error) {
 		kind: live, version: 1, idle: ttl.Idle,
 		user: n.User, meta: n.Meta, sealed: ref.seal.seal(n.Data, n.Meta),
 	}
-	rec.writes[0] = key.id()
+	rec.writes[0] = key.id("create")
 	return rec, ttl.Max, nil
 }
 
@@ -152,7 +152,7 @@ func (s *RedisStore) Replace(ctx context.Context, ref Ref, c Content, ttl TTL, w
 	if err := ref.tenant.policy.checkContent(c); err != nil {
 		return Session{}, err
 	}
-	id := w.Key.id()
+	id := w.Key.id("replace")
 	stored, _, err := s.follow(ctx, ref, func(ref Ref) (Session, error) {
 		return s.replace(ctx, ref, c, ttl, id, w.Guard, nil, "")
 	})
@@ -203,9 +203,9 @@ func (s *RedisStore) Touch(ctx context.Context, ref Ref, ttl TTL, g Guard) (Sess
 
 // Delete implements [Store].
 func (s *RedisStore) Delete(ctx context.Context, ref Ref, d Deletion) error {
-	args := d.args()
+	id, args := d.args()
 	_, _, err := s.follow(ctx, ref, func(ref Ref) (Session, error) {
-		_, err := s.run(ctx, s.scripts.delete, ref, args...)
+		_, err := s.runDelete(ctx, ref, id, args)
 		return Session{}, err
 	})
 	if errors.Is(err, ErrNotFound) { // reuse, or the end of a long chain
@@ -217,14 +217,26 @@ func (s *RedisStore) Delete(ctx context.Context, ref Ref, d Deletion) error {
 	return err
 }
 
-// args are the script's.
-func (d Deletion) args() []any {
-	id := d.Key.id()
+// args are the write's id and the script's arguments.
+func (d Deletion) args() (writeID, []any) {
+	id := d.Key.id("delete")
 	life := any(tombstoneLife.Milliseconds())
 	if d.Forget {
 		life = ""
 	}
-	return []any{id[:], d.Guard.encode(), life, "", ""}
+	return id, []any{id[:], d.Guard.encode(), life, "", ""}
+}
+
+func (s *RedisStore) runDelete(ctx context.Context, ref Ref, id writeID, args []any) ([]byte, error) {
+	reply, err := s.cluster.Run(ctx, s.scripts.delete, deleteKeys(ref, id), args...)
+	if err != nil {
+		return nil, err
+	}
+	return verdict(ref, reply)
+}
+
+func deleteKeys(ref Ref, id writeID) []string {
+	return []string{ref.key(), ref.indexKey(), ref.markKey(id)}
 }
 
 // write runs a script that answers with the clear part of the session as the write made it, also when a retry found that
@@ -286,13 +298,14 @@ func verdict(ref Ref, reply []string) ([]byte, error) {
 	return nil, fmt.Errorf("script answered %q", reply[0])
 }
 
-// id is the mark that the write leaves in the record.
-func (k WriteKey) id() (id writeID) {
+// id is the mark that the write leaves in the record. It depends on the operation: a key that is used for another one
+// does not stand for this.
+func (k WriteKey) id(operation string) (id writeID) {
 	if k == "" {
 		rand.Read(id[:])
 		return id
 	}
-	sum := sha256.Sum256([]byte(k))
+	sum := sha256.Sum256([]byte(operation + "\x00" + string(k)))
 	return writeID(sum[:len(id)])
 }
 

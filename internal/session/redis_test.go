@@ -31,6 +31,7 @@ func TestStoreEmbedded(t *testing.T) {
 		e, store := embedded(t, cluster.Config{})
 		return sessiontest.Env{
 			Store:   store,
+			Second:  newStore(t, e.Client(t, cluster.Config{}), e.Now),
 			Advance: func(_ *testing.T, d time.Duration) { e.Advance(d) },
 		}
 	})
@@ -226,5 +227,87 @@ func TestTouchesAreSuppressed(t *testing.T) {
 	}
 	if problems, err := testutil.GatherAndLint(registry); err != nil || len(problems) > 0 {
 		t.Errorf("lint: %v, %v", problems, err)
+	}
+}
+
+// What is sent again long after it was applied takes effect once too: a rotation whose grace is over by then, and a
+// revocation behind which the user has logged in again.
+func TestLateRetries(t *testing.T) {
+	lossy := &clustertest.Lossy{Match: []byte("evalsha")}
+	e, store := embedded(t, cluster.Config{Dial: lossy.Dial})
+	other := newStore(t, e.Client(t, cluster.Config{}), e.Now)
+	ctx, tenant := t.Context(), sessiontest.Tenant(t, "acme")
+	create := func(ref session.Ref, user string) {
+		t.Helper()
+		if _, err := other.Create(ctx, ref, session.New{User: user}, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old, warm := tenant.NewRef(""), tenant.NewRef("")
+	create(old, "")
+	create(warm, "")
+	if _, _, err := store.Rotate(ctx, warm, session.Rotation{Grace: time.Second}, session.Write{}); err != nil { // the node learns the script
+		t.Fatal(err)
+	}
+	lossy.OnLoss = func() { e.Advance(2 * time.Second) }
+	lossy.LoseNext(1)
+	_, next, err := store.Rotate(ctx, old, session.Rotation{Grace: time.Second}, session.Write{})
+	if err != nil || !lossy.Lost() {
+		t.Fatalf("rotate: %v", err)
+	}
+	if _, err := store.Peek(ctx, next); err != nil {
+		t.Errorf("the rotation revoked its own session: %v", err)
+	}
+
+	again := tenant.NewRef("alice")
+	create(tenant.NewRef("alice"), "alice")
+	if n, err := store.RevokeUser(ctx, tenant, "alice", session.Handle{}); err != nil || n != 1 {
+		t.Fatalf("revoked %d, %v", n, err)
+	}
+	create(tenant.NewRef("alice"), "alice")
+	lossy.OnLoss = func() { create(again, "alice") }
+	lossy.LoseNext(1)
+	if n, err := store.RevokeUser(ctx, tenant, "alice", session.Handle{}); err != nil || n != 1 || !lossy.Lost() {
+		t.Errorf("revoked %d, %v", n, err)
+	}
+	if _, err := store.Peek(ctx, again); err != nil {
+		t.Errorf("the retry revoked a later session: %v", err)
+	}
+
+	lock, err := tenant.ParseRef("lock.0123456789.0123456789")
+	if err != nil {
+		t.Fatal(err)
+	}
+	create(lock, "")
+	if err := store.Delete(ctx, tenant.NewRef(""), session.Deletion{}); err != nil { // the node learns the script
+		t.Fatal(err)
+	}
+	lossy.OnLoss = func() { create(lock, "") }
+	lossy.LoseNext(1)
+	if err := store.Delete(ctx, lock, session.Deletion{Forget: true}); err != nil || !lossy.Lost() {
+		t.Fatal(err)
+	}
+	if _, err := store.Peek(ctx, lock); err != nil {
+		t.Errorf("the retry released the next holder's lock: %v", err)
+	}
+}
+
+// A touch that was queued before a rotation and comes after its grace is no reuse: nobody used the old ID.
+func TestLateTouchIsNoReuse(t *testing.T) {
+	e, store := embedded(t, cluster.Config{})
+	tenant := sessiontest.Tenant(t, "acme")
+	old := tenant.NewRef("")
+	if _, err := store.Create(t.Context(), old, session.New{}, ""); err != nil {
+		t.Fatal(err)
+	}
+	e.Advance(10 * time.Minute)
+	_, next, err := store.Rotate(t.Context(), old, session.Rotation{Grace: time.Second}, session.Write{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Advance(2 * time.Second)
+	session.TouchNow(store, old)
+	if _, err := store.Peek(t.Context(), next); err != nil {
+		t.Errorf("a late touch revoked the session: %v", err)
 	}
 }

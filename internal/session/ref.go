@@ -175,6 +175,11 @@ func (h Handle) keyPrefix() string { return "{" + h.tag.String() + "}:s:" + h.te
 // indexKey is the key of the index of the users whose sessions have this tag.
 func (h Handle) indexKey() string { return "{" + h.tag.String() + "}:u:" + h.tenant.name }
 
+// markKey is the key that remembers for a while that a write was made, where no record does.
+func (h Handle) markKey(id writeID) string {
+	return "{" + h.tag.String() + "}:w:" + h.tenant.name + ":" + base64.RawURLEncoding.EncodeToString(id[:])
+}
+
 // inUserSlot is the handle of no session, in the slot of a user's sessions.
 func (t *Tenant) inUserSlot(user string) Handle { return Handle{tenant: t, tag: t.userTag(user)} }
 

@@ -6,7 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/sessiond/sessiond/internal/cluster"
 )
+
+// undoTimeout bounds the attempt to take back a session that a login made in vain, when its own time may be up.
+const undoTimeout = time.Second
 
 // maxHops bounds how many rotations an old ID is followed over.
 const maxHops = 1000
@@ -55,10 +60,10 @@ func (s *RedisStore) follow(ctx context.Context, ref Ref, op func(Ref) (Session,
 // reused revokes the session whose old ID was used after its grace: the thief has one of the two, and nobody can tell
 // which. The live end goes first, so that a crash leaves the evidence to be found again.
 func (s *RedisStore) reused(ctx context.Context, old, next Ref) error {
-	args := Deletion{}.args()
+	id, args := Deletion{}.args()
 	chain := []Ref{old}
 	for end := next; len(chain) < maxHops; {
-		_, err := s.run(ctx, s.scripts.delete, end, args...)
+		_, err := s.runDelete(ctx, end, id, args)
 		m, ok := errors.AsType[*moved](err)
 		if !ok {
 			if err != nil {
@@ -71,7 +76,7 @@ func (s *RedisStore) reused(ctx context.Context, old, next Ref) error {
 	}
 	args[4] = "1" // even though it is rotated
 	for _, ref := range chain {
-		if _, err := s.run(ctx, s.scripts.delete, ref, args...); err != nil {
+		if _, err := s.runDelete(ctx, ref, id, args); err != nil {
 			return err
 		}
 	}
@@ -94,7 +99,7 @@ func (s *RedisStore) Rotate(ctx context.Context, ref Ref, rot Rotation, w Write)
 		return Session{}, Ref{}, err
 	}
 	defer done()
-	id := w.Key.id()
+	id := w.Key.id("rotate")
 	for range patchRounds {
 		old, at, err := s.peek(ctx, ref)
 		if err != nil {
@@ -154,6 +159,8 @@ func (s *RedisStore) login(ctx context.Context, ref Ref, old Session, rot Rotati
 		User: rot.User, Content: Content{Meta: old.Meta, Data: old.Data},
 		TTL: TTL{Idle: min(old.IdleTTL, old.MaxTTL()), Max: old.MaxTTL()},
 	}
+	limitTTL := ref.tenant.policy.TTLLimit // it may have been lowered since; the caller asked for nothing now
+	n.TTL.Idle, n.TTL.Max = min(n.TTL.Idle, limitTTL), min(n.TTL.Max, limitTTL)
 	policy := ref.tenant.policy
 	evict := policy.MaxPerUser > 0 && policy.EvictOldest
 	limit := policy.MaxPerUser
@@ -165,10 +172,19 @@ func (s *RedisStore) login(ctx context.Context, ref Ref, old Session, rot Rotati
 		return Session{}, Ref{}, err
 	}
 	if _, err := s.run(ctx, s.scripts.retire, ref, id[:], only(old).encode(), tombstoneLife.Milliseconds()); err != nil {
-		return Session{}, Ref{}, errors.Join(err, s.Delete(ctx, next, Deletion{}))
+		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+		defer cancel()
+		if undoErr := s.Delete(undo, next, Deletion{}); undoErr != nil {
+			s.log.LogAttrs(ctx, slog.LevelWarn, "a session that nobody knows is left to expire",
+				slog.Any("session", next.Handle), slog.String("error", undoErr.Error()))
+		}
+		return Session{}, Ref{}, err
 	}
 	if evict {
 		if _, err := s.run(ctx, s.scripts.enlist, next, id[:], policy.MaxPerUser, tombstoneLife.Milliseconds()); err != nil {
+			if errors.Is(err, cluster.ErrUnavailable) { // of this step; the one before was applied
+				err = fmt.Errorf("%w: %s", cluster.ErrOutcomeUnknown, err)
+			}
 			return Session{}, Ref{}, err
 		}
 	}

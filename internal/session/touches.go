@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -12,7 +13,7 @@ const (
 	touchAfter   = 20 // a read touches when more than 1/20 of the idle TTL has passed: 5 %
 	touchQueue   = 10000
 	touchWorkers = 8
-	touchTimeout = 5 * time.Second
+	touchTimeout = time.Second // a shard that is down shall not keep the workers from the others for long
 )
 
 // A toucher slides the idle deadlines of sessions that are read.
@@ -68,18 +69,25 @@ func (t *toucher) enqueue(ref Ref) string {
 
 func (t *toucher) work() {
 	for ref := range t.queue {
-		ctx, cancel := context.WithTimeout(context.Background(), touchTimeout)
-		_, err := t.store.Touch(ctx, ref, TTL{}, Guard{})
-		cancel()
+		t.touch(ref)
 		t.mu.Lock()
 		delete(t.queued, ref.key())
 		t.mu.Unlock()
-		outcome := touchSent
-		if err != nil {
-			outcome = touchFailed
-		}
-		t.store.metrics.touches.WithLabelValues(outcome).Inc()
 	}
+}
+
+func (t *toucher) touch(ref Ref) {
+	ctx, cancel := context.WithTimeout(context.Background(), touchTimeout)
+	defer cancel()
+	_, err := t.store.run(ctx, t.store.scripts.touch, ref, Guard{}.encode(), "", "")
+	if _, rotatedMeanwhile := errors.AsType[*moved](err); rotatedMeanwhile {
+		err = nil // not followed: nobody uses the old ID now, so a late touch must not look like reuse
+	}
+	outcome := touchSent
+	if err != nil {
+		outcome = touchFailed
+	}
+	t.store.metrics.touches.WithLabelValues(outcome).Inc()
 }
 
 // close sends what is queued and returns when that is done or the context ends.

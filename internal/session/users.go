@@ -51,8 +51,8 @@ func (s *RedisStore) RevokeUser(ctx context.Context, t *Tenant, user string, exc
 	if except.tenant != nil && except.tag == slot.tag {
 		spare = except.name.String()
 	}
-	id := WriteKey("").id()
-	reply, err := s.cluster.Run(ctx, s.scripts.revoke, []string{slot.indexKey()},
+	id := WriteKey("").id("revoke")
+	reply, err := s.cluster.Run(ctx, s.scripts.revoke, []string{slot.indexKey(), slot.markKey(id)},
 		id[:], slot.keyPrefix(), user, spare, tombstoneLife.Milliseconds())
 	if err != nil {
 		return 0, err
@@ -64,8 +64,17 @@ func (s *RedisStore) RevokeUser(ctx context.Context, t *Tenant, user string, exc
 
 // RevokeHandle implements [Store].
 func (s *RedisStore) RevokeHandle(ctx context.Context, user string, h Handle) error {
-	args := Deletion{}.args()
+	if err := checkUser(user); err != nil {
+		return err
+	}
+	if user == "" {
+		return nil // nobody's session: to the script, no user means any
+	}
+	id, args := Deletion{}.args()
 	args[3] = user
-	_, err := s.run(ctx, s.scripts.delete, Ref{Handle: h}, args...)
+	_, err := s.runDelete(ctx, Ref{Handle: h}, id, args)
+	if err == nil {
+		s.metrics.revoked.WithLabelValues(h.tenant.name).Inc()
+	}
 	return err
 }

@@ -6,7 +6,7 @@ local id, max, record, limit, evict, life = ARGV[1], tonumber(ARGV[2]), ARGV[3],
 local h = load(KEYS[1])
 if h then
   if since(h, id) then return again(KEYS[1], h, id) end
-  if h.kind == TOMBSTONE then return {'revoked'} end
+  if h.kind ~= LIVE then return {'revoked'} end
   return {'exists'}
 end
 

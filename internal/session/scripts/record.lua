@@ -80,6 +80,7 @@ end
 -- caller never takes a neighbour's version for its own, and what others saw of the write did happen.
 local function again(key, h, id)
   h.version = h.version - since(h, id)
+  if h.kind == ROTATED then h.deadline = now() + redis.call('PTTL', key) * 1000 end -- its own is that of the grace
   h.kind = LIVE
   return {'again', encode(h) .. string.sub(clear(key, h), HEADER + 1)}
 end

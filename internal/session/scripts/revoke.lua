@@ -1,6 +1,9 @@
--- KEYS: index. ARGV: write id, what the sessions' keys begin with, user, name of the one session to spare ('' for none),
+-- KEYS: index, mark of this write. ARGV: write id, what the sessions' keys begin with, user, name of the one session to spare ('' for none),
 -- life of a tombstone (milliseconds). Answers 'ok' and how many sessions were revoked.
 local id, prefix, u, spare, life = unpack(ARGV)
+
+local before = redis.call('GET', KEYS[2])
+if before then return {'ok', before} end -- a retry must not revoke what was created since
 
 if spare ~= '' then spare = string.sub(latest(prefix .. spare), -NAME) end
 local revoked = 0
@@ -13,4 +16,5 @@ for _, m in ipairs(members(KEYS[1], u, '')) do
     revoked = revoked + 1
   end
 end
+redis.pcall('SET', KEYS[2], revoked, 'PX', 60000)
 return {'ok', tostring(revoked)}

@@ -6,8 +6,11 @@ local id, guard, grace, length, content, pointer, successor, life = unpack(ARGV)
 grace = tonumber(grace)
 
 local h = load(KEYS[1])
+if h and h.kind ~= LIVE and since(h, id) then
+  local made = redis.call('GET', KEYS[3]) -- by this very call, if it is sent again, however long that took
+  if made then return {'again', made} end
+end
 if h and h.kind == ROTATED then return rotated(KEYS[1], h) end
-if h and h.kind == TOMBSTONE and since(h, id) then return {'again', redis.call('GET', KEYS[3])} end
 if not h or h.kind ~= LIVE then return {'missing'} end
 if not meets(h, guard) then return {'conflict'} end
 if not slide(h, '', '') then return {'missing'} end

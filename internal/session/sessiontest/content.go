@@ -214,7 +214,7 @@ func (r *run) racePatches() {
 	const writers = 200
 	together(writers, func(i int) {
 		patch := session.Patch(data(fmt.Sprintf(`{"m%03d":%d}`, i, i)))
-		if _, err := r.Store.Patch(r.ctx, s.Ref, patch, session.Write{}); err != nil {
+		if _, err := r.store(i).Patch(r.ctx, s.Ref, patch, session.Write{}); err != nil {
 			r.Errorf("patch %d: %v", i, err)
 		}
 	})

@@ -102,6 +102,10 @@ func writeKeys(r *run) {
 	}
 	_, err := r.Store.Create(r.ctx, ref, session.New{}, "create-2")
 	r.wantErr(err, session.ErrExists)
+	// A key stands for one operation: under another it is another write.
+	if s, err := r.Store.Replace(r.ctx, r.create(session.New{}).Ref, data(`{}`), session.TTL{}, session.Write{Key: "create-1"}); err != nil || s.Version != 2 {
+		r.Fatalf("got %+v, %v", s, err)
+	}
 
 	w := session.Write{Key: "replace-1"}
 	for range 2 {
@@ -118,7 +122,8 @@ func writeKeys(r *run) {
 		r.Fatalf("got %+v, %v", s, err)
 	}
 	r.wantData(r.get(ref), `{"a":1,"b":2}`)
-	if s, err = r.Store.Patch(r.ctx, ref, session.Patch(data(`{"b":2}`)), session.Write{Key: "patch-1"}); err != nil || s.Version != 3 || string(s.Data) != `{"a":1,"b":2}` {
+	guard := session.Guard{Set: true, AnyOf: []session.Stamp{s.Stamp()}} // of the version that the patch was made at
+	if s, err = r.Store.Patch(r.ctx, ref, session.Patch(data(`{"b":2}`)), session.Write{Key: "patch-1", Guard: guard}); err != nil || s.Version != 3 || string(s.Data) != `{"a":1,"b":2}` {
 		r.Fatalf("got %+v, %v", s, err)
 	}
 }

@@ -96,8 +96,8 @@ func (r *run) raceRotations() {
 	old := r.create(session.New{Content: data(`{"keep":1}`)})
 	var mu sync.Mutex
 	successors := map[string]session.Ref{}
-	together(200, func(int) {
-		_, next, err := r.Store.Rotate(r.ctx, old.Ref, session.Rotation{Grace: session.DefaultGrace}, session.Write{})
+	together(200, func(i int) {
+		_, next, err := r.store(i).Rotate(r.ctx, old.Ref, session.Rotation{Grace: session.DefaultGrace}, session.Write{})
 		if err != nil {
 			r.Errorf("rotate: %v", err)
 			return
@@ -159,8 +159,8 @@ func racingLogins(r *run) {
 	anonymous := r.create(session.New{Content: data(`{"cart":[1]}`)})
 	var mu sync.Mutex
 	var winners []session.Ref
-	together(200, func(int) {
-		_, next, err := r.Store.Rotate(r.ctx, anonymous.Ref, session.Rotation{User: user}, session.Write{})
+	together(200, func(i int) {
+		_, next, err := r.store(i).Rotate(r.ctx, anonymous.Ref, session.Rotation{User: user}, session.Write{})
 		if err == nil {
 			mu.Lock()
 			winners = append(winners, next)
@@ -211,15 +211,15 @@ func racingRevocation(r *run) {
 			var err error
 			switch i % 5 {
 			case 0:
-				_, err = r.Store.Replace(r.ctx, s.Ref, data(fmt.Sprint(i)), session.TTL{}, session.Write{})
+				_, err = r.store(i).Replace(r.ctx, s.Ref, data(fmt.Sprint(i)), session.TTL{}, session.Write{})
 			case 1:
-				_, err = r.Store.Patch(r.ctx, s.Ref, session.Patch(data(`{"a":1}`)), session.Write{})
+				_, err = r.store(i).Patch(r.ctx, s.Ref, session.Patch(data(`{"a":1}`)), session.Write{})
 			case 2:
-				_, err = r.Store.Touch(r.ctx, s.Ref, session.TTL{}, session.Guard{})
+				_, err = r.store(i).Touch(r.ctx, s.Ref, session.TTL{}, session.Guard{})
 			case 3:
-				_, err = r.Store.Create(r.ctx, s.Ref, session.New{User: user}, "")
+				_, err = r.store(i).Create(r.ctx, s.Ref, session.New{User: user}, "")
 			case 4:
-				_, _, err = r.Store.Rotate(r.ctx, s.Ref, session.Rotation{Grace: session.DefaultGrace}, session.Write{})
+				_, _, err = r.store(i).Rotate(r.ctx, s.Ref, session.Rotation{Grace: session.DefaultGrace}, session.Write{})
 			}
 			if err == nil && isLate {
 				late.Add(1)
@@ -275,14 +275,14 @@ func rotationKeepsWrites(r *run) {
 		var end session.Ref
 		together(200, func(i int) {
 			if i == 20 {
-				_, next, err := r.Store.Rotate(r.ctx, s.Ref, session.Rotation{User: user, Grace: session.DefaultGrace}, session.Write{})
+				_, next, err := r.store(1).Rotate(r.ctx, s.Ref, session.Rotation{User: user, Grace: session.DefaultGrace}, session.Write{})
 				if err != nil {
 					r.Errorf("rotate: %v", err)
 				}
 				end = next
 				return
 			}
-			_, err := r.Store.Patch(r.ctx, s.Ref, session.Patch(data(fmt.Sprintf(`{"m%03d":1}`, i))), session.Write{})
+			_, err := r.store(i).Patch(r.ctx, s.Ref, session.Patch(data(fmt.Sprintf(`{"m%03d":1}`, i))), session.Write{})
 			switch {
 			case err == nil:
 				mu.Lock()
@@ -299,4 +299,14 @@ func rotationKeepsWrites(r *run) {
 			}
 		}
 	}
+}
+
+func rotatedIsTaken(r *run) {
+	old := r.create(session.New{})
+	next := r.rotate(old.Ref, session.Rotation{Grace: session.DefaultGrace})
+	if err := r.Store.Delete(r.ctx, next.Ref, session.Deletion{}); err != nil {
+		r.Fatal(err)
+	}
+	_, err := r.Store.Create(r.ctx, old.Ref, session.New{}, "")
+	r.wantErr(err, session.ErrRevoked)
 }

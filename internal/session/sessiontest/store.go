@@ -19,6 +19,7 @@ var Policy = session.Policy{DefaultIdle: 30 * time.Minute, DefaultMax: 24 * time
 // An Env is a store under test and the clock that its sessions expire by.
 type Env struct {
 	Store   session.Store
+	Second  session.Store                       // another instance on the same cluster, for races
 	Advance func(t *testing.T, d time.Duration) // returns when at least d has passed for the store
 }
 
@@ -94,6 +95,7 @@ var cases = []struct {
 	{"an old ID stands for the new within the grace", oldIDFollows},
 	{"racing rotations get the same successor", racingRotations},
 	{"an old ID used after its grace revokes the session", reuseRevokes},
+	{"an ID from before a rotation cannot be created again", rotatedIsTaken},
 	{"a rotation without grace leaves the old ID dead, without reuse", rotateAtOnce},
 	{"a login moves an anonymous session to its user", loginMoves},
 	{"of racing logins one wins", racingLogins},
@@ -154,6 +156,14 @@ func (r *run) wantData(s session.Session, want string) {
 	if string(s.Data) != want {
 		r.Fatalf("got data %s, want %s", s.Data, want)
 	}
+}
+
+// store is one of the two instances: a race within one is decided in its process, one between two by Redis.
+func (r *run) store(i int) session.Store {
+	if i%2 == 0 {
+		return r.Store
+	}
+	return r.Second
 }
 
 // at is the guard that admits just this version.

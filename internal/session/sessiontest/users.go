@@ -116,7 +116,13 @@ func deadLeaveList(r *run) {
 func revokeByHandle(r *run) {
 	user := uniqueUser()
 	some := r.createSome(user, 3)
-	other := r.create(session.New{User: uniqueUser()})
+	other, anonymous := r.create(session.New{User: uniqueUser()}), r.create(session.New{})
+	for _, h := range []session.Handle{some[0].Handle, anonymous.Handle} {
+		if err := r.Store.RevokeHandle(r.ctx, "", h); err != nil { // nobody has no sessions
+			r.Fatal(err)
+		}
+	}
+	r.get(anonymous.Ref)
 	for range 2 {
 		if err := r.Store.RevokeHandle(r.ctx, user, some[1].Handle); err != nil {
 			r.Fatal(err)
@@ -186,8 +192,8 @@ func racingLimit(r *run) {
 		r.limited(5, evict)
 		user := uniqueUser()
 		var made atomic.Int32
-		together(200, func(int) {
-			_, err := r.Store.Create(r.ctx, r.tenant.NewRef(user), session.New{User: user}, "")
+		together(200, func(i int) {
+			_, err := r.store(i).Create(r.ctx, r.tenant.NewRef(user), session.New{User: user}, "")
 			switch {
 			case err == nil:
 				made.Add(1)
