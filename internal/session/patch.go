@@ -27,7 +27,7 @@ func (s *RedisStore) Patch(ctx context.Context, ref Ref, patch Patch, w Write) (
 			if w.Key == "" {
 				return Session{}, ErrConflict
 			}
-			guard = w.Guard // only the script knows whether this very patch was made before
+			guard = Guard{Set: true} // nothing meets it, but the script knows this very patch if it was made before
 		}
 		merged := Content{Meta: old.Meta, Data: old.Data}
 		if patch.Meta != nil {
