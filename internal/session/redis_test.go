@@ -292,6 +292,49 @@ func TestLateRetries(t *testing.T) {
 	}
 }
 
+// A write that comes in between the read and the write of a patch, a rotation or a login is not lost.
+func TestWriteInBetween(t *testing.T) {
+	lossy := &clustertest.Lossy{Match: []byte("evalsha")}
+	e, store := embedded(t, cluster.Config{Dial: lossy.Dial})
+	other := newStore(t, e.Client(t, cluster.Config{}), e.Now)
+	ctx, tenant := t.Context(), sessiontest.Tenant(t, "acme")
+	for name, op := range map[string]func(session.Ref) (session.Ref, error){
+		"patch": func(ref session.Ref) (session.Ref, error) {
+			_, err := store.Patch(ctx, ref, session.Patch{Meta: jsontext.Value(`{"a":1}`)}, session.Write{})
+			return ref, err
+		},
+		"rotation": func(ref session.Ref) (session.Ref, error) {
+			_, next, err := store.Rotate(ctx, ref, session.Rotation{Grace: time.Second}, session.Write{})
+			return next, err
+		},
+		"rotation without grace": func(ref session.Ref) (session.Ref, error) {
+			_, next, err := store.Rotate(ctx, ref, session.Rotation{}, session.Write{})
+			return next, err
+		},
+		"login": func(ref session.Ref) (session.Ref, error) {
+			_, next, err := store.Rotate(ctx, ref, session.Rotation{User: "alice"}, session.Write{})
+			return next, err
+		},
+	} {
+		ref := tenant.NewRef("")
+		if _, err := other.Create(ctx, ref, session.New{Content: session.Content{Data: jsontext.Value(`"old"`)}}, ""); err != nil {
+			t.Fatal(err)
+		}
+		lossy.BeforeNext(func() {
+			if _, err := other.Replace(ctx, ref, session.Content{Data: jsontext.Value(`"new"`)}, session.TTL{}, session.Write{}); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+		end, err := op(ref)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if got, err := other.Peek(ctx, end); err != nil || string(got.Data) != `"new"` {
+			t.Errorf("%s: got %s, %v", name, got.Data, err)
+		}
+	}
+}
+
 // A touch that was queued before a rotation and comes after its grace is no reuse: nobody used the old ID.
 func TestLateTouchIsNoReuse(t *testing.T) {
 	e, store := embedded(t, cluster.Config{})

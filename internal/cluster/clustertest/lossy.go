@@ -15,7 +15,12 @@ type Lossy struct {
 	Base   func(ctx context.Context, network, addr string) (net.Conn, error) // nil: the net package's dialler
 	OnLoss func()                                                            // called with each answer that is lost; may be nil
 	lose   atomic.Int32
+	before atomic.Pointer[func()]
 }
+
+// BeforeNext has f called once, before the next request that holds Match is sent: what f does comes in between a read
+// and the write that depends on it.
+func (l *Lossy) BeforeNext(f func()) { l.before.Store(&f) }
 
 // LoseNext arms the network for the next n answers.
 func (l *Lossy) LoseNext(n int) { l.lose.Store(int32(n)) }
@@ -43,6 +48,11 @@ type lossyConn struct {
 }
 
 func (c *lossyConn) Write(b []byte) (int, error) {
+	if bytes.Contains(b, c.net.Match) {
+		if f := c.net.before.Swap(nil); f != nil {
+			(*f)()
+		}
+	}
 	if c.net.lose.Load() > 0 && bytes.Contains(b, c.net.Match) {
 		c.picked.Store(true)
 	}
