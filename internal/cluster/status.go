@@ -29,7 +29,7 @@ func (c *Client) Status(ctx context.Context) ([]NodeStatus, error) {
 		}
 		wg.Go(func() {
 			r, err := c.Replication(ctx, n.Addr)
-			status[i] = NodeStatus{Node: n, Reachable: err == nil, LinkUp: r.LinkUp, Lag: -1}
+			status[i].Reachable, status[i].LinkUp = err == nil, r.LinkUp
 			offsets[i] = r.Offset
 		})
 	}

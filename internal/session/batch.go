@@ -37,7 +37,7 @@ func (s *RedisStore) DeleteMany(ctx context.Context, refs []Ref) []error {
 	calls := make([]cluster.Call, len(refs))
 	for i, ref := range refs {
 		id, args := Deletion{}.args()
-		calls[i] = cluster.Call{Keys: deleteKeys(ref, id), Args: args}
+		calls[i] = cluster.Call{Keys: []string{ref.key(), ref.indexKey(), ref.markKey(id)}, Args: args}
 	}
 	errs := make([]error, len(refs))
 	for i, r := range s.cluster.RunMany(ctx, s.scripts.delete, calls) {

@@ -119,7 +119,16 @@ func opened(ref Ref, value []byte, written *Content) (Session, error) {
 
 // run runs a script on one session and returns what comes with its verdict.
 func (s *RedisStore) run(ctx context.Context, script *cluster.Script, ref Ref, args ...any) ([]byte, error) {
-	reply, err := s.cluster.Run(ctx, script, []string{ref.key(), ref.indexKey()}, args...)
+	return s.runOn(ctx, script, ref, "", args...)
+}
+
+// runOn is run for a script that has a third key, beside those of the session and of its index.
+func (s *RedisStore) runOn(ctx context.Context, script *cluster.Script, ref Ref, third string, args ...any) ([]byte, error) {
+	keys := []string{ref.key(), ref.indexKey()}
+	if third != "" {
+		keys = append(keys, third)
+	}
+	reply, err := s.cluster.Run(ctx, script, keys, args...)
 	if err != nil {
 		return nil, err
 	}

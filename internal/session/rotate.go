@@ -134,12 +134,10 @@ func (s *RedisStore) rotateHere(ctx context.Context, ref Ref, old Session, rot R
 	next := ref.tenant.newRefIn(ref.tag)
 	content := Content{Meta: old.Meta, Data: old.Data}
 	length, sealed := sealContent(next, content)
-	reply, err := s.cluster.Run(ctx, s.scripts.rotate, []string{ref.key(), ref.indexKey(), next.key()},
-		id[:], only(old).encode(), rot.Grace.Microseconds(), length, sealed, ref.seal.seal([]byte(next.id), []byte(next.name.String())), next.name.String(), tombstoneLife.Milliseconds())
-	if err != nil {
-		return Session{}, Ref{}, err
-	}
-	value, err := verdict(ref, reply)
+	name := next.name.String()
+	pointer := ref.seal.seal([]byte(next.id), []byte(name))
+	value, err := s.runOn(ctx, s.scripts.rotate, ref, next.key(), id[:], only(old).encode(), rot.Grace.Microseconds(),
+		length, sealed, pointer, name, tombstoneLife.Milliseconds())
 	if err != nil {
 		return Session{}, Ref{}, err
 	}
@@ -155,13 +153,12 @@ func (s *RedisStore) rotateHere(ctx context.Context, ref Ref, old Session, rot R
 // finds the session changed meanwhile, take their own back. A crash in between leaves the old session to expire.
 func (s *RedisStore) login(ctx context.Context, ref Ref, old Session, rot Rotation, id writeID) (Session, Ref, error) {
 	next := ref.tenant.NewRef(rot.User)
+	policy := ref.tenant.policy
+	lifetime := min(old.MaxTTL(), policy.TTLLimit) // the limit may have been lowered since
 	n := New{
 		User: rot.User, Content: Content{Meta: old.Meta, Data: old.Data},
-		TTL: TTL{Idle: min(old.IdleTTL, old.MaxTTL()), Max: old.MaxTTL()},
+		TTL: TTL{Idle: min(old.IdleTTL, lifetime), Max: lifetime},
 	}
-	limitTTL := ref.tenant.policy.TTLLimit // it may have been lowered since; the caller asked for nothing now
-	n.TTL.Idle, n.TTL.Max = min(n.TTL.Idle, limitTTL), min(n.TTL.Max, limitTTL)
-	policy := ref.tenant.policy
 	evict := policy.MaxPerUser > 0 && policy.EvictOldest
 	limit := policy.MaxPerUser
 	if evict {

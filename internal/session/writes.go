@@ -142,15 +142,7 @@ func (d Deletion) args() (writeID, []any) {
 }
 
 func (s *RedisStore) runDelete(ctx context.Context, ref Ref, id writeID, args []any) ([]byte, error) {
-	reply, err := s.cluster.Run(ctx, s.scripts.delete, deleteKeys(ref, id), args...)
-	if err != nil {
-		return nil, err
-	}
-	return verdict(ref, reply)
-}
-
-func deleteKeys(ref Ref, id writeID) []string {
-	return []string{ref.key(), ref.indexKey(), ref.markKey(id)}
+	return s.runOn(ctx, s.scripts.delete, ref, ref.markKey(id), args...)
 }
 
 // id is the mark that the write leaves in the record. It depends on the operation: a key that is used for another one
