@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strconv"
 	"text/tabwriter"
 	"time"
@@ -46,8 +48,8 @@ type statusCmd struct {
 	Timeout time.Duration `default:"3s" env:"-" help:"How long the nodes may take to answer (${default})."`
 }
 
-// Run prints the nodes, and warns of a master whose loss would lose its slots. It fails if a slot is not covered, or if
-// a replica shares its master's VM.
+// Run prints the nodes, and warns of a master whose loss would lose its slots, and of a VM whose loss would take more
+// masters than it has to. It fails if a slot is not covered, or if a replica shares its master's VM.
 func (s *statusCmd) Run(ctx context.Context, c console) error {
 	client, err := s.Redis.client()
 	if err != nil {
@@ -76,10 +78,55 @@ func printStatus(ctx context.Context, client *cluster.Client, c console) error {
 	for _, n := range view.WithoutReplica() {
 		fmt.Fprintf(c.out, "warning: master %s on %s has no replica that is well\n", n.Addr, n.VM())
 	}
+	masters := view.MastersByVM()
+	for _, vm := range slices.Sorted(maps.Keys(masters)) {
+		if moves, err := cluster.PlanRebalance(view); masters[vm] > 1 && (err != nil || len(moves) > 0) {
+			fmt.Fprintf(c.out, "warning: %s has %d masters: once all VMs are up, run sessiond cluster rebalance\n", vm, masters[vm])
+		}
+	}
 	if view.Covered() < cluster.Slots {
 		return fmt.Errorf("%d slots are not covered", cluster.Slots-view.Covered())
 	}
 	return view.CheckPlacement()
+}
+
+type rebalanceCmd struct {
+	Redis   redisFlags    `embed:""`
+	DryRun  bool          `env:"-" help:"Only print what would be done."`
+	Timeout time.Duration `default:"60s" env:"-" help:"How long it may take in all (${default})."`
+}
+
+// Run brings every VM back to one master, and prints what it does. It fails, with the reasons, if it cannot.
+func (r *rebalanceCmd) Run(ctx context.Context, c console) error {
+	client, err := r.Redis.client()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
+	defer cancel()
+	view, err := client.Look(ctx)
+	if err != nil {
+		return err
+	}
+	moves, err := cluster.PlanRebalance(view)
+	if err != nil {
+		return err
+	}
+	if len(moves) == 0 {
+		fmt.Fprintln(c.out, "nothing to do: no VM has a master too many")
+		return nil
+	}
+	for _, m := range moves {
+		fmt.Fprintln(c.out, "planned:", m)
+	}
+	if r.DryRun {
+		return nil
+	}
+	if err := client.Rebalance(ctx, slog.New(slog.NewTextHandler(c.err, nil))); err != nil {
+		return err
+	}
+	return printStatus(ctx, client, c)
 }
 
 func slots(n cluster.NodeStatus) string {

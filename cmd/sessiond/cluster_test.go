@@ -2,10 +2,14 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"log/slog"
+	"maps"
 	"net/http"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
@@ -128,5 +132,65 @@ func TestClusterCommandsOnRealCluster(t *testing.T) {
 	}
 	if got := out.String(); strings.Count(got, "master") != 6 || strings.Count(got, "replica") != 6 || strings.Count(got, "16384 of 16384") != 2 {
 		t.Errorf("got\n%s", got)
+	}
+}
+
+// After a VM was killed and has returned, its master is elsewhere. cluster status says so, cluster rebalance refuses to
+// do anything while the VM is down, and brings the master back when it is up.
+func TestRebalanceOnRealCluster(t *testing.T) {
+	real := clustertest.Start(t)
+	client := real.Client(t)
+	witness := real.Poll(t)
+	redis := onCluster(t, real).Redis
+	try := func(dryRun bool) (out string, err error) {
+		var stdout, stderr syncBuffer
+		rebalance := rebalanceCmd{Redis: redis, DryRun: dryRun, Timeout: time.Minute}
+		err = rebalance.Run(t.Context(), console{&stdout, &stderr})
+		return stdout.String(), err
+	}
+	masters := func() map[string]int {
+		view, err := client.Look(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return view.MastersByVM()
+	}
+	even := map[string]int{"vm1": 1, "vm2": 1, "vm3": 1}
+
+	if out, err := try(false); err != nil || !strings.Contains(out, "nothing to do") {
+		t.Errorf("one master on each VM: %v\n%s", err, out)
+	}
+	real.KillVM(t, "vm2")
+	witness.Promoted(t, "redis-5", time.Now())
+	eventually(t, "the view shows it", func() bool { return masters()["vm1"] == 2 })
+	eventually(t, "nothing is moved while the VM is down, and the reason told", func() bool {
+		_, err := try(false)
+		return err != nil && strings.Contains(err.Error(), "vm2 cannot get its master") && strings.Contains(err.Error(), "is failed")
+	})
+	if got := masters(); got["vm1"] != 2 || got["vm3"] != 1 {
+		t.Errorf("something was moved: %v", got)
+	}
+
+	real.StartVM(t, "vm2")
+	// Until every node sees every other well, another way round may be planned, or none.
+	if err := client.Form(t.Context(), real.Shards(), slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	var out syncBuffer
+	status := statusCmd{Redis: redis, Timeout: 5 * time.Second}
+	if err := status.Run(t.Context(), console{&out, io.Discard}); err != nil || !strings.Contains(out.String(), "warning: vm1 has 2 masters") {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+	if out, err := try(true); err != nil || !strings.Contains(out, real.Addr(t, "redis-2")+" on vm2 takes over from "+real.Addr(t, "redis-5")+" on vm1") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if got := masters(); got["vm1"] != 2 {
+		t.Errorf("--dry-run moved something: %v", got)
+	}
+	if out, err := try(false); err != nil || strings.Contains(out, "warning") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if got := masters(); !maps.Equal(got, even) {
+		t.Errorf("got %v", got)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/alicebob/miniredis/v2"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sessiond/sessiond/internal/cluster"
 )
@@ -15,14 +16,16 @@ func (e embedded) Close() error {
 }
 
 // embed starts the embedded Redis. Its keys expire in real time.
-func (p *program) embed() error {
+func (p *program) embed(metrics prometheus.Registerer) error {
 	m := miniredis.NewMiniRedis()
 	if err := m.Start(); err != nil {
 		return err
 	}
 	m.ClockTTL(true)
 	p.embedded = embedded{m}
-	p.cluster = cluster.New(cluster.Config{Addrs: []string{m.Addr()}, Attempt: p.cfg.Redis.AttemptTimeout, PoolSize: p.cfg.Redis.PoolSize})
+	p.cluster = cluster.New(cluster.Config{
+		Addrs: []string{m.Addr()}, Attempt: p.cfg.Redis.AttemptTimeout, PoolSize: p.cfg.Redis.PoolSize, Log: p.log, Metrics: metrics,
+	})
 	p.log.Warn("embedded store: for trying out and for tests, not for production; one process, in memory, " +
 		"no replica, no failover, and every session is gone when it stops")
 	return nil

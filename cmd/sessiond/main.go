@@ -28,8 +28,9 @@ type cli struct {
 	Serve       serveCmd       `cmd:"" default:"withargs" help:"Serve sessions over HTTP (the default)."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask a running service whether it is alive; for containers."`
 	Cluster     struct {
-		Init   initCmd   `cmd:"" help:"Form the cluster, or check that it is formed and placed well."`
-		Status statusCmd `cmd:"" help:"Show each node's VM, role, slots and lag."`
+		Init      initCmd      `cmd:"" help:"Form the cluster, or check that it is formed and placed well."`
+		Status    statusCmd    `cmd:"" help:"Show each node's VM, role, slots and lag."`
+		Rebalance rebalanceCmd `cmd:"" help:"Bring every VM back to one master, by planned failovers that lose nothing."`
 	} `cmd:"" help:"Look after the Redis Cluster."`
 	Version kong.VersionFlag `env:"-" help:"Print the version."`
 }

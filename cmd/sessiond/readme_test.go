@@ -80,7 +80,7 @@ func TestREADMEListsTheFlags(t *testing.T) {
 	}
 	inHelp := map[string]bool{}
 	for line := range strings.Lines(string(help)) {
-		if f := flag.FindString(line); f != "" && strings.HasPrefix(strings.TrimLeft(line, " -h,"), f[2:]) {
+		if f := flag.FindString(line); f != "" && strings.HasPrefix(strings.TrimPrefix(strings.TrimLeft(line, " "), "-h, "), f) {
 			inHelp[f] = true
 		}
 	}

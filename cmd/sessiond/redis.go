@@ -43,10 +43,19 @@ func (f *redisFlags) Validate() error {
 	return nil
 }
 
-// client makes a client; it connects to nothing yet.
+// client makes a client.
 func (f *redisFlags) client() (*cluster.Client, error) {
+	cfg, err := f.config()
+	if err != nil {
+		return nil, err
+	}
+	return cluster.New(cfg), nil
+}
+
+// config is how to reach the cluster.
+func (f *redisFlags) config() (cluster.Config, error) {
 	if len(f.Redis) == 0 {
-		return nil, errors.New("--redis is missing: name some nodes of the cluster")
+		return cluster.Config{}, errors.New("--redis is missing: name some nodes of the cluster")
 	}
 	cfg := cluster.Config{
 		Addrs: f.Redis, Username: f.RedisUsername, Password: f.RedisPassword, Attempt: f.AttemptTimeout, PoolSize: f.PoolSize,
@@ -58,12 +67,12 @@ func (f *redisFlags) client() (*cluster.Client, error) {
 	if f.RedisCAFile != "" {
 		pem, err := os.ReadFile(f.RedisCAFile)
 		if err != nil {
-			return nil, fmt.Errorf("--redis-ca-file: %w", err)
+			return cfg, fmt.Errorf("--redis-ca-file: %w", err)
 		}
 		cfg.TLS.RootCAs = x509.NewCertPool()
 		if !cfg.TLS.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("--redis-ca-file: %s holds no certificate", f.RedisCAFile)
+			return cfg, fmt.Errorf("--redis-ca-file: %s holds no certificate", f.RedisCAFile)
 		}
 	}
-	return cluster.New(cfg), nil
+	return cfg, nil
 }

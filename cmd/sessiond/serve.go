@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -26,8 +27,14 @@ type serveCmd struct {
 	Embedded bool       `help:"Keep sessions in this process instead of a cluster, for trying the API and for tests."`
 	Redis    redisFlags `embed:""`
 
+	Durability     string        `enum:"async,replicated,strict" default:"replicated" help:"Copies that a write must have before it is acknowledged, where the request asks for nothing else: async (the master's), replicated or strict (${default})."`
+	HedgeDelay     time.Duration `default:"40ms" help:"How long a read waits for its master before its replica is asked too (${default})."`
+	WriteQueue     int           `default:"4096" help:"Writes under way to one shard at most, those that wait for a promotion included (${default})."`
+	FailoverAssist time.Duration `placeholder:"DURATION" help:"Ask the replica of a master that has been silent for so long to take over, instead of waiting for the cluster-node-timeout; 0 leaves it to Redis."`
+
 	RequestTimeout  time.Duration `default:"8s" help:"Deadline of a request (${default}): Redis alone needs up to 5 s to promote a replica."`
 	ShutdownTimeout time.Duration `default:"10s" help:"How long requests under way may take after SIGTERM (${default})."`
+	DrainDelay      time.Duration `default:"1s" help:"How long requests are still taken after SIGTERM, while /readyz says no and every answer closes its connection, so that callers leave by themselves (${default})."`
 	MaxBodyBytes    int64         `default:"65536" help:"Limit of a request's body (${default})."`
 
 	KeyFile         string        `placeholder:"FILE" help:"API keys and tenants; read again on SIGHUP. Without it there is one tenant and no authentication, and --listen must be a loopback address."`
@@ -51,8 +58,14 @@ func (s *serveCmd) Validate() error {
 	if r := s.Redis; s.Embedded && (len(r.Redis) > 0 || r.RedisUsername != "" || r.RedisPassword != "" || r.RedisTLS || r.RedisCAFile != "") {
 		return errors.New("--embedded and --redis, with all that begins so, exclude each other")
 	}
-	if s.MaxBodyBytes <= 0 || s.RequestTimeout <= 0 || s.ShutdownTimeout <= 0 {
-		return errors.New("--max-body-bytes, --request-timeout and --shutdown-timeout must be positive")
+	if s.DrainDelay < 0 || s.MaxBodyBytes <= 0 || s.RequestTimeout <= 0 || s.ShutdownTimeout <= 0 {
+		return errors.New("--max-body-bytes, --request-timeout and --shutdown-timeout must be positive, and --drain-delay not negative")
+	}
+	if s.HedgeDelay < 0 || s.WriteQueue <= 0 || s.FailoverAssist < 0 {
+		return errors.New("--hedge-delay and --failover-assist must not be negative, and --write-queue must be positive")
+	}
+	if s.FailoverAssist > 0 && s.FailoverAssist < minAssist {
+		return fmt.Errorf("--failover-assist below %s would take a slow moment for a death", minAssist)
 	}
 	if s.KeyFile == "" && !s.InsecureNoAuth && !loopback(s.Listen) {
 		return errors.New("--listen is not a loopback address: name a --key-file, or say --insecure-no-auth")
@@ -92,6 +105,20 @@ func (s *serveCmd) access() (grant func(bearer string) (httpapi.Grant, bool), re
 	return func(string) (httpapi.Grant, bool) { return everything, true }, func() error { return nil }, err
 }
 
+// minAssist is the least silence of a master that may be acted on.
+const minAssist = 200 * time.Millisecond
+
+// onCluster makes the client of a service, which looks at the cluster from now on.
+func (s *serveCmd) onCluster(log *slog.Logger, metrics prometheus.Registerer) (*cluster.Client, error) {
+	cfg, err := s.Redis.config()
+	if err != nil {
+		return nil, err
+	}
+	cfg.Durability, cfg.HedgeDelay, cfg.MaxWrites = cluster.Durability(s.Durability), s.HedgeDelay, s.WriteQueue
+	cfg.FailoverAssist, cfg.Log, cfg.Metrics = s.FailoverAssist, log, metrics
+	return cluster.New(cfg), nil
+}
+
 // Run serves until the context ends, and then lets the requests under way finish.
 func (s *serveCmd) Run(ctx context.Context, c console) error {
 	p, err := start(*s, c.err)
@@ -118,6 +145,9 @@ type program struct {
 	addr   net.Addr   // where it serves
 	failed chan error // receives at most one error, when serving ends by itself
 
+	listener net.Listener
+	draining chan struct{} // closed when it stops
+
 	cfg      serveCmd
 	log      *slog.Logger
 	server   *http.Server
@@ -127,9 +157,16 @@ type program struct {
 	embedded io.Closer // nil without --embedded
 }
 
+// gcPercent is how much the heap may grow between two collections. What a request leaves behind is small and dies at once:
+// the default of 100 collects many times a second, to save some megabytes.
+const gcPercent = 400
+
 // start listens first and serves then, so that a taken port is an error and not a log line. It does not wait for the
 // cluster: the service serves as soon as that is there.
 func start(cfg serveCmd, logTo io.Writer) (*program, error) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	grant, reload, err := cfg.access()
 	if err != nil {
 		return nil, err
@@ -140,26 +177,30 @@ func start(cfg serveCmd, logTo io.Writer) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	if cfg.Embedded {
-		err = p.embed()
-	} else {
-		p.cluster, err = cfg.Redis.client()
-	}
-	if err != nil {
-		return nil, errors.Join(err, listener.Close())
-	}
-	p.addr = listener.Addr()
-
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector(),
 	)
+	if cfg.Embedded {
+		err = p.embed(registry)
+	} else {
+		p.cluster, err = cfg.onCluster(p.log, registry)
+	}
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	p.addr, p.listener = listener.Addr(), listener
+
 	p.store = session.NewRedisStore(p.cluster, session.Options{Log: p.log, Metrics: registry})
+	p.draining = make(chan struct{})
 	p.server = &http.Server{
 		Handler: httpapi.New(httpapi.Config{
 			Store:    p.store,
 			Grant:    grant,
-			Look:     p.cluster.Look,
+			Ready:    p.cluster.Ready,
+			State:    p.cluster.State,
+			Events:   p.cluster.Events(),
+			Draining: p.draining,
 			Deadline: cfg.RequestTimeout,
 			Log:      p.log,
 			Metrics:  registry,
@@ -173,7 +214,7 @@ func start(cfg serveCmd, logTo io.Writer) (*program, error) {
 	}
 	p.log.Info("serving", "addr", p.addr.String(), "version", version())
 	go func() {
-		if err := p.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := p.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) && !p.isDraining() {
 			p.failed <- err
 		}
 	}()
@@ -189,9 +230,16 @@ func (p *program) reloadKeys() {
 	p.log.Info("the key file was read again")
 }
 
-// drain stops accepting, waits for the requests and touches under way, and closes everything.
+// drain has callers leave, stops accepting, waits for the requests and touches under way, and closes everything. A
+// keep-alive connection that is closed while its next request is on its way fails that request, and nobody can tell
+// whether it was applied; so the answers before close it.
 func (p *program) drain() error {
-	p.log.Info("stopping")
+	p.log.Info("stopping", "delay", p.cfg.DrainDelay)
+	close(p.draining)
+	p.leave(p.cfg.DrainDelay)
+	// A new connection whose first request is on its way must not be cut off either: first there are no more of them.
+	p.listener.Close()
+	p.leave(p.cfg.DrainDelay / 4)
 	ctx, cancel := context.WithTimeout(context.Background(), p.cfg.ShutdownTimeout)
 	defer cancel()
 	err := p.server.Shutdown(ctx)
@@ -199,6 +247,24 @@ func (p *program) drain() error {
 		err = fmt.Errorf("requests were cut off: %w", err)
 	}
 	return errors.Join(err, p.close(ctx))
+}
+
+// leave waits for callers to leave, unless serving has ended by itself.
+func (p *program) leave(limit time.Duration) {
+	select {
+	case <-time.After(limit):
+	case <-p.failed:
+	}
+}
+
+// isDraining reports whether the program is about to stop.
+func (p *program) isDraining() bool {
+	select {
+	case <-p.draining:
+		return true
+	default:
+		return false
+	}
 }
 
 func (p *program) close(ctx context.Context) error {

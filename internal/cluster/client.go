@@ -1,16 +1,19 @@
-// Package cluster is how this service talks to a Redis Cluster: the client and its time limits, what its errors mean,
-// the view of its nodes, and how a cluster is formed. It knows nothing of sessions.
+// Package cluster is how this service talks to a Redis Cluster: its client and its time limits, the watcher that knows
+// the state of every node, reads that survive their master, writes that survive it too, what errors mean, and how a
+// cluster is formed. It knows nothing of sessions.
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
-	"math/rand/v2"
+	"log/slog"
 	"net"
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
@@ -29,131 +32,162 @@ type Config struct {
 	// PoolSize bounds the connections to one node. Zero means 32.
 	PoolSize int
 
+	// Durability of writes whose request asks for none. Empty means Replicated.
+	Durability Durability
+
+	// HedgeDelay is how long a read waits for its master before its replica is asked too. Zero means 40 ms.
+	HedgeDelay time.Duration
+
+	// MaxWrites bounds the writes under way to one shard, those that wait for a promotion included; one more fails with
+	// ErrOverloaded. Zero means 4096.
+	MaxWrites int
+
+	// FailoverAssist is for how long a master may be silent before this client asks its replica to take over. Zero
+	// leaves failover to Redis alone.
+	FailoverAssist time.Duration
+
+	// Log gets the events of the timeline; nil drops them.
+	Log *slog.Logger
+
+	// Metrics is where the client registers its collectors; nil leaves them unregistered.
+	Metrics prometheus.Registerer
+
 	// Dial replaces net.Dialer where the addresses that the cluster announces cannot be reached as they are. TLS is not
 	// put on top of it.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
-// A Client reads keys and runs scripts on whichever node is responsible, and keeps trying until the context ends while
-// the cluster is in trouble. Its methods may be called concurrently.
-type Client struct {
-	rdb   *redis.ClusterClient
-	seeds []string
-	node  func(addr string) *redis.Client // makes the clients in nodes
-
-	mu    sync.Mutex
-	nodes map[string]*redis.Client // by address, for questions to one node; guarded by mu
-}
-
-// New makes a client. It connects to nothing yet, so it succeeds while the cluster is down.
-func New(cfg Config) *Client {
+func (cfg *Config) setDefaults() {
 	if cfg.Attempt == 0 {
 		cfg.Attempt = time.Second
 	}
 	if cfg.PoolSize == 0 {
 		cfg.PoolSize = 32
 	}
-	opt := &redis.ClusterOptions{
-		Addrs:     cfg.Addrs,
-		Username:  cfg.Username,
-		Password:  cfg.Password,
-		TLSConfig: cfg.TLS,
-		Dialer:    cfg.Dial,
+	if cfg.Durability == "" {
+		cfg.Durability = Replicated
+	}
+	if cfg.HedgeDelay == 0 {
+		cfg.HedgeDelay = 40 * time.Millisecond
+	}
+	if cfg.MaxWrites == 0 {
+		cfg.MaxWrites = 4096
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+}
 
-		DialTimeout:           cfg.Attempt,
+// A Client reads keys and runs scripts on whichever node is responsible, and keeps trying until the context ends while
+// the cluster is in trouble. Its methods may be called concurrently.
+type Client struct {
+	cfg     Config
+	rdb     *redis.ClusterClient // keeps the connections for traffic, by the watcher's topology
+	watch   *watcher
+	metrics *metrics
+	hedges  budget
+	stop    context.CancelFunc
+	stopped sync.WaitGroup
+
+	mu    sync.Mutex
+	nodes map[string]*node // by address; guarded by mu
+}
+
+// New makes a client. It returns at once, also while the cluster is down, and goes on looking for it until it is closed.
+func New(cfg Config) *Client {
+	cfg.setDefaults()
+	c := &Client{cfg: cfg, nodes: map[string]*node{}}
+	c.watch = newWatcher(c)
+	c.metrics = newMetrics(c)
+	c.watch.events.heard = c.hear
+	if cfg.FailoverAssist > 0 {
+		c.watch.assist = newAssistant(c.watch, cfg.FailoverAssist)
+	}
+	c.rdb = redis.NewClusterClient(c.options())
+	ctx, cancel := context.WithCancel(context.Background())
+	c.stop = cancel
+	c.stopped.Go(func() { c.watch.run(ctx) })
+	return c
+}
+
+// options are those of the connections for traffic. What is routed and tried again is decided above them.
+func (c *Client) options() *redis.ClusterOptions {
+	return &redis.ClusterOptions{
+		Addrs:        c.cfg.Addrs,
+		ClusterSlots: c.clusterSlots,
+		Username:     c.cfg.Username,
+		Password:     c.cfg.Password,
+		NewClient:    c.connections,
+
+		DialTimeout:           c.cfg.Attempt,
 		DialerRetries:         1, // the default of five hides a dead node for seconds
-		ReadTimeout:           cfg.Attempt,
-		WriteTimeout:          cfg.Attempt,
-		PoolTimeout:           cfg.Attempt,
-		PoolSize:              cfg.PoolSize,
-		ContextTimeoutEnabled: true,             // or a read outlives the request that asked for it
-		MinRetryBackoff:       time.Millisecond, // the record remembers four writes: come back before there are so many
-		MaxRetryBackoff:       64 * time.Millisecond,
+		ReadTimeout:           c.cfg.Attempt,
+		WriteTimeout:          c.cfg.Attempt,
+		PoolTimeout:           c.cfg.Attempt,
+		PoolSize:              c.cfg.PoolSize,
+		MinIdleConns:          min(2, c.cfg.PoolSize), // a replica that is suddenly needed is not dialled first
+		MaxIdleConns:          min(8, c.cfg.PoolSize), // a fault leaves no more behind than peace needs
+		ContextTimeoutEnabled: true,                   // or a read outlives the request that asked for it
+		MaxRetries:            -1,
+		MaxRedirects:          -1,
 
 		DisableRoutingPolicies:   true, // they ask every node for COMMAND; our commands carry their keys
 		DisableIdentity:          true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
-	c := &Client{rdb: redis.NewClusterClient(opt), seeds: cfg.Addrs, nodes: map[string]*redis.Client{}}
-	c.rdb.OnNewNode(func(n *redis.Client) { n.AddHook(attemptHook{}) })
-	c.node = func(addr string) *redis.Client {
-		return redis.NewClient(&redis.Options{
-			Addr: addr, Username: cfg.Username, Password: cfg.Password, TLSConfig: cfg.TLS, Dialer: cfg.Dial,
-			DialTimeout: cfg.Attempt, DialerRetries: 1, ReadTimeout: cfg.Attempt, WriteTimeout: cfg.Attempt,
-			MaxRetries: -1, PoolSize: 2, ContextTimeoutEnabled: true, DisableIdentity: true,
-			MaintNotificationsConfig: opt.MaintNotificationsConfig,
-		})
+}
+
+func (c *Client) clusterSlots(context.Context) ([]redis.ClusterSlot, error) {
+	t := c.watch.topology.Load()
+	if t == nil {
+		return nil, ErrUnavailable
 	}
-	return c
+	return t.clusterSlots(), nil
+}
+
+// connections makes those to one node, through its gate and under the eyes of a hook.
+func (c *Client) connections(opt *redis.Options) *redis.Client {
+	addr := cmp.Or(opt.NodeAddress, opt.Addr) // for a loopback address, Addr has lost its host
+	opt.Dialer = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return c.node(addr).gate.connectFor(ctx, network, addr)
+	}
+	rdb := redis.NewClient(opt)
+	rdb.AddHook(attemptHook{c.metrics, func() string { return c.watch.nameOf(addr) }})
+	return rdb
+}
+
+// rewire has the ClusterClient take the watcher's topology now, which makes the connections to nodes that are new.
+func (c *Client) rewire() {
+	_ = c.rdb.ForEachShard(context.Background(), func(_ context.Context, rdb *redis.Client) error {
+		c.node(rdb.NodeAddress()).traffic.Store(rdb)
+		return nil
+	})
 }
 
 // Close closes every connection.
 func (c *Client) Close() error {
+	c.stop()
+	c.stopped.Wait()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	errs := []error{c.rdb.Close()}
 	for _, n := range c.nodes {
-		errs = append(errs, n.Close())
+		errs = append(errs, n.close())
 	}
+	c.metrics.unregister()
 	return errors.Join(errs...)
 }
 
-// Get is the Redis command GET. It fails with ErrNil if there is no such key.
-func (c *Client) Get(ctx context.Context, key string) ([]byte, error) {
-	var value []byte
-	err := c.persist(ctx, func(ctx context.Context) (err error) {
-		value, err = c.rdb.Get(ctx, key).Bytes()
-		return err
-	})
-	return value, err
-}
+// Events is the timeline of what this client saw.
+func (c *Client) Events() *Events { return &c.watch.events }
 
-// A Script is a Lua script, run by its digest (EVALSHA) and sent whole (EVAL) to a node that does not hold it yet.
-type Script struct{ script *redis.Script }
-
-// NewScript prepares a script from its source.
-func NewScript(source string) *Script { return &Script{redis.NewScript(source)} }
-
-// Run runs a script that answers with an array of strings. All keys must lie in one slot. The script may run more than
-// once for one call, when an answer was lost: it must recognise its own effect.
-func (c *Client) Run(ctx context.Context, s *Script, keys []string, args ...any) ([]string, error) {
-	var reply []string
-	err := c.persist(ctx, func(ctx context.Context) (err error) {
-		reply, err = s.script.Run(ctx, c.rdb, keys, args...).StringSlice()
-		return err
-	})
-	return reply, err
-}
-
-// persist tries until the outcome is certain or the context ends. The ClusterClient below follows redirects and makes a
-// few quick attempts of its own; what lasts longer, a failover above all, is waited for here.
-func (c *Client) persist(ctx context.Context, try func(context.Context) error) error {
-	ctx, attempts := withAttempts(ctx)
-	if err := ctx.Err(); err != nil {
-		return attempts.giveUp(err)
+// hear logs an event.
+func (c *Client) hear(ev Event) {
+	level := slog.LevelInfo
+	if ev.Type == NodeSuspect || ev.Type == NodeUp {
+		level = slog.LevelDebug // a slow moment makes both
 	}
-	for round := 0; ; round++ {
-		err := try(ctx)
-		if !transient(err) {
-			return attempts.final(err)
-		}
-		if !pause(ctx, round) {
-			return attempts.giveUp(err)
-		}
-		c.rdb.ReloadState(ctx)
-	}
-}
-
-// pause waits before another round, longer each time up to a quarter of a second, and reports whether there is time for
-// it. The jitter keeps many requests from coming back at once.
-func pause(ctx context.Context, round int) bool {
-	d := 10 * time.Millisecond << min(round, 4)
-	timer := time.NewTimer(d/2 + rand.N(d))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return ctx.Err() == nil
-	}
+	c.cfg.Log.LogAttrs(context.Background(), level, ev.Text, slog.String("event", string(ev.Type)), slog.String("node", ev.Node),
+		slog.String("vm", ev.VM), slog.String("shard", ev.Shard))
+	c.metrics.events.WithLabelValues(string(ev.Type)).Inc()
 }

@@ -1,11 +1,9 @@
 package cluster
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
-	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -20,6 +18,8 @@ var (
 	ErrOutcomeUnknown = errors.New("the outcome of the write is unknown")
 	// ErrRefused is the ErrUnavailable of a cluster that does not accept our credentials.
 	ErrRefused = fmt.Errorf("%w: it refuses the credentials", ErrUnavailable)
+	// ErrOverloaded is the ErrUnavailable of a shard or a node for which as much is under way as may be.
+	ErrOverloaded = fmt.Errorf("%w: too much waits already", ErrUnavailable)
 	// ErrFull means that the node is at its maxmemory and refused the write.
 	ErrFull = errors.New("the cluster is out of memory")
 )
@@ -39,13 +39,18 @@ func translate(err error) error {
 	return fmt.Errorf("redis: %w", err)
 }
 
-// unavailable is ErrUnavailable with its cause, or ErrRefused if that is the cause.
+// unavailable is ErrUnavailable with its cause, unless that says so itself.
 func unavailable(err error) error {
-	if errors.Is(err, ErrRefused) {
+	if errors.Is(err, ErrUnavailable) {
 		return err
 	}
 	return fmt.Errorf("%w: %s", ErrUnavailable, err)
 }
+
+func outcomeUnknown(err error) error { return fmt.Errorf("%w: %s", ErrOutcomeUnknown, err) }
+
+// isRefusal reports whether a node does not accept our credentials.
+func isRefusal(err error) bool { return errors.Is(translate(err), ErrRefused) }
 
 // passing are the replies of a node that another attempt may get past: it is starting, its shard has no master at the
 // moment, its slots are on the move, it cannot write its log, or the caller's map is older than a failover.
@@ -56,7 +61,7 @@ var passing = []string{
 
 // transient reports whether another attempt may succeed where this one failed.
 func transient(err error) bool {
-	if err == nil || errors.Is(err, redis.Nil) {
+	if err == nil || errors.Is(err, redis.Nil) || errors.Is(err, ErrUnavailable) || errors.Is(err, errOneCopy) {
 		return false
 	}
 	if _, ok := errors.AsType[redis.Error](err); ok {
@@ -70,81 +75,20 @@ func transient(err error) bool {
 	return true // no reply at all: a dial, a connection, a timeout
 }
 
+// neverSent are the failures before a connection was had.
+var neverSent = []error{redis.ErrPoolTimeout, redis.ErrPoolExhausted, redis.ErrClosed, errNoClient, errNoMaster, ErrUnavailable}
+
 // unsent reports whether the failure proves that the node never executed the command: it answered with an error, or
 // there was no connection to send the command on.
 func unsent(err error) bool {
 	if _, ok := errors.AsType[redis.Error](err); ok {
 		return true
 	}
-	if errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, redis.ErrPoolExhausted) || errors.Is(err, redis.ErrClosed) {
-		return true
+	for _, never := range neverSent {
+		if errors.Is(err, never) {
+			return true
+		}
 	}
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && op.Op == "dial"
-}
-
-// attempts remembers, over all tries of one call, whether one of them may have been executed without an answer. The
-// last error alone cannot tell: a command that timed out and was then refused a connection may have been applied.
-type attempts struct{ inDoubt atomic.Bool }
-
-type attemptsKey struct{}
-
-func withAttempts(ctx context.Context) (context.Context, *attempts) {
-	if a, ok := ctx.Value(attemptsKey{}).(*attempts); ok {
-		return ctx, a // part of a larger call, which is in doubt as a whole
-	}
-	a := new(attempts)
-	return context.WithValue(ctx, attemptsKey{}, a), a
-}
-
-// giveUp is what a call answers when its time is up.
-func (a *attempts) giveUp(last error) error {
-	if a.inDoubt.Load() {
-		return fmt.Errorf("%w: %s", ErrOutcomeUnknown, last)
-	}
-	return unavailable(last)
-}
-
-// final is what a call answers when a node has spoken. A refusal says nothing of an attempt before it that may have
-// been executed.
-func (a *attempts) final(err error) error {
-	if err != nil && !errors.Is(err, redis.Nil) && a.inDoubt.Load() {
-		return a.giveUp(err)
-	}
-	return translate(err)
-}
-
-// attemptHook sees every attempt at every node, where the ClusterClient shows only the last.
-type attemptHook struct{}
-
-func (attemptHook) DialHook(next redis.DialHook) redis.DialHook { return next }
-
-func (attemptHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error {
-		err := next(ctx, cmd)
-		note(ctx, err, cmd)
-		return err
-	}
-}
-
-func (attemptHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error {
-		err := next(ctx, cmds)
-		note(ctx, err, cmds...)
-		return err
-	}
-}
-
-// note puts the call in doubt if a write, that is a script, may have been executed. The commands that set up a
-// connection, or ask for the slots, come by here too.
-func note(ctx context.Context, err error, cmds ...redis.Cmder) {
-	a, ok := ctx.Value(attemptsKey{}).(*attempts)
-	if !ok || err == nil || unsent(err) {
-		return
-	}
-	for _, cmd := range cmds {
-		if cmd.Name() == "evalsha" || cmd.Name() == "eval" {
-			a.inDoubt.Store(true)
-		}
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Slots is the number of hash slots of every Redis Cluster.
@@ -14,7 +15,8 @@ const Slots = 16384
 
 // A View is the cluster as one of its nodes sees it.
 type View struct {
-	Nodes []Node // sorted by VM, then by role
+	Nodes   []Node // sorted by VM, then by role
+	Leaving []int  // slots that the asked node is moving to another
 }
 
 // A Node is one line of CLUSTER NODES.
@@ -25,11 +27,15 @@ type Node struct {
 	Master   bool
 	MasterID string // of a replica
 	Slots    int    // how many a master owns
-	Ranges   string // which, as CLUSTER NODES writes them
-	Epoch    int64  // the configuration epoch
+	Ranges   []SlotRange
+	Epoch    int64 // the configuration epoch
 	Health   Health
-	Self     bool // the node that was asked
+	Self     bool      // the node that was asked
+	Pong     time.Time // when the asked node last had a pong of it, by the asked node's clock; zero for itself
 }
+
+// A SlotRange is the slots from First to Last.
+type SlotRange struct{ First, Last int }
 
 // Health is what the asked node thinks of another.
 type Health string
@@ -49,6 +55,9 @@ func (n Node) Role() string {
 	}
 	return "replica"
 }
+
+// Name is the announced hostname, or the address without one.
+func (n Node) Name() string { return cmp.Or(n.Hostname, n.Addr) }
 
 // VM is the machine a node runs on: what follows the first dot of its announced hostname ("redis-1.vm1"), or its IP.
 func (n Node) VM() string {
@@ -80,6 +89,35 @@ func (v View) Epoch() int64 {
 		epoch = max(epoch, n.Epoch)
 	}
 	return epoch
+}
+
+// Balanced reports whether no VM holds two masters with slots.
+func (v View) Balanced() bool {
+	for _, masters := range v.MastersByVM() {
+		if masters > 1 {
+			return false
+		}
+	}
+	return true
+}
+
+// inPlace counts the nodes that are well and have slots, or a master.
+func (v View) inPlace() int {
+	count := 0
+	for _, n := range v.Nodes {
+		if n.Health == Healthy && (n.Slots > 0 || n.MasterID != "") {
+			count++
+		}
+	}
+	return count
+}
+
+// equal reports whether two views show the same, whoever was asked.
+func (v View) equal(o View) bool {
+	return slices.EqualFunc(v.Nodes, o.Nodes, func(a, b Node) bool {
+		return a.ID == b.ID && a.Addr == b.Addr && a.Hostname == b.Hostname && a.Master == b.Master && a.MasterID == b.MasterID &&
+			a.Epoch == b.Epoch && a.Health == b.Health && slices.Equal(a.Ranges, b.Ranges)
+	})
 }
 
 // Node finds a node by its ID.
@@ -115,6 +153,9 @@ func parseNodes(text string) ([]Node, error) {
 		if f[3] != "-" {
 			n.MasterID = f[3]
 		}
+		if ms, err := strconv.ParseInt(f[5], 10, 64); err == nil && ms > 0 {
+			n.Pong = time.UnixMilli(ms)
+		}
 		for flag := range strings.SplitSeq(f[2], ",") {
 			switch flag {
 			case "myself":
@@ -131,32 +172,35 @@ func parseNodes(text string) ([]Node, error) {
 				n.Health = NoAddress
 			}
 		}
-		n.Ranges = strings.Join(f[8:], " ")
-		if n.Slots, err = countSlots(f[8:]); err != nil {
+		if n.Ranges, err = parseRanges(f[8:]); err != nil {
 			return nil, err
+		}
+		for _, r := range n.Ranges {
+			n.Slots += r.Last - r.First + 1
 		}
 		nodes = append(nodes, n)
 	}
 	slices.SortFunc(nodes, func(a, b Node) int {
-		return cmp.Or(cmp.Compare(a.VM(), b.VM()), compareRoles(a, b), cmp.Compare(a.Addr, b.Addr))
+		return cmp.Or(cmp.Compare(a.VM(), b.VM()), compareBool(b.Master, a.Master), cmp.Compare(a.Addr, b.Addr))
 	})
 	return nodes, nil
 }
 
-func compareRoles(a, b Node) int {
+// compareBool orders false before true.
+func compareBool(a, b bool) int {
 	switch {
-	case a.Master == b.Master:
+	case a == b:
 		return 0
-	case a.Master:
-		return -1
+	case a:
+		return 1
 	}
-	return 1
+	return -1
 }
 
-// countSlots counts "5" and "0-5460"; slots on the move ("[93-<-id]") are counted where they still are.
-func countSlots(ranges []string) (int, error) {
-	count := 0
-	for _, r := range ranges {
+// parseRanges reads "5" and "0-5460"; slots on the move ("[93-<-id]") are counted where they still are.
+func parseRanges(fields []string) ([]SlotRange, error) {
+	var ranges []SlotRange
+	for _, r := range fields {
 		if strings.HasPrefix(r, "[") {
 			continue
 		}
@@ -167,9 +211,9 @@ func countSlots(ranges []string) (int, error) {
 		a, errA := strconv.Atoi(first)
 		b, errB := strconv.Atoi(last)
 		if errA != nil || errB != nil || a < 0 || b < a || b >= Slots {
-			return 0, fmt.Errorf("CLUSTER NODES: slots %q", r)
+			return nil, fmt.Errorf("CLUSTER NODES: slots %q", r)
 		}
-		count += b - a + 1
+		ranges = append(ranges, SlotRange{a, b})
 	}
-	return count, nil
+	return ranges, nil
 }

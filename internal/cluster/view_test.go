@@ -64,16 +64,16 @@ func TestParseNodesRefuses(t *testing.T) {
 
 func TestParseReplication(t *testing.T) {
 	crlf := func(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") }
-	master := parseReplication(crlf("# Replication\nrole:master\nconnected_slaves:1\nmaster_repl_offset:900\n"))
+	master := parseReplication(parseInfo(crlf("# Replication\nrole:master\nconnected_slaves:1\nmaster_repl_offset:900\n")))
 	if master.Offset != 900 {
 		t.Errorf("got %+v", master)
 	}
 	replica := crlf("role:slave\nmaster_link_status:up\nmaster_sync_in_progress:0\nslave_repl_offset:890\nmaster_repl_offset:890\n")
-	if got := parseReplication(replica); !got.LinkUp || got.Offset != 890 {
+	if got := parseReplication(parseInfo(replica)); !got.LinkUp || got.Offset != 890 {
 		t.Errorf("got %+v", got)
 	}
 	syncing := strings.Replace(replica, "in_progress:0", "in_progress:1", 1)
-	if got := parseReplication(syncing); got.LinkUp {
+	if got := parseReplication(parseInfo(syncing)); got.LinkUp {
 		t.Errorf("got %+v", got)
 	}
 }

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -77,8 +76,8 @@ func (a *api) answerSession(w http.ResponseWriter, r *http.Request, status int, 
 		return
 	}
 	w.Header().Set("ETag", etag(s.Stamp()))
-	if r.Method != http.MethodGet && r.Method != http.MethodHead && prefersMinimal(r) {
-		w.Header().Set("Preference-Applied", "return=minimal")
+	if r.Method != http.MethodGet && r.Method != http.MethodHead && preferencesOf(r).minimal {
+		tellOutcome(w, r, true)
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
@@ -93,22 +92,9 @@ func (a *api) answerSession(w http.ResponseWriter, r *http.Request, status int, 
 func writeJSON(w http.ResponseWriter, r *http.Request, status int, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	tellOutcome(w, r, false)
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
 		w.Write(body)
 	}
-}
-
-// prefersMinimal reports whether the caller prefers an answer without a body (RFC 7240, section 4.2).
-func prefersMinimal(r *http.Request) bool {
-	for _, line := range r.Header.Values("Prefer") {
-		for preference := range strings.SplitSeq(line, ",") {
-			token, _, _ := strings.Cut(preference, ";")
-			name, value, _ := strings.Cut(token, "=")
-			if strings.EqualFold(strings.TrimSpace(name), "return") && strings.Trim(strings.TrimSpace(value), `"`) == "minimal" {
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -4,8 +4,11 @@ package httpapi
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"net/http"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -19,9 +22,12 @@ import (
 // Config is what the API needs. Every field must be set.
 type Config struct {
 	Store    session.Store
-	Grant    func(bearer string) (Grant, bool)           // what a caller may do; false for nothing
-	Look     func(context.Context) (cluster.View, error) // the cluster's state, for /readyz
-	Deadline time.Duration                               // of one request, from its arrival
+	Grant    func(bearer string) (Grant, bool)            // what a caller may do; false for nothing
+	Ready    func(context.Context) (cluster.State, error) // the cluster's state, once a node answers
+	State    func() cluster.State                         // the same, as it is known now
+	Events   *cluster.Events
+	Draining <-chan struct{} // closed when the service stops: streams end, and callers are sent away
+	Deadline time.Duration   // of one request, from its arrival
 	Log      *slog.Logger
 	Metrics  *prometheus.Registry // where the API registers its collectors, and what /metrics shows
 }
@@ -29,11 +35,13 @@ type Config struct {
 type api struct {
 	Config
 	metrics *metrics
+	boot    string       // tells this process' event IDs from another's
+	streams atomic.Int64 // of events, under way
 }
 
 // New builds the handler.
 func New(cfg Config) http.Handler {
-	a := &api{Config: cfg, metrics: newMetrics(cfg.Metrics)}
+	a := &api{Config: cfg, metrics: newMetrics(cfg.Metrics), boot: strings.ToLower(rand.Text()[:8])}
 	r := chi.NewRouter()
 	r.Use(a.observe, a.recoverPanics, secure)
 
@@ -41,9 +49,11 @@ func New(cfg Config) http.Handler {
 	r.Get("/readyz", a.readyz)
 	r.Get("/openapi.yaml", openapi)
 	r.Handle("/metrics", promhttp.HandlerFor(cfg.Metrics, promhttp.HandlerOpts{}))
+	r.With(noStore).Get("/v1/cluster", a.cluster)
+	r.With(noStore).Get("/v1/cluster/events", a.events)
 
 	r.Group(func(r chi.Router) {
-		r.Use(noStore, a.deadline, a.authenticate)
+		r.Use(noStore, a.deadline, a.authenticate, a.heed)
 		read, write, admin := r.With(a.need(Read)), r.With(a.need(Write)), r.With(a.need(Admin))
 		write.Post("/v1/sessions", a.create)
 		admin.Get("/v1/sessions", a.walk)

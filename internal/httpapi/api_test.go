@@ -33,7 +33,9 @@ type fixture struct {
 	embedded *clustertest.Embedded
 	registry *prometheus.Registry
 	log      *lockedBuffer
-	look     func(context.Context) (cluster.View, error)
+	client   *cluster.Client
+	ready    func(context.Context) (cluster.State, error)
+	draining chan struct{}
 	grant    func(bearer string) (Grant, bool)
 }
 
@@ -43,7 +45,7 @@ func newFixture(t *testing.T) *fixture {
 	client := e.Client(t, cluster.Config{})
 	f := &fixture{
 		t: t, embedded: e, registry: prometheus.NewRegistry(), log: new(lockedBuffer),
-		look: client.Look,
+		client: client, ready: client.Ready, draining: make(chan struct{}),
 	}
 	store := session.NewRedisStore(client, session.Options{Log: slog.New(slog.NewJSONHandler(f.log, nil)), Metrics: f.registry, Now: e.Now})
 	t.Cleanup(func() { store.Close(context.Background()) })
@@ -57,7 +59,10 @@ func newFixture(t *testing.T) *fixture {
 	f.handler = New(Config{
 		Store:    f.store,
 		Grant:    func(bearer string) (Grant, bool) { return f.grant(bearer) },
-		Look:     func(ctx context.Context) (cluster.View, error) { return f.look(ctx) },
+		Ready:    func(ctx context.Context) (cluster.State, error) { return f.ready(ctx) },
+		State:    client.State,
+		Events:   client.Events(),
+		Draining: f.draining,
 		Deadline: 5 * time.Second,
 		Log:      slog.New(slog.NewJSONHandler(f.log, nil)),
 		Metrics:  f.registry,

@@ -195,7 +195,7 @@ func TestOutcomeUnknown(t *testing.T) {
 
 func TestPanicIsAnInternalProblem(t *testing.T) {
 	f := newFixture(t)
-	f.look = func(context.Context) (cluster.View, error) { panic("defect") }
+	f.ready = func(context.Context) (cluster.State, error) { panic("defect") }
 	f.raw("GET", "/readyz", "").wantProblem(500, "internal")
 	if !strings.Contains(f.log.String(), "bad_input_test.go") {
 		t.Errorf("no stack in the log: %s", f.log)

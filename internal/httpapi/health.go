@@ -13,7 +13,11 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster"
 )
 
-// readyTimeout bounds the look at the cluster: a probe that hangs helps nobody.
+// uncoveredGrace is how long slots may be without a master before the service says that it is not ready: longer than a
+// failover, in which reads go on and writes wait. To take all instances out then would make an outage of it.
+const uncoveredGrace = 15 * time.Second
+
+// readyTimeout bounds the wait for a node that answers: a probe that hangs helps nobody.
 const readyTimeout = time.Second
 
 // livez says that the process serves. It asks nothing: a restart would not bring the cluster back.
@@ -37,11 +41,15 @@ type nodeState struct {
 	Health cluster.Health `json:"health"`
 }
 
-// readyz says whether every slot has a master that is well.
+// readyz says whether every slot has, or lately had, a master that is well, and the service is not about to stop.
 func (a *api) readyz(w http.ResponseWriter, r *http.Request) {
+	if a.isDraining() {
+		writeHealth(w, http.StatusServiceUnavailable, readiness{Status: "not ready", Reason: "the service is stopping"})
+		return
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 	defer cancel()
-	view, err := a.Look(ctx)
+	seen, err := a.Ready(ctx)
 	if err != nil {
 		eventOf(r).err = err
 		reason := "no node of the cluster answers"
@@ -51,23 +59,25 @@ func (a *api) readyz(w http.ResponseWriter, r *http.Request) {
 		writeHealth(w, http.StatusServiceUnavailable, readiness{Status: "not ready", Reason: reason})
 		return
 	}
-	covered := view.Covered()
+	covered := seen.SlotsCovered
 	state := readiness{Status: "ready", SlotsCovered: &covered}
 	status := http.StatusOK
 	if covered < cluster.Slots {
-		status = http.StatusServiceUnavailable
-		state.Status = "not ready"
+		if seen.UncoveredFor > uncoveredGrace {
+			status = http.StatusServiceUnavailable
+			state.Status = "not ready"
+		}
 		state.Reason = fmt.Sprintf("%d of %d slots have no master that is well", cluster.Slots-covered, cluster.Slots)
 	}
 	if r.URL.Query().Has("verbose") {
-		state.Nodes = nodeStates(view)
+		state.Nodes = nodeStates(seen)
 	}
 	writeHealth(w, status, state)
 }
 
-func nodeStates(v cluster.View) []nodeState {
-	states := make([]nodeState, 0, len(v.Nodes))
-	for _, n := range v.Nodes {
+func nodeStates(s cluster.State) []nodeState {
+	states := make([]nodeState, 0, len(s.Nodes))
+	for _, n := range s.Nodes {
 		states = append(states, nodeState{VM: n.VM(), Addr: n.Addr, Role: n.Role(), Slots: n.Slots, Health: n.Health})
 	}
 	return states

@@ -172,6 +172,7 @@ func (a *api) answerNothing(w http.ResponseWriter, r *http.Request, err error) {
 		a.fail(w, r, err)
 		return
 	}
+	tellOutcome(w, r, false)
 	w.WriteHeader(http.StatusNoContent)
 }
 

@@ -47,6 +47,9 @@ func (a *api) observe(next http.Handler) http.Handler {
 		}
 		w.Header().Set("X-Request-Id", e.requestID)
 		r = r.WithContext(context.WithValue(r.Context(), eventKey{}, e))
+		if a.isDraining() {
+			w.Header().Set("Connection", "close") // RFC 9112, section 9.6
+		}
 		ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
 
 		next.ServeHTTP(ww, r)
@@ -62,6 +65,16 @@ func (a *api) observe(next http.Handler) http.Handler {
 		a.metrics.observe(route(r), r.Method, status, e.tenant, took)
 		a.logRequest(r, e, status, ww.BytesWritten(), took)
 	})
+}
+
+// isDraining reports whether the service stops.
+func (a *api) isDraining() bool {
+	select {
+	case <-a.Draining:
+		return true
+	default:
+		return false
+	}
 }
 
 // revealsID reports whether the caller's request ID would bring the session's ID into the log.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/go-chi/chi/v5"
@@ -28,15 +29,23 @@ func TestReadiness(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 
-	f.look = func(context.Context) (cluster.View, error) {
-		return cluster.View{Nodes: []cluster.Node{{Master: true, Slots: 10000, Health: cluster.Healthy}, {Master: true, Slots: 6384, Health: cluster.Failed}}}, nil
+	f.ready = func(context.Context) (cluster.State, error) {
+		return cluster.State{SlotsCovered: 10000, UncoveredFor: time.Second}, nil
 	}
-	got := f.do("GET", "/readyz", "").want(503).json()
+	got := f.do("GET", "/readyz", "").want(200).json() // a failover is under way
+	if got["status"] != "ready" || got["reason"] != "6384 of 16384 slots have no master that is well" {
+		t.Errorf("got %v", got)
+	}
+
+	f.ready = func(context.Context) (cluster.State, error) {
+		return cluster.State{SlotsCovered: 10000, UncoveredFor: time.Minute}, nil
+	}
+	got = f.do("GET", "/readyz", "").want(503).json()
 	if got["status"] != "not ready" || got["reason"] != "6384 of 16384 slots have no master that is well" {
 		t.Errorf("got %v", got)
 	}
 
-	f.look = func(context.Context) (cluster.View, error) { return cluster.View{}, errors.New("dial: refused") }
+	f.ready = func(context.Context) (cluster.State, error) { return cluster.State{}, cluster.ErrUnavailable }
 	got = f.do("GET", "/readyz", "").want(503).json()
 	if got["status"] != "not ready" || got["reason"] != "no node of the cluster answers" {
 		t.Errorf("got %v", got)

@@ -55,6 +55,7 @@ var (
 	idIsIssued       = kind{"id-is-issued", 422, "Upsert takes only a caller's own IDs", false}
 	internal         = kind{"internal", 500, "The service failed", false}
 	unavailable      = kind{"unavailable", 503, "The store is unavailable; nothing was applied", true}
+	overloaded       = kind{"overloaded", 503, "Too much waits already; nothing was applied", true}
 	outcomeUnknown   = kind{"outcome-unknown", 503, "Whether the write was applied is unknown", true}
 	storeFull        = kind{"store-full", 507, "The store is full; nothing was applied", true}
 )
@@ -75,6 +76,7 @@ var meanings = []struct {
 	{session.ErrLimit, tooManySessions},
 	{session.ErrCursorExpired, cursorExpired},
 	{cluster.ErrOutcomeUnknown, outcomeUnknown}, // before the promise that nothing was applied
+	{cluster.ErrOverloaded, overloaded},
 	{cluster.ErrUnavailable, unavailable},
 	{cluster.ErrFull, storeFull},
 }
@@ -139,6 +141,7 @@ func (a *api) writeProblem(w http.ResponseWriter, r *http.Request, k kind, p pro
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store") // the path may hold an ID, wrong as it is
+	tellSource(w, r)
 	if k.status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", "1")
 	}

@@ -117,6 +117,7 @@ func (a *api) get(w http.ResponseWriter, r *http.Request) {
 	}
 	if fresh {
 		w.Header().Set("ETag", etag(s.Stamp()))
+		tellOutcome(w, r, false)
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}

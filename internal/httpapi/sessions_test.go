@@ -150,7 +150,7 @@ func TestPreferMinimal(t *testing.T) {
 	f := newFixture(t)
 	created := f.do("POST", "/v1/sessions", `{"data":1}`, "Prefer", "return=minimal").want(204)
 	id := created.Header.Get("Session-ID")
-	if created.Header.Get("Preference-Applied") != "return=minimal" || len(created.body) != 0 || id == "" {
+	if created.Header.Get("Preference-Applied") != "return=minimal, durability=single" || len(created.body) != 0 || id == "" {
 		t.Errorf("got %v %q", created.Header, created.body)
 	}
 	f.do("PUT", "/v1/sessions/"+id, `{"data":2}`, "Prefer", `respond-async, Return="minimal"; foo`).want(204)

@@ -78,14 +78,21 @@ func (s *RedisStore) peek(ctx context.Context, ref Ref) (Session, Ref, error) {
 }
 
 // open turns what Redis holds into a session. For an ID from before a rotation, Redis is asked once more: its clock
-// decides whether the grace is over.
+// decides whether the grace is over, and if it is, its master, who alone can act on it.
 func (s *RedisStore) open(ctx context.Context, ref Ref, value []byte) (Session, error) {
 	rec, err := decodeRecord(value)
 	if err != nil {
 		return Session{}, err
 	}
 	if rec.kind == rotated {
-		_, err := s.run(ctx, s.scripts.touch, ref, Guard{}.encode(), "", "")
+		now, err := s.cluster.Now(ctx, ref.key())
+		if err != nil {
+			return Session{}, err
+		}
+		if now.Before(rec.deadline) {
+			return Session{}, successor(ref, value, false)
+		}
+		_, err = s.run(ctx, s.scripts.touch, ref, Guard{}.encode(), "", "")
 		if err == nil {
 			err = ErrNotFound // it was rotated a moment ago and is live now: not this ID
 		}

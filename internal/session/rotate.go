@@ -107,7 +107,7 @@ func (s *RedisStore) Rotate(ctx context.Context, ref Ref, rot Rotation, w Write)
 		}
 		login := rot.User != "" && rot.User != old.User
 		if at != ref && !login { // somebody rotated before us: all get the same successor
-			return old, at, nil
+			return s.confirm(ctx, old, at)
 		}
 		if !w.Guard.Admits(old.Stamp()) {
 			return Session{}, Ref{}, ErrConflict
@@ -127,6 +127,12 @@ func (s *RedisStore) Rotate(ctx context.Context, ref Ref, rot Rotation, w Write)
 		return next, nextRef, err
 	}
 	return Session{}, Ref{}, ErrContended
+}
+
+// confirm makes sure that what another rotation made survives its master, before it is told as the outcome of this one.
+func (s *RedisStore) confirm(ctx context.Context, found Session, at Ref) (Session, Ref, error) {
+	slid, err := s.write(ctx, s.scripts.slide, at, &Content{Meta: found.Meta, Data: found.Data}, Guard{}.encode(), "", "")
+	return slid, at, err
 }
 
 // rotateHere gives the session a new ID in the same slot, in one step.

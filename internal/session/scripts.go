@@ -31,7 +31,9 @@ var (
 
 // scripts are the writes, each one atomic step in one slot.
 type scripts struct {
-	create, replace, touch, delete, rotate, retire, enlist, list, revoke *cluster.Script
+	create, replace, delete, rotate, retire, enlist, revoke *cluster.Script
+	touch, list                                             *cluster.Script // wait for no replica unless they are told to
+	slide                                                   *cluster.Script // touch, for who must be sure of what it finds
 }
 
 func loadScripts() scripts {
@@ -39,12 +41,13 @@ func loadScripts() scripts {
 	return scripts{
 		create:  script(createLua),
 		replace: script(replaceLua),
-		touch:   script(touchLua),
+		touch:   script(touchLua).Loosely(),
+		slide:   script(touchLua),
 		delete:  script(deleteLua),
 		rotate:  script(rotateLua),
 		retire:  script(retireLua),
 		enlist:  script(enlistLua),
-		list:    script(listLua),
+		list:    script(listLua).Loosely(),
 		revoke:  script(revokeLua),
 	}
 }

@@ -31,7 +31,7 @@ func StartEmbedded(t testing.TB) *Embedded {
 	e.ClockTTL(true)
 	e.Server().SetPreHook(func(_ *server.Peer, cmd string, _ ...string) bool {
 		switch cmd {
-		case "HELLO", "CLIENT", "CLUSTER", "COMMAND", "READONLY":
+		case "HELLO", "CLIENT", "CLUSTER", "COMMAND", "READONLY", "INFO", "CONFIG", "PING":
 		default:
 			e.log.Lock()
 			defer e.log.Unlock()

@@ -6,7 +6,6 @@ import (
 	"os"
 	"strconv"
 	"syscall"
-	"testing"
 
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
@@ -77,39 +76,4 @@ func removeLeftovers(ctx context.Context) error {
 func alive(owner string) bool {
 	pid, err := strconv.Atoi(owner)
 	return err == nil && syscall.Kill(pid, 0) == nil
-}
-
-// KillVM kills a VM's processes at once, without a shutdown.
-func (r *Real) KillVM(t testing.TB, vm string) {
-	t.Helper()
-	r.onVM(t, vm, func(ctx context.Context, engine *testcontainers.DockerClient, n *node) error {
-		_, err := engine.ContainerKill(ctx, n.container.GetContainerID(), client.ContainerKillOptions{Signal: "KILL"})
-		return err
-	})
-}
-
-// StartVM starts a VM's processes again. Their published ports may be others than before.
-func (r *Real) StartVM(t testing.TB, vm string) {
-	t.Helper()
-	r.onVM(t, vm, func(ctx context.Context, engine *testcontainers.DockerClient, n *node) error {
-		_, err := engine.ContainerStart(ctx, n.container.GetContainerID(), client.ContainerStartOptions{})
-		return errors.Join(err, r.publish(ctx, n))
-	})
-}
-
-func (r *Real) onVM(t testing.TB, vm string, do func(context.Context, *testcontainers.DockerClient, *node) error) {
-	t.Helper()
-	engine, err := testcontainers.NewDockerClientWithOpts(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer engine.Close()
-	for _, n := range r.nodes {
-		if n.vm != vm {
-			continue
-		}
-		if err := do(t.Context(), engine, n); err != nil {
-			t.Fatalf("%s: %v", n.name, err)
-		}
-	}
 }

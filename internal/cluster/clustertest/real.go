@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/moby/moby/api/types/network"
 	"github.com/redis/go-redis/v9"
 	"github.com/testcontainers/testcontainers-go"
 	tclog "github.com/testcontainers/testcontainers-go/log"
@@ -24,15 +26,19 @@ import (
 // Real is a Redis Cluster of three masters and three replicas in containers, with the configuration and the placement
 // of the bundle: shard i has its master on VM i and its replica on another.
 type Real struct {
-	network *testcontainers.DockerNetwork
-	nodes   []*node
-	mapped  sync.Map // published address by the one that the cluster announces
+	network  *testcontainers.DockerNetwork
+	subnet   netip.Prefix // of the network; addresses in it are given out by ip
+	direct   bool         // the engine is this machine's: the containers' own addresses are reached
+	nodes    []*node
+	mapped   sync.Map // published address by the one that the cluster announces; empty if direct
+	services services
 }
 
 type node struct {
 	container testcontainers.Container
 	name, vm  string
-	addr      string // ip:port on the containers' network, which the cluster announces
+	ip        netip.Addr // on the containers' network, the same for as long as the cluster lives
+	addr      string     // ip:port, which the cluster announces
 }
 
 // placement is the bundle's: node names, VMs, and the shards by index.
@@ -40,14 +46,19 @@ var placement = []struct{ name, vm string }{
 	{"redis-1", "vm1"}, {"redis-2", "vm2"}, {"redis-3", "vm3"}, {"redis-4", "vm3"}, {"redis-5", "vm1"}, {"redis-6", "vm2"},
 }
 
-// shared is the one cluster of a test binary, started for the first test that asks for it.
+// shared is what the tests of a binary have in common, made for the first that asks for it: a cluster, and the service's
+// own binary.
 var shared struct {
 	once sync.Once
 	real *Real
 	err  error
+
+	build    sync.Once
+	dir      string // holds the service's binary
+	buildErr error
 }
 
-// Main runs a package's tests and ends their shared cluster. Call it from TestMain.
+// Main runs a package's tests and ends what they share. Call it from TestMain.
 func Main(m *testing.M) {
 	cluster.LogTo(slog.New(slog.DiscardHandler)) // the driver's words on faults that a test makes
 	code := m.Run()
@@ -55,6 +66,9 @@ func Main(m *testing.M) {
 		if err := shared.real.stop(); err != nil {
 			fmt.Fprintln(os.Stderr, "stopping the cluster:", err)
 		}
+	}
+	if shared.dir != "" {
+		os.RemoveAll(shared.dir)
 	}
 	os.Exit(code)
 }
@@ -132,14 +146,14 @@ func (r *Real) start(ctx context.Context) (err error) {
 		return err
 	}
 	tclog.SetDefault(tclog.NewNoopLogger())
-	if r.network, err = tcnetwork.New(ctx, tcnetwork.WithLabels(labels())); err != nil {
+	if err := r.makeNetwork(ctx); err != nil {
 		return err
 	}
 	r.nodes = make([]*node, len(placement))
 	errs := make([]error, len(placement))
 	var wg sync.WaitGroup
 	for i, p := range placement {
-		wg.Go(func() { r.nodes[i], errs[i] = r.startNode(ctx, p.name, p.vm) })
+		wg.Go(func() { r.nodes[i], errs[i] = r.startNode(ctx, p.name, p.vm, r.ip(nodeIPs+i)) })
 	}
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
@@ -153,36 +167,56 @@ func (r *Real) start(ctx context.Context) (err error) {
 	return nil
 }
 
-func (r *Real) startNode(ctx context.Context, name, vm string) (*node, error) {
+func (r *Real) startNode(ctx context.Context, name, vm string, ip netip.Addr) (*node, error) {
+	c, err := r.run(ctx, name, ip, "6379/tcp",
+		testcontainers.WithEntrypoint("sh", "/etc/sessiond/entrypoint.sh", name+"."+vm),
+		testcontainers.WithFiles(
+			testcontainers.ContainerFile{
+				HostFilePath: inRepository("deploy/redis/redis.conf"), ContainerFilePath: "/etc/sessiond/redis.conf", FileMode: 0o644,
+			},
+			testcontainers.ContainerFile{
+				HostFilePath: inRepository("deploy/redis/entrypoint.sh"), ContainerFilePath: "/etc/sessiond/entrypoint.sh", FileMode: 0o755,
+			},
+		),
+	)
+	n := &node{container: c, name: name, vm: vm, ip: ip, addr: net.JoinHostPort(ip.String(), "6379")}
+	if err != nil {
+		return n, fmt.Errorf("%s: %w", name, err)
+	}
+	return n, nil
+}
+
+// run starts a container of the Redis image at an address on the cluster's network. Its port is published only where its
+// own address is out of reach.
+func (r *Real) run(ctx context.Context, name string, ip netip.Addr, port string, options ...testcontainers.ContainerCustomizer) (testcontainers.Container, error) {
 	image := os.Getenv("REDIS_IMAGE")
 	if image == "" {
 		image = "redis:8"
 	}
-	_, here, _, _ := runtime.Caller(0)
-	c, err := testcontainers.Run(ctx, image,
-		testcontainers.WithEntrypoint("redis-server", "/etc/redis.conf", "--cluster-announce-hostname", name+"."+vm),
-		testcontainers.WithFiles(testcontainers.ContainerFile{
-			HostFilePath:      filepath.Join(filepath.Dir(here), "../../../deploy/redis/redis.conf"),
-			ContainerFilePath: "/etc/redis.conf", FileMode: 0o644,
-		}),
-		testcontainers.WithExposedPorts("6379/tcp"),
+	options = append(options,
 		testcontainers.WithLabels(labels()),
 		tcnetwork.WithNetwork([]string{name}, r.network),
+		testcontainers.WithEndpointSettingsModifier(func(settings map[string]*network.EndpointSettings) {
+			settings[r.network.Name].IPAMConfig = &network.EndpointIPAMConfig{IPv4Address: ip}
+		}),
 	)
-	n := &node{container: c, name: name, vm: vm}
-	if err != nil {
-		return n, fmt.Errorf("%s: %w", name, err)
+	if !r.direct {
+		options = append(options, testcontainers.WithExposedPorts(port))
 	}
-	inspect, err := c.Inspect(ctx)
-	if err != nil {
-		return n, err
-	}
-	n.addr = net.JoinHostPort(inspect.NetworkSettings.Networks[r.network.Name].IPAddress.String(), "6379")
-	return n, nil
+	return testcontainers.Run(ctx, image, options...)
+}
+
+// inRepository is the path of one of this repository's files.
+func inRepository(path string) string {
+	_, here, _, _ := runtime.Caller(0)
+	return filepath.Join(filepath.Dir(here), "../../..", path)
 }
 
 // publish notes where the engine publishes a node's port.
 func (r *Real) publish(ctx context.Context, n *node) error {
+	if r.direct {
+		return nil
+	}
 	endpoint, err := n.container.PortEndpoint(ctx, "6379/tcp", "")
 	if err == nil {
 		r.mapped.Store(n.addr, endpoint)
@@ -199,8 +233,9 @@ func (r *Real) Shards() []cluster.Shard {
 	return shards
 }
 
-// Config reaches the cluster from the test: the addresses that it announces are those of the containers' network, and
-// the dialler maps them to the ports that the engine publishes.
+// Config reaches the cluster from the test, at the addresses that it announces, those of the containers' network: as they
+// are if the engine runs on this machine, otherwise mapped by the dialler to the ports that the engine publishes. Behind
+// a published port a proxy closes the connections of a node that is cut off, so only the first can show silence.
 func (r *Real) Config() cluster.Config {
 	var addrs []string
 	for _, n := range r.nodes {

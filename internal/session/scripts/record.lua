@@ -76,13 +76,21 @@ local function since(h, id)
   return nil
 end
 
+-- Writes without changing anything, where a script acknowledges what it finds done already: WAIT behind it speaks only for
+-- the writes of its own connection, and who did what it finds may still be waiting.
+local function confirm(key)
+  redis.call('PEXPIRE', key, redis.call('PTTL', key))
+end
+
 -- What a write that was applied before is told: the version that it made, whoever has written or revoked since. So the
 -- caller never takes a neighbour's version for its own, and what others saw of the write did happen.
 local function again(key, h, id)
+  local rest = string.sub(clear(key, h), HEADER + 1)
+  confirm(key)
   h.version = h.version - since(h, id)
   if h.kind == ROTATED then h.deadline = now() + redis.call('PTTL', key) * 1000 end -- its own is that of the grace
   h.kind = LIVE
-  return {'again', encode(h) .. string.sub(clear(key, h), HEADER + 1)}
+  return {'again', encode(h) .. rest}
 end
 
 -- What a caller is told who comes with the ID from before a rotation: to follow, or that it is reuse. Only Redis' clock

@@ -4,7 +4,10 @@ local id, guard, life = ARGV[1], ARGV[2], ARGV[3]
 
 local h = load(KEYS[1])
 if h and h.kind == ROTATED then return rotated(KEYS[1], h) end
-if h and h.kind == TOMBSTONE and since(h, id) then return {'ok'} end
+if h and h.kind == TOMBSTONE and since(h, id) then
+  confirm(KEYS[1])
+  return {'ok'}
+end
 if not h or h.kind ~= LIVE then return {'missing'} end
 if not meets(h, guard) then return {'conflict'} end
 bury(KEYS[2], KEYS[1], h, id, life)

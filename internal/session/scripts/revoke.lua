@@ -3,7 +3,10 @@
 local id, prefix, u, spare, life = unpack(ARGV)
 
 local before = redis.call('GET', KEYS[2])
-if before then return {'ok', before} end -- a retry must not revoke what was created since
+if before then -- a retry must not revoke what was created since
+  confirm(KEYS[2])
+  return {'ok', before}
+end
 
 if spare ~= '' then spare = string.sub(latest(prefix .. spare), -NAME) end
 local revoked = 0

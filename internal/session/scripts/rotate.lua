@@ -8,7 +8,10 @@ grace = tonumber(grace)
 local h = load(KEYS[1])
 if h and h.kind ~= LIVE and since(h, id) then
   local made = redis.call('GET', KEYS[3]) -- by this very call, if it is sent again, however long that took
-  if made then return {'again', made} end
+  if made then
+    confirm(KEYS[3])
+    return {'again', made}
+  end
 end
 if h and h.kind == ROTATED then return rotated(KEYS[1], h) end
 if not h or h.kind ~= LIVE then return {'missing'} end

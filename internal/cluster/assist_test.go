@@ -1,0 +1,237 @@
+package cluster_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/sessiond/sessiond/internal/cluster"
+	"github.com/sessiond/sessiond/internal/cluster/clustertest"
+)
+
+// assistAfter is the limit of a master's silence in these tests, and waited how much of it they see before they hold that
+// nothing was asked.
+const (
+	assistAfter = 500 * time.Millisecond
+	waited      = 1200 * time.Millisecond
+)
+
+// asked counts what a client asked of the replica of shard 1, and promotions of that which it saw.
+func asked(c *cluster.Client) (plain, forced, promoted int) {
+	events, _ := c.Events().Since(0)
+	for _, ev := range events {
+		if ev.Shard != "0" {
+			continue
+		}
+		switch ev.Type {
+		case cluster.FailoverAsked:
+			plain++
+		case cluster.FailoverForced:
+			forced++
+		case cluster.Promoted:
+			promoted++
+		}
+	}
+	return plain, forced, promoted
+}
+
+// notAsked asserts that a client has not asked anything of any shard.
+func notAsked(t *testing.T, c *cluster.Client) {
+	t.Helper()
+	if n := told(c, cluster.FailoverAsked) + told(c, cluster.FailoverForced); n > 0 {
+		events, _ := c.Events().Since(0)
+		t.Errorf("a replica was asked to take over: %+v", events)
+	}
+}
+
+// Assisted failover, condition by condition, on one cluster with new clients: what a shard has been through is remembered
+// by the client that saw it.
+func TestAssistOnRealCluster(t *testing.T) {
+	real := clustertest.Start(t)
+	for _, c := range []struct {
+		name string
+		test func(*testing.T, *clustertest.Real)
+	}{
+		{"paused for less than the limit", testPausedBriefly},
+		{"the replica is out of step", testReplicaBehind},
+		{"no majority answers", testNoMajority},
+		{"only the service is cut off, twice within a minute", testServiceCutOff},
+		{"the master is paused, two clients", testMasterPaused},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.test(t, real) })
+		restore(t, real)
+	}
+}
+
+func testPausedBriefly(t *testing.T, real *clustertest.Real) {
+	for range 3 {
+		c := clientOf(t, real, assistAfter)
+		real.PauseVM(t, "vm1")
+		silentFor(t, c, "redis-1", 200*time.Millisecond)
+		longest := make(chan time.Duration)
+		done := make(chan struct{})
+		go func() {
+			var most time.Duration
+			for {
+				select {
+				case <-done:
+					longest <- most
+					return
+				default:
+					most = max(most, see(c, "redis-1").Silence)
+					time.Sleep(time.Millisecond)
+				}
+			}
+		}()
+		real.UnpauseVM(t, "vm1")
+		inStep(t, c)
+		close(done)
+		if most := <-longest; most >= assistAfter-20*time.Millisecond {
+			t.Logf("it took %s to go on, too long for the case", most)
+			continue
+		}
+		notAsked(t, c)
+		if told(c, cluster.NodeSuspect) == 0 {
+			t.Error("the pause was not even noticed")
+		}
+		return
+	}
+	t.Skip("this machine does not pause a VM for less than half a second")
+}
+
+// The replica has not got the last writes when its master falls silent: promoting it would lose them.
+func testReplicaBehind(t *testing.T, real *clustertest.Real) {
+	c := clientOf(t, real, assistAfter)
+	real.Cut(t, "redis-1", "redis-4")
+	key := keyOf(1, "assist-behind")
+	if got := write(t, c, key, "v", cluster.Async, 5*time.Second); got.err != nil {
+		t.Fatal(got.err)
+	}
+	eventually(t, "the replica is seen behind", func() bool { return !see(c, "redis-4").InStep })
+	real.Cut(t, clustertest.Host, "redis-1")
+	silentFor(t, c, "redis-1", waited)
+	notAsked(t, c)
+	if see(c, "redis-4").Seen != "well" || masterOf(t, real, "redis-2", 0) != "redis-1" {
+		t.Errorf("redis-4 is %s, the master is %s", see(c, "redis-4").Seen, masterOf(t, real, "redis-2", 0))
+	}
+	real.Heal(t, clustertest.Host, "redis-1")
+	real.Heal(t, "redis-1", "redis-4")
+	if got, err := c.Get(within(t, 20*time.Second), key); err != nil || string(got) != "v" {
+		t.Errorf("the write that the replica did not have: got %q, %v", got, err)
+	}
+}
+
+// Two masters of three are silent: they may have a majority of their own with somebody whom we do not see.
+func testNoMajority(t *testing.T, real *clustertest.Real) {
+	c := clientOf(t, real, assistAfter)
+	atOnce(
+		func() { real.PauseVM(t, "vm2") },
+		func() { real.PauseVM(t, "vm1") },
+	)
+	silentFor(t, c, "redis-1", waited)
+	silentFor(t, c, "redis-2", waited)
+	notAsked(t, c)
+	if s := see(c, "redis-4"); s.Seen != "well" || !s.InStep {
+		t.Errorf("something else is missing: redis-4 is %s, in step %t", s.Seen, s.InStep)
+	}
+	atOnce(
+		func() { real.UnpauseVM(t, "vm1") },
+		func() { real.UnpauseVM(t, "vm2") },
+	)
+}
+
+// The master is fine, and only the service cannot reach it: it hands over and loses nothing. When the new master is cut
+// off too, the shard has moved a moment ago and is left alone.
+func testServiceCutOff(t *testing.T, real *clustertest.Real) {
+	c := clientOf(t, real, assistAfter)
+	l := keepWriting(t, c, 1, "cut")
+	eventually(t, "writes are acknowledged", func() bool { return l.len() > 20 })
+	real.Cut(t, clustertest.Host, "redis-1")
+	eventually(t, "redis-4 is master", func() bool { return masterOf(t, real, "redis-2", 0) == "redis-4" })
+	before := l.len()
+	eventually(t, "writes go on", func() bool { return l.len() > before+20 })
+	l.check(t, c)
+	if plain, forced, promoted := asked(c); plain != 1 || forced != 0 || promoted != 1 {
+		t.Errorf("asked %d times by agreement, %d by force; promoted %d times", plain, forced, promoted)
+	}
+
+	real.Heal(t, clustertest.Host, "redis-1")
+	inStep(t, c)
+	real.Cut(t, clustertest.Host, "redis-4")
+	newcomer := newcomer(t, real)
+	silentFor(t, c, "redis-4", waited)
+	if plain, forced, _ := asked(c); plain != 1 || forced != 0 {
+		t.Errorf("the shard that had just moved was asked again: %d, %d", plain, forced)
+	}
+	if s := see(c, "redis-1"); s.Seen != "well" || !s.InStep || s.Master {
+		t.Errorf("something else is missing: redis-1 is %s, in step %t", s.Seen, s.InStep)
+	}
+	// One that never saw the master well has no business there either.
+	silentFor(t, newcomer, "redis-4", waited)
+	notAsked(t, newcomer)
+	real.Heal(t, clustertest.Host, "redis-4")
+}
+
+// newcomer is a client that has come while a node was cut off.
+func newcomer(t *testing.T, real *clustertest.Real) *cluster.Client {
+	cfg := real.Config()
+	cfg.FailoverAssist = assistAfter
+	c := cluster.New(cfg)
+	t.Cleanup(func() { c.Close() })
+	return ready(t, c)
+}
+
+// The master hears nobody: no agreement, so it is forced; and two who ask at once make one promotion.
+func testMasterPaused(t *testing.T, real *clustertest.Real) {
+	one, two := clientOf(t, real, assistAfter), clientOf(t, real, assistAfter)
+	l := keepWriting(t, one, 1, "paused")
+	eventually(t, "writes are acknowledged", func() bool { return l.len() > 20 })
+	real.PauseVM(t, "vm1")
+	for _, c := range []*cluster.Client{one, two} {
+		eventually(t, "the promotion is seen", func() bool { _, _, n := asked(c); return n > 0 })
+	}
+	before := l.len()
+	eventually(t, "writes go on", func() bool { return l.len() > before+20 })
+	real.UnpauseVM(t, "vm1")
+	inStep(t, one)
+	inStep(t, two)
+	l.check(t, one)
+	forcedBy := 0
+	for _, c := range []*cluster.Client{one, two} {
+		plain, forced, promoted := asked(c)
+		forcedBy += forced
+		if plain > 1 || forced > plain || promoted != 1 {
+			t.Errorf("asked %d times by agreement, %d by force; saw %d promotions", plain, forced, promoted)
+		}
+		if told(c, cluster.FailoverAsked) != plain {
+			t.Error("a shard was asked that has its master")
+		}
+	}
+	if forcedBy == 0 {
+		t.Error("nobody forced it: Redis did it alone")
+	}
+	for _, witness := range []string{"redis-1", "redis-2", "redis-3", "redis-4"} {
+		if got := masterOf(t, real, witness, 0); got != "redis-4" {
+			t.Errorf("%s says that the master is %s", witness, got)
+		}
+	}
+	// A second promotion would have had an epoch of its own.
+	epochs := promotionEpochs(one, two)
+	if len(epochs) != 1 {
+		t.Errorf("promotions were seen at %v", epochs)
+	}
+}
+
+// promotionEpochs are what clients were told of promotions of shard 1, each once.
+func promotionEpochs(clients ...*cluster.Client) []string {
+	var texts []string
+	for _, c := range clients {
+		events, _ := c.Events().Since(0)
+		for _, ev := range events {
+			if ev.Type == cluster.Promoted && ev.Shard == "0" && !slices.Contains(texts, ev.Text) {
+				texts = append(texts, ev.Text)
+			}
+		}
+	}
+	return texts
+}

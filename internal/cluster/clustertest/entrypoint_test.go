@@ -1,0 +1,258 @@
+package clustertest_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// What the script asks of the world, in its PATH: redis-cli answers with the file named after the port, or not at all,
+// and redis-server exits with the status in the file "exit", or runs until a SIGTERM.
+const (
+	fakeCLI    = `while [ "$1" != -p ]; do shift; done; cat "$WORLD/$2" 2>/dev/null`
+	fakeServer = `echo "$@" >"$WORLD/started"
+if [ -f "$WORLD/exit" ]; then exit "$(cat "$WORLD/exit")"; fi
+trap 'echo >"$WORLD/terminated"; exit 0' TERM
+while :; do sleep 0.05; done`
+)
+
+// a nodes.conf: this node m of shard 1 on port 1, its replica r on port 4, two more masters on ports 2 and 3.
+const asMaster = `m 10.0.0.1:1@11,redis-1.vm1,shard-id=x myself,master - 0 0 1 connected 0-5460
+n 10.0.0.2:2@12,redis-2.vm2,shard-id=y master - 0 0 2 connected 5461-10922
+o 10.0.0.3:3@13,redis-3.vm3,shard-id=z master - 0 0 3 connected 10923-16383
+r 10.0.0.3:4@14,redis-4.vm3,shard-id=x slave m 0 0 1 connected
+vars currentEpoch 3 lastVoteEpoch 0
+`
+
+// An entrypoint is the script in a world of its own.
+type entrypoint struct {
+	t   *testing.T
+	dir string
+	cmd *exec.Cmd
+	log bytes.Buffer
+}
+
+func newEntrypoint(t *testing.T) *entrypoint {
+	t.Helper()
+	e := &entrypoint{t: t, dir: t.TempDir()}
+	script, err := os.ReadFile("../../../deploy/redis/entrypoint.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.write("entrypoint.sh", string(script))
+	// The limits are two and eight seconds.
+	e.write("redis.conf", "dir "+e.dir+"\ncluster-config-file nodes.conf\ncluster-node-timeout 1000\n")
+	e.write("redis-cli", "#!/bin/sh\n"+fakeCLI)
+	e.write("redis-server", "#!/bin/sh\n"+fakeServer)
+	e.cmd = exec.CommandContext(t.Context(), "sh", filepath.Join(e.dir, "entrypoint.sh"), "redis-1.vm1")
+	e.cmd.Env = append(os.Environ(), "PATH="+e.dir+":"+os.Getenv("PATH"), "WORLD="+e.dir)
+	e.cmd.Stderr = &e.log
+	return e
+}
+
+func (e *entrypoint) write(name, text string) {
+	e.t.Helper()
+	// In one step: the script may read it at any time.
+	path := filepath.Join(e.dir, name)
+	if err := os.WriteFile(path+".new", []byte(text), 0o755); err != nil {
+		e.t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		e.t.Fatal(err)
+	}
+}
+
+func (e *entrypoint) has(name string) bool {
+	_, err := os.Stat(filepath.Join(e.dir, name))
+	return err == nil
+}
+
+// start runs the script. Its log may be read when it has ended.
+func (e *entrypoint) start() {
+	e.t.Helper()
+	if err := e.cmd.Start(); err != nil {
+		e.t.Fatal(err)
+	}
+}
+
+// end is the script's exit status.
+func (e *entrypoint) end() int {
+	e.t.Helper()
+	err := e.cmd.Wait()
+	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
+		e.t.Fatal(err)
+	}
+	return e.cmd.ProcessState.ExitCode()
+}
+
+func (e *entrypoint) wait(what string, holds func() bool) {
+	e.t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(20 * time.Second); !holds(); <-tick.C {
+		if time.Now().After(end) {
+			e.t.Fatalf("not within 20 s: %s", what)
+		}
+	}
+}
+
+// seenBy turns a nodes.conf into the answer of the node with this ID, with some words replaced.
+func seenBy(id, nodes string, replace ...string) string {
+	nodes = strings.Replace(nodes, "myself,", "", 1)
+	var answer strings.Builder
+	for line := range strings.Lines(strings.NewReplacer(replace...).Replace(nodes)) {
+		if strings.HasPrefix(line, id+" ") {
+			line = strings.NewReplacer(" master ", " myself,master ", " slave ", " myself,slave ").Replace(line)
+		}
+		if !strings.HasPrefix(line, "vars ") {
+			answer.WriteString(line)
+		}
+	}
+	return answer.String()
+}
+
+func TestEntrypoint(t *testing.T) {
+	failedOver := []string{"m 10.0.0.1:1@11,redis-1.vm1,shard-id=x master - 0 0 1 connected 0-5460", "m 10.0.0.1:1@11,redis-1.vm1,shard-id=x master,fail - 0 0 1 connected",
+		"slave m 0 0 1 connected", "master - 0 0 4 connected 0-5460"}
+	replicaFailed := []string{"slave m", "slave,fail m"}
+	for _, c := range []struct {
+		name    string
+		nodes   string
+		clean   bool
+		answers map[string]string // by port
+		held    time.Duration     // for how long at least
+		at      time.Duration     // and at most; the script counts in whole seconds
+		says    string            // empty: it is not held
+	}{
+		{name: "first start"},
+		{name: "a master that ended cleanly", nodes: asMaster, clean: true},
+		{name: "a replica", nodes: seenBy("r", asMaster)},
+		{name: "a master without slots", nodes: strings.Replace(asMaster, " 0-5460", "", 1)},
+		{name: "the failover has happened", nodes: asMaster, says: "another node has its slots", at: time.Second,
+			answers: map[string]string{"2": seenBy("n", asMaster, failedOver...)}},
+		{name: "the promoted replica itself says so", nodes: asMaster, says: "another node has its slots", at: time.Second,
+			answers: map[string]string{"2": seenBy("n", asMaster), "3": seenBy("o", asMaster), "4": seenBy("r", asMaster, failedOver...)}},
+		{name: "its replica has failed", nodes: asMaster, says: "the only copy", at: time.Second,
+			answers: map[string]string{"2": seenBy("n", asMaster, replicaFailed...), "3": seenBy("o", asMaster, replicaFailed...)}},
+		{name: "its replica has left", nodes: asMaster, says: "the only copy", at: time.Second,
+			answers: map[string]string{"2": seenBy("n", asMaster, "slave m ", "slave n ")}},
+		{name: "only one says that its replica has failed", nodes: asMaster, says: "no failover within 8 s", held: 7 * time.Second, at: 11 * time.Second,
+			answers: map[string]string{"2": seenBy("n", asMaster, replicaFailed...), "3": seenBy("o", asMaster)}},
+		{name: "its replica is suspected only", nodes: asMaster, says: "no failover within 8 s", held: 7 * time.Second, at: 11 * time.Second,
+			answers: map[string]string{"2": seenBy("n", asMaster, "slave m", "slave,fail? m"), "3": seenBy("o", asMaster, "slave m", "slave,fail? m")}},
+		{name: "the whole cluster lost power: nobody answers", nodes: asMaster, says: "0 other masters answered for 2 s", held: time.Second, at: 4 * time.Second},
+		{name: "the whole cluster lost power: replicas answer", nodes: asMaster, says: "0 other masters answered for 2 s", held: time.Second, at: 4 * time.Second,
+			answers: map[string]string{"4": seenBy("r", asMaster)}},
+		{name: "two VMs lost power: no majority", nodes: asMaster, says: "1 other masters answered for 2 s, of 2", held: time.Second, at: 4 * time.Second,
+			answers: map[string]string{"3": seenBy("o", asMaster), "4": seenBy("r", asMaster)}},
+		{name: "others who do not know it", nodes: asMaster, says: "0 other masters", held: time.Second, at: 4 * time.Second,
+			answers: map[string]string{"2": "n 10.0.0.2:2@12 myself,master - 0 0 2 connected 1-2\n", "3": "LOADING Redis is loading\n"}},
+		{name: "slots on the move are not owned", nodes: strings.Replace(asMaster, " 0-5460", " [7-<-n]", 1)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			e := newEntrypoint(t)
+			e.write("exit", "0")
+			if c.nodes != "" {
+				e.write("nodes.conf", c.nodes)
+			}
+			if c.clean {
+				e.write("clean-exit", "")
+			}
+			for port, answer := range c.answers {
+				e.write(port, answer)
+			}
+			began := time.Now()
+			e.start()
+			if code := e.end(); code != 0 || !e.has("started") {
+				t.Errorf("exit status %d\n%s", code, e.log.String())
+			}
+			took := time.Since(began)
+			log := e.log.String()
+			if c.says == "" && log != "" || !strings.Contains(log, c.says) || strings.Contains(log, "is held back") != (c.says != "") {
+				t.Errorf("got %q, want %q", log, c.says)
+			}
+			// The upper limits have room for a busy machine.
+			if limit := c.at + 3*time.Second; took < c.held || took > limit {
+				t.Errorf("it took %s, not between %s and %s", took, c.held, limit)
+			}
+		})
+	}
+}
+
+// A node is held until the others say that the failover has happened, and starts soon after.
+func TestEntrypointIsReleased(t *testing.T) {
+	t.Parallel()
+	e := newEntrypoint(t)
+	e.write("exit", "0")
+	e.write("nodes.conf", asMaster)
+	e.write("2", seenBy("n", asMaster))
+	e.write("3", seenBy("o", asMaster))
+	e.write("redis-cli", "#!/bin/sh\necho >\"$WORLD/asked\"\n"+fakeCLI)
+	e.start()
+	e.wait("it asks", func() bool { return e.has("asked") })
+	if e.has("started") {
+		t.Error("it started before the failover")
+	}
+	e.write("3", seenBy("o", asMaster, " 0-5460", ""))
+	if code := e.end(); code != 0 || !e.has("started") || !strings.Contains(e.log.String(), "10.0.0.3:3 says that another node has its slots") {
+		t.Errorf("exit status %d\n%s", code, e.log.String())
+	}
+}
+
+// The exit status is Redis', and only a clean exit leaves the mark, which the next start removes.
+func TestEntrypointEnds(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		status string
+		code   int
+		clean  bool
+	}{{"0", 0, true}, {"1", 1, false}, {"137", 137, false}} {
+		e := newEntrypoint(t)
+		e.write("clean-exit", "")
+		e.write("exit", c.status)
+		e.start()
+		if code := e.end(); code != c.code || e.has("clean-exit") != c.clean {
+			t.Errorf("%s: exit status %d, marked as clean: %v", c.status, code, e.has("clean-exit"))
+		}
+	}
+
+	e := newEntrypoint(t)
+	e.write("clean-exit", "")
+	e.start()
+	e.wait("Redis runs", func() bool { return e.has("started") })
+	if e.has("clean-exit") {
+		t.Error("the mark is there while Redis runs")
+	}
+	if started, _ := os.ReadFile(filepath.Join(e.dir, "started")); string(started) != e.dir+"/redis.conf --cluster-announce-hostname redis-1.vm1\n" {
+		t.Errorf("started as %q", started)
+	}
+	for range 2 { // an impatient operator changes nothing
+		_ = e.cmd.Process.Signal(syscall.SIGTERM)
+	}
+	if code := e.end(); code != 0 || !e.has("terminated") || !e.has("clean-exit") {
+		t.Errorf("stopped: exit status %d, terminated: %v, marked as clean: %v", code, e.has("terminated"), e.has("clean-exit"))
+	}
+}
+
+// Stopped while it is held, a node ends without having started, and is held again the next time.
+func TestEntrypointStopsWhileHeld(t *testing.T) {
+	t.Parallel()
+	e := newEntrypoint(t)
+	e.write("nodes.conf", asMaster)
+	e.write("2", seenBy("n", asMaster))
+	e.write("3", seenBy("o", asMaster))
+	e.write("redis-cli", "#!/bin/sh\necho >\"$WORLD/asked\"\n"+fakeCLI)
+	e.start()
+	e.wait("it asks", func() bool { return e.has("asked") })
+	_ = e.cmd.Process.Signal(syscall.SIGTERM)
+	if code := e.end(); code != 143 || e.has("started") || e.has("clean-exit") {
+		t.Errorf("exit status %d, started: %v, marked as clean: %v", code, e.has("started"), e.has("clean-exit"))
+	}
+}

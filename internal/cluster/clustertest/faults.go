@@ -1,0 +1,254 @@
+package clustertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
+	"github.com/testcontainers/testcontainers-go"
+)
+
+// What happens to whole VMs: their processes end, their power fails, they hang, they return. All containers of a VM are
+// treated at once.
+
+// KillVM kills a VM's processes at once, without a shutdown. Its network stays: connections are reset, and new ones
+// refused.
+func (r *Real) KillVM(t testing.TB, vm string) {
+	t.Helper()
+	r.onVM(t, vm, r.kill)
+}
+
+// PowerOffVM cuts a VM's power: its network goes first and its processes then, so that no FIN and no RST says goodbye.
+// What is sent to it is met by silence, for some seconds; after that the host, like any neighbour on its link, finds
+// that nobody answers for the address, and dialling fails with "no route to host".
+func (r *Real) PowerOffVM(t testing.TB, vm string) {
+	t.Helper()
+	r.needDirect(t)
+	r.onVM(t, vm, func(ctx context.Context, engine *testcontainers.DockerClient, c *container) error {
+		_, err := engine.NetworkDisconnect(ctx, r.network.ID, client.NetworkDisconnectOptions{Container: c.id, Force: true})
+		return err
+	})
+	r.onVM(t, vm, r.kill)
+}
+
+// StartVM starts a VM again after KillVM or PowerOffVM, under the addresses that it had. It does not wait for Redis, and
+// a node that was master may be held back by its entrypoint. Where the engine is another machine's, the published ports
+// may be others than before.
+func (r *Real) StartVM(t testing.TB, vm string) {
+	t.Helper()
+	r.onVM(t, vm, r.start1)
+}
+
+// PauseVM stops a VM's processes where they are (SIGSTOP, in effect): its kernel still accepts connections and takes
+// what is sent, and nothing answers. A VM that is still paused when the test ends goes on then.
+func (r *Real) PauseVM(t testing.TB, vm string) {
+	t.Helper()
+	r.onVM(t, vm, func(ctx context.Context, engine *testcontainers.DockerClient, c *container) error {
+		_, err := engine.ContainerPause(ctx, c.id, client.ContainerPauseOptions{})
+		return err
+	})
+	t.Cleanup(func() { _ = r.eachOf(context.Background(), vm, r.unpause) }) // fails where it goes on already
+}
+
+// UnpauseVM ends PauseVM.
+func (r *Real) UnpauseVM(t testing.TB, vm string) {
+	t.Helper()
+	r.onVM(t, vm, r.unpause)
+}
+
+// RestartOptions say how a node ends before it starts again. The zero value is a planned restart.
+type RestartOptions struct {
+	// Kill ends it without a shutdown (SIGKILL), as a crash does. Otherwise it is asked to stop (SIGTERM), has 10 s for
+	// it, and fails the test if it needs more.
+	Kill bool
+
+	// Lose, with Kill, cuts off what was written to the append-only file in the time before, as a power cut does with
+	// what has not been synced: a second at most with appendfsync everysec. The node goes on for that time first, under
+	// whatever load there is.
+	Lose time.Duration
+}
+
+// RestartNode ends one node and starts it again at once, sooner than the others notice. It does not wait for Redis, and
+// a node that was master and was killed is held back by its entrypoint. It returns the moment of its end.
+func (r *Real) RestartNode(t testing.TB, name string, how RestartOptions) (ended time.Time) {
+	t.Helper()
+	engine := r.engine(t)
+	n := r.node(t, name)
+	c := &container{name: n.name, id: n.container.GetContainerID(), ip: n.ip, node: n}
+	var err error
+	switch {
+	case how.Lose > 0:
+		ended, err = r.killAndLose(t, engine, c, how.Lose)
+	case how.Kill:
+		ended = time.Now()
+		err = r.kill(t.Context(), engine, c)
+	default:
+		ended = time.Now()
+		err = stop(t.Context(), engine, c.id, 10*time.Second)
+	}
+	if err == nil {
+		err = r.start1(t.Context(), engine, c)
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return ended
+}
+
+// Log is what a node and its entrypoint have said so far, over all its starts.
+func (r *Real) Log(t testing.TB, name string) string {
+	t.Helper()
+	log, err := r.node(t, name).container.Logs(t.Context())
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	defer log.Close()
+	text, err := io.ReadAll(log)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return string(text)
+}
+
+// stop ends a container by SIGTERM, and fails if it had to be killed, or did not exit with 0.
+func stop(ctx context.Context, engine *testcontainers.DockerClient, id string, patience time.Duration) error {
+	seconds := int(patience.Seconds())
+	if _, err := engine.ContainerStop(ctx, id, client.ContainerStopOptions{Timeout: &seconds}); err != nil {
+		return err
+	}
+	state, err := engine.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	if err == nil && state.Container.State.ExitCode != 0 {
+		err = fmt.Errorf("stopped with exit status %d", state.Container.State.ExitCode)
+	}
+	return err
+}
+
+// kill returns when the container has ended.
+func (r *Real) kill(ctx context.Context, engine *testcontainers.DockerClient, c *container) error {
+	gone := engine.ContainerWait(ctx, c.id, client.ContainerWaitOptions{})
+	if _, err := engine.ContainerKill(ctx, c.id, client.ContainerKillOptions{Signal: "KILL"}); err != nil {
+		return err
+	}
+	select {
+	case <-gone.Result:
+		return nil
+	case err := <-gone.Error:
+		return err
+	}
+}
+
+func (r *Real) unpause(ctx context.Context, engine *testcontainers.DockerClient, c *container) error {
+	_, err := engine.ContainerUnpause(ctx, c.id, client.ContainerUnpauseOptions{})
+	return err
+}
+
+// start1 puts a container back on the network if it was taken off, and starts it.
+func (r *Real) start1(ctx context.Context, engine *testcontainers.DockerClient, c *container) error {
+	state, err := engine.ContainerInspect(ctx, c.id, client.ContainerInspectOptions{})
+	if err != nil {
+		return err
+	}
+	if _, on := state.Container.NetworkSettings.Networks[r.network.Name]; !on {
+		_, err := engine.NetworkConnect(ctx, r.network.ID, client.NetworkConnectOptions{
+			Container: c.id,
+			EndpointConfig: &network.EndpointSettings{
+				Aliases: []string{c.name}, IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: c.ip},
+			},
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if _, err := engine.ContainerStart(ctx, c.id, client.ContainerStartOptions{}); err != nil {
+		return err
+	}
+	if c.node != nil {
+		return r.publish(ctx, c.node)
+	}
+	return nil
+}
+
+// A container is one that faults may befall: a node, or a service.
+type container struct {
+	name, id string
+	ip       netip.Addr
+	node     *node // nil of a service
+}
+
+// of are the containers of a VM, services that live there included.
+func (r *Real) of(vm string) []*container {
+	var of []*container
+	for _, n := range r.nodes {
+		if n.vm == vm {
+			of = append(of, &container{name: n.name, id: n.container.GetContainerID(), ip: n.ip, node: n})
+		}
+	}
+	for _, s := range r.services.all() {
+		if s.vm == vm {
+			of = append(of, &container{name: s.Name, id: s.container.GetContainerID(), ip: s.ip})
+		}
+	}
+	return of
+}
+
+type deed func(context.Context, *testcontainers.DockerClient, *container) error
+
+func (r *Real) onVM(t testing.TB, vm string, do deed) {
+	t.Helper()
+	if len(r.of(vm)) == 0 {
+		t.Fatalf("there is no %s", vm)
+	}
+	if err := r.eachOf(t.Context(), vm, do); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// eachOf does it to all containers of a VM at the same time.
+func (r *Real) eachOf(ctx context.Context, vm string, do deed) error {
+	engine, err := testcontainers.NewDockerClientWithOpts(ctx)
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	of := r.of(vm)
+	errs := make([]error, len(of))
+	var wg sync.WaitGroup
+	for i, c := range of {
+		wg.Go(func() {
+			if err := do(ctx, engine, c); err != nil {
+				errs[i] = fmt.Errorf("%s: %w", c.name, err)
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// engine is a client of the Docker engine until the test ends.
+func (r *Real) engine(t testing.TB) *testcontainers.DockerClient {
+	t.Helper()
+	engine, err := testcontainers.NewDockerClientWithOpts(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { engine.Close() })
+	return engine
+}
+
+func (r *Real) node(t testing.TB, name string) *node {
+	t.Helper()
+	for _, n := range r.nodes {
+		if n.name == name {
+			return n
+		}
+	}
+	t.Fatalf("there is no node %s", name)
+	return nil
+}

@@ -1,0 +1,190 @@
+package clustertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/moby/moby/client"
+	"github.com/testcontainers/testcontainers-go"
+)
+
+// Cuts in the network, made by packet filters in the containers' own network namespaces, which the host may enter. What
+// is cut off gets no answer at all: no RST, no ICMP. A container that starts anew has lost its cuts.
+
+// Host is the party that is this machine, tests and load included, for Cut, Heal and IsolateVM.
+const Host = "host"
+
+// Cut drops everything between two parties, in both directions. A party is a node's name, a VM's (all its containers), a
+// service's, Host, or an IP address; at least one of the two must be of this cluster. What is left when the test ends is
+// healed then.
+func (r *Real) Cut(t testing.TB, a, b string) {
+	t.Helper()
+	r.filter(t, cutScript(insert, a, b, r.parties(t, a), r.parties(t, b)))
+	t.Cleanup(func() { _ = r.heal(cutScript(remove, a, b, r.parties(t, a), r.parties(t, b))) })
+}
+
+// Heal ends a Cut of the same two parties.
+func (r *Real) Heal(t testing.TB, a, b string) {
+	t.Helper()
+	r.filter(t, cutScript(remove, a, b, r.parties(t, a), r.parties(t, b)))
+}
+
+// IsolateVM cuts a VM off from everything but its own containers and the parties in except. What is left when the test
+// ends is healed then.
+func (r *Real) IsolateVM(t testing.TB, vm string, except ...string) {
+	t.Helper()
+	inside := r.parties(t, vm)
+	friends := inside
+	for _, party := range except {
+		friends = append(friends[:len(friends):len(friends)], r.parties(t, party)...)
+	}
+	script := filters{}
+	for _, c := range inside {
+		for _, friend := range friends {
+			if friend.ip != c.ip { // its own address is one end of every packet
+				script.add(c, fmt.Sprintf("iptables -w 5 -A ISOLATED -s %s -j RETURN; iptables -w 5 -A ISOLATED -d %s -j RETURN", friend.ip, friend.ip))
+			}
+		}
+		script.add(c, "iptables -w 5 -A ISOLATED -j DROP")
+		script.add(c, insert("INPUT ! -i lo -j ISOLATED"))
+		script.add(c, insert("OUTPUT ! -o lo -j ISOLATED"))
+		script[c.id] = "iptables -w 5 -N ISOLATED; " + script[c.id]
+	}
+	r.filter(t, script)
+	t.Cleanup(func() { _ = r.heal(healScript(r.of(vm))) })
+}
+
+// HealVM ends IsolateVM.
+func (r *Real) HealVM(t testing.TB, vm string) {
+	t.Helper()
+	r.filter(t, healScript(r.parties(t, vm)))
+}
+
+// filters are shell scripts by the ID of the container in whose network they run.
+type filters map[string]string
+
+func (f filters) add(c *container, script string) {
+	if f[c.id] != "" {
+		f[c.id] += "; "
+	}
+	f[c.id] += script
+}
+
+// insert and remove are the shell commands for a rule. What is to be removed may be gone, with a container's last start.
+func insert(rule string) string { return "iptables -w 5 -I " + rule }
+func remove(rule string) string {
+	return "if iptables -w 5 -C " + rule + " 2>/dev/null; then iptables -w 5 -D " + rule + "; fi"
+}
+
+// cutScript inserts or removes the rules of a cut. The comment tells it from the other cuts of a container.
+func cutScript(do func(rule string) string, nameA, nameB string, a, b []*container) filters {
+	script := filters{}
+	between := func(c, other *container) {
+		if c.id == "" || c.ip == other.ip {
+			return
+		}
+		rule := fmt.Sprintf("-m comment --comment %s~%s -j DROP", nameA, nameB)
+		script.add(c, do(fmt.Sprintf("INPUT -s %s %s", other.ip, rule)))
+		script.add(c, do(fmt.Sprintf("OUTPUT -d %s %s", other.ip, rule)))
+	}
+	for _, one := range a {
+		for _, other := range b {
+			between(one, other)
+			between(other, one)
+		}
+	}
+	return script
+}
+
+func healScript(of []*container) filters {
+	script := filters{}
+	for _, c := range of {
+		script.add(c, remove("INPUT ! -i lo -j ISOLATED"))
+		script.add(c, remove("OUTPUT ! -o lo -j ISOLATED"))
+		script.add(c, "if iptables -w 5 -F ISOLATED 2>/dev/null; then iptables -w 5 -X ISOLATED; fi")
+	}
+	return script
+}
+
+// parties are the containers, or what else has an address, behind a name.
+func (r *Real) parties(t testing.TB, name string) []*container {
+	t.Helper()
+	if name == Host {
+		return []*container{{name: name, ip: r.ip(1)}}
+	}
+	if ip, err := netip.ParseAddr(name); err == nil {
+		return []*container{{name: name, ip: ip}}
+	}
+	if of := r.of(name); len(of) > 0 {
+		return of
+	}
+	for _, s := range r.services.all() {
+		if s.Name == name {
+			return []*container{{name: name, id: s.container.GetContainerID(), ip: s.ip}}
+		}
+	}
+	n := r.node(t, name)
+	return []*container{{name: name, id: n.container.GetContainerID(), ip: n.ip, node: n}}
+}
+
+func (r *Real) filter(t testing.TB, script filters) {
+	t.Helper()
+	r.needDirect(t)
+	if len(script) == 0 {
+		t.Fatal("neither party is of this cluster")
+	}
+	if err := runFilters(t.Context(), script); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// heal is for the end of a test: what is healed or gone already is none of its troubles.
+func (r *Real) heal(script filters) error { return runFilters(context.Background(), script) }
+
+// runFilters runs all scripts at the same time. Those of containers that do not run have nothing to do.
+func runFilters(ctx context.Context, script filters) error {
+	engine, err := testcontainers.NewDockerClientWithOpts(ctx)
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	var wg sync.WaitGroup
+	errs := make(chan error, len(script))
+	for id, commands := range script {
+		wg.Go(func() {
+			state, err := engine.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+			if err == nil && state.Container.State.Pid != 0 {
+				err = inNetworkOf(ctx, state.Container.State.Pid, "set -e; "+commands)
+			}
+			errs <- err
+		})
+	}
+	wg.Wait()
+	close(errs)
+	var all []error
+	for err := range errs {
+		all = append(all, err)
+	}
+	return errors.Join(all...)
+}
+
+// inNetworkOf runs shell commands in a process' network namespace, by sudo where the test is not root's.
+func inNetworkOf(ctx context.Context, pid int, commands string) error {
+	args := []string{"nsenter", "-t", strconv.Itoa(pid), "-n", "sh", "-c", commands}
+	if os.Geteuid() != 0 {
+		args = append([]string{"sudo", "-n"}, args...)
+	}
+	out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}

@@ -1,0 +1,198 @@
+package clustertest
+
+import (
+	"cmp"
+	"context"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// What operators do to a cluster, by Redis' own commands.
+
+// Addr is the ip:port of a node, as the cluster announces it.
+func (r *Real) Addr(t testing.TB, name string) string {
+	t.Helper()
+	return r.node(t, name).addr
+}
+
+// Name is the name of the node at an address, or empty.
+func (r *Real) Name(addr string) string {
+	for _, n := range r.nodes {
+		if n.addr == addr {
+			return n.name
+		}
+	}
+	return ""
+}
+
+// Failover is a planned one (CLUSTER FAILOVER): the replica takes its master's place, without loss. It returns when the
+// replica says that it is the master.
+func (r *Real) Failover(t testing.TB, replica string) {
+	t.Helper()
+	rdb := r.at(t, replica)
+	if err := rdb.ClusterFailover(t.Context()).Err(); err != nil {
+		t.Fatalf("%s: CLUSTER FAILOVER: %v", replica, err)
+	}
+	r.poll(t, replica+" is master", func() bool { return len(r.self(t, replica).ranges) > 0 })
+}
+
+// MoveSlots moves n slots of a master, those with keys first, to another master with all their keys, as redis-cli
+// --cluster reshard does, while the cluster serves. It returns when both know. A slot takes some 10 ms: every step is
+// synced to the nodes' disks.
+func (r *Real) MoveSlots(t testing.TB, from, to string, n int) {
+	t.Helper()
+	source, target := r.at(t, from), r.at(t, to)
+	me := r.self(t, from)
+	other := r.self(t, to)
+	if len(me.slots()) < n || len(other.ranges) == 0 {
+		t.Fatalf("%s has %d slots, %s has %v", from, len(me.slots()), to, other.ranges)
+	}
+	host, port, _ := net.SplitHostPort(r.Addr(t, to))
+	ctx := t.Context()
+	for _, slot := range fullestFirst(t, source, me.slots())[:n] {
+		must := func(rdb *redis.Client, args ...any) {
+			t.Helper()
+			if err := rdb.Do(ctx, args...).Err(); err != nil {
+				t.Fatalf("%v: %v", args, err)
+			}
+		}
+		must(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", me.id)
+		must(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", other.id)
+		for {
+			keys, err := source.ClusterGetKeysInSlot(ctx, slot, 100).Result()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(keys) == 0 {
+				break
+			}
+			args := []any{"MIGRATE", host, port, "", 0, 5000, "KEYS"}
+			for _, k := range keys {
+				args = append(args, k)
+			}
+			must(source, args...)
+		}
+		// The target first: if the source gave the slot away before, nobody would own it for a moment.
+		must(target, "CLUSTER", "SETSLOT", slot, "NODE", other.id)
+		must(source, "CLUSTER", "SETSLOT", slot, "NODE", other.id)
+	}
+}
+
+// fullestFirst sorts slots by how many keys they hold.
+func fullestFirst(t testing.TB, rdb *redis.Client, slots []int) []int {
+	t.Helper()
+	counts := map[int]int64{}
+	cmds, err := rdb.Pipelined(t.Context(), func(p redis.Pipeliner) error {
+		for _, slot := range slots {
+			p.ClusterCountKeysInSlot(t.Context(), slot)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, cmd := range cmds {
+		counts[slots[i]] = cmd.(*redis.IntCmd).Val()
+	}
+	slices.SortStableFunc(slots, func(a, b int) int { return cmp.Compare(counts[b], counts[a]) })
+	return slots
+}
+
+// SetMaxMemory limits every node's memory (CONFIG SET maxmemory), in bytes; 1 makes every write fail that needs memory.
+// The limit that they had returns with the end of the test, or by the function returned. A node that starts again has
+// the configured one.
+func (r *Real) SetMaxMemory(t testing.TB, bytes int64) (restore func()) {
+	t.Helper()
+	before, err := r.at(t, r.nodes[0].name).ConfigGet(t.Context(), "maxmemory").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := func(ctx context.Context, value string) {
+		for _, n := range r.nodes {
+			rdb := r.single(n)
+			if err := rdb.ConfigSet(ctx, "maxmemory", value).Err(); err != nil && ctx == t.Context() {
+				t.Errorf("%s: CONFIG SET maxmemory: %v", n.name, err)
+			}
+			rdb.Close()
+		}
+	}
+	restore = func() { set(context.Background(), before["maxmemory"]) }
+	t.Cleanup(restore)
+	set(t.Context(), strconv.FormatInt(bytes, 10))
+	return restore
+}
+
+// single is a client of one node.
+func (r *Real) single(n *node) *redis.Client {
+	return redis.NewClient(&redis.Options{Addr: n.addr, Dialer: r.dial, DialTimeout: time.Second, ReadTimeout: 5 * time.Second, MaxRetries: -1})
+}
+
+// at is a client of one node until the test ends.
+func (r *Real) at(t testing.TB, name string) *redis.Client {
+	t.Helper()
+	rdb := r.single(r.node(t, name))
+	t.Cleanup(func() { rdb.Close() })
+	return rdb
+}
+
+// A self is what a node says of itself (CLUSTER NODES).
+type self struct {
+	id     string
+	ranges []string // of slots, those on the move left out; none of a replica
+}
+
+func parseSelf(nodes string) self {
+	for line := range strings.Lines(nodes) {
+		f := strings.Fields(line)
+		if len(f) >= 8 && strings.Contains(f[2], "myself") {
+			return self{f[0], slices.DeleteFunc(f[8:], func(r string) bool { return strings.HasPrefix(r, "[") })}
+		}
+	}
+	return self{}
+}
+
+func (s self) slots() []int {
+	var slots []int
+	for _, r := range s.ranges {
+		first, last, isRange := strings.Cut(r, "-")
+		if !isRange {
+			last = first
+		}
+		a, _ := strconv.Atoi(first)
+		b, _ := strconv.Atoi(last)
+		for ; a <= b; a++ {
+			slots = append(slots, a)
+		}
+	}
+	return slots
+}
+
+// self asks a node, which must answer.
+func (r *Real) self(t testing.TB, name string) self {
+	t.Helper()
+	rdb := r.single(r.node(t, name))
+	defer rdb.Close()
+	text, err := rdb.ClusterNodes(t.Context()).Result()
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return parseSelf(text)
+}
+
+// poll returns when the condition holds, and fails the test if it does not within a minute.
+func (r *Real) poll(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(time.Minute); !holds(); <-tick.C {
+		if time.Now().After(end) {
+			t.Fatalf("not within a minute: %s", what)
+		}
+	}
+}

@@ -1,0 +1,206 @@
+package cluster_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/sessiond/sessiond/internal/cluster"
+	"github.com/sessiond/sessiond/internal/cluster/clustertest"
+)
+
+// A written is what came of one write.
+type written struct {
+	achieved cluster.Durability
+	err      error
+	at       time.Time
+}
+
+// write asks for a durability, and allows so much time.
+func write(t *testing.T, c *cluster.Client, key, value string, d cluster.Durability, limit time.Duration) written {
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	ctx, outcome := cluster.WithTerms(ctx, cluster.Terms{Durability: d})
+	_, err := c.Run(ctx, put(), []string{key}, value)
+	return written{outcome.Durability(), err, time.Now()}
+}
+
+// What each durability is worth, and reads, while nodes are paused.
+func TestDurabilityAndReadsOnRealCluster(t *testing.T) {
+	real := clustertest.Start(t)
+	for _, c := range []struct {
+		name string
+		test func(*testing.T, *clustertest.Real)
+	}{
+		{"durability", testDurability},
+		{"a script must write", testScriptMustWrite},
+		{"reads", testReads},
+		{"a replica that is behind does not answer", testReadsBehind},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.test(t, real) })
+		restore(t, real)
+	}
+}
+
+func testDurability(t *testing.T, real *clustertest.Real) {
+	c := clientOf(t, real, 0)
+	key := keyOf(1, "durability")
+	for asked, want := range map[cluster.Durability]cluster.Durability{
+		"": cluster.Replicated, cluster.Replicated: cluster.Replicated, cluster.Strict: cluster.Replicated, cluster.Async: cluster.Async,
+	} {
+		if got := write(t, c, key, "peace", asked, 5*time.Second); got.err != nil || got.achieved != want {
+			t.Errorf("in peace, asked %q: got %q, %v", asked, got.achieved, got.err)
+		}
+	}
+	if v, err := raw(t, real, "redis-4").Do(t.Context(), "READONLY").Text(); err != nil || v != "OK" {
+		t.Fatal(v, err)
+	}
+
+	// The replica of shard 1 stops. The masters of shards 1 and 2 are the majority that sees shard 1's rule.
+	began := time.Now()
+	real.PauseVM(t, "vm3")
+	var replicated, strict, async written
+	atOnce(
+		func() { replicated = write(t, c, key+"replicated", "single", cluster.Replicated, 8*time.Second) },
+		func() { strict = write(t, c, key+"strict", "strict", cluster.Strict, 1500*time.Millisecond) },
+		func() { async = write(t, c, key+"async", "async", cluster.Async, 200*time.Millisecond) },
+	)
+	if replicated.err != nil || replicated.achieved != cluster.Single {
+		t.Errorf("replicated: got %q, %v", replicated.achieved, replicated.err)
+	}
+	if after := replicated.at.Sub(began); after <= 250*time.Millisecond {
+		t.Errorf("replicated was acknowledged %s after the pause: without proof", after)
+	} else {
+		t.Logf("replicated was acknowledged as single after %s", after)
+	}
+	if !errors.Is(strict.err, cluster.ErrOutcomeUnknown) && !errors.Is(strict.err, cluster.ErrUnavailable) {
+		t.Errorf("strict: got %q, %v", strict.achieved, strict.err)
+	}
+	if async.err != nil || async.achieved != cluster.Async {
+		t.Errorf("async: got %q, %v", async.achieved, async.err)
+	}
+	// The proof is there now: strict is refused without being sent.
+	if got := write(t, c, key+"refused", "strict", cluster.Strict, 5*time.Second); !errors.Is(got.err, cluster.ErrUnavailable) {
+		t.Errorf("strict, with the replica known to be gone: got %q, %v", got.achieved, got.err)
+	}
+	if n, err := raw(t, real, "redis-1").Exists(t.Context(), key+"refused").Result(); n != 0 || err != nil {
+		t.Errorf("it was applied: %d, %v", n, err)
+	}
+	if see(c, "redis-4").InStep {
+		t.Error("the replica is in step, without the writes")
+	}
+	real.UnpauseVM(t, "vm3")
+	inStep(t, c)
+	if got := write(t, c, key, "again", "", 5*time.Second); got.err != nil || got.achieved != cluster.Replicated {
+		t.Errorf("with the replica back: got %q, %v", got.achieved, got.err)
+	}
+}
+
+// The contract of NewScript: WAIT speaks for the writes of its own connection alone. A script that finds its effect done,
+// and writes nothing, would be acknowledged as replicated while its replica has none of it.
+func testScriptMustWrite(t *testing.T, real *clustertest.Real) {
+	const effect = `redis.call('SET', KEYS[1], 'v')`
+	const finds = `if redis.call('GET', KEYS[1]) == 'v' then return 'done' end`
+	const writes = `if redis.call('GET', KEYS[1]) == 'v' then redis.call('PEXPIRE', KEYS[1], 600000) return 'done' end`
+	c := clientOf(t, real, 0)
+	key := keyOf(1, "contract")
+	real.PauseVM(t, "vm3")
+	master := raw(t, real, "redis-1")
+	waitBehind := func(script string) int64 {
+		t.Helper()
+		conn := master.Conn() // a fresh one, as the retry of a write has after its connection broke
+		defer conn.Close()
+		p := conn.Pipeline()
+		answer := p.Eval(t.Context(), script, []string{key})
+		waited := redis.NewIntCmd(t.Context(), "wait", 1, 100)
+		_ = p.Process(t.Context(), waited)
+		_, _ = p.Exec(t.Context())
+		if err := answer.Err(); err != nil && !errors.Is(err, redis.Nil) || waited.Err() != nil {
+			t.Fatalf("%v, %v", err, waited.Err())
+		}
+		return waited.Val()
+	}
+	if n := waitBehind(effect); n != 0 {
+		t.Errorf("a paused replica has the write: %d", n)
+	}
+	if n := waitBehind(writes); n != 0 {
+		t.Errorf("behind a script that finds its effect and writes: WAIT said %d", n)
+	}
+	_ = master.Close()
+	master = raw(t, real, "redis-1") // its connections have not written
+	if n := waitBehind(finds); n != 1 {
+		t.Errorf("behind a script that finds its effect and does not write: WAIT said %d", n)
+	}
+	if got := write(t, c, key, "v", cluster.Replicated, 8*time.Second); got.err != nil || got.achieved != cluster.Single {
+		t.Errorf("the client: got %q, %v", got.achieved, got.err)
+	}
+	real.UnpauseVM(t, "vm3")
+}
+
+func testReads(t *testing.T, real *clustertest.Real) {
+	c := clientOf(t, real, 0)
+	key := keyOf(1, "read")
+	if got := write(t, c, key, "the value", cluster.Replicated, 5*time.Second); got.err != nil || got.achieved != cluster.Replicated {
+		t.Fatalf("got %q, %v", got.achieved, got.err)
+	}
+	get := func(key string, terms cluster.Terms, limit time.Duration) (string, error, bool) {
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		defer cancel()
+		ctx, outcome := cluster.WithTerms(ctx, terms)
+		v, err := c.Get(ctx, key)
+		return string(v), err, outcome.Replica()
+	}
+	for _, terms := range []cluster.Terms{{}, {MasterOnly: true}} {
+		if v, err, replica := get(key, terms, 5*time.Second); v != "the value" || err != nil || replica {
+			t.Errorf("in peace: got %q, %v, from a replica %t", v, err, replica)
+		}
+	}
+	real.PauseVM(t, "vm1")
+	atOnce(
+		func() {
+			if v, err, replica := get(key, cluster.Terms{}, 2*time.Second); v != "the value" || err != nil || !replica {
+				t.Errorf("with its master paused: got %q, %v, from a replica %t", v, err, replica)
+			}
+		},
+		func() {
+			if v, err, replica := get(key+"absent", cluster.Terms{}, 2*time.Second); !errors.Is(err, cluster.ErrNil) || !replica {
+				t.Errorf("an absent key: got %q, %v, from a replica %t", v, err, replica)
+			}
+		},
+		func() {
+			if v, err, replica := get(key, cluster.Terms{MasterOnly: true}, 400*time.Millisecond); !errors.Is(err, cluster.ErrUnavailable) || replica {
+				t.Errorf("of the master only: got %q, %v, from a replica %t", v, err, replica)
+			}
+		},
+	)
+	real.UnpauseVM(t, "vm1")
+	inStep(t, c)
+	eventually(t, "the master answers", func() bool {
+		v, err, replica := get(key, cluster.Terms{MasterOnly: true}, time.Second)
+		return v == "the value" && err == nil && !replica
+	})
+}
+
+// The replica was out of step when its master was last seen well: it proves nothing, least of all absence.
+func testReadsBehind(t *testing.T, real *clustertest.Real) {
+	c := clientOf(t, real, 0)
+	key := keyOf(1, "behind")
+	real.Cut(t, "redis-1", "redis-4")
+	if got := write(t, c, key, "newer", cluster.Async, 5*time.Second); got.err != nil {
+		t.Fatal(got.err)
+	}
+	eventually(t, "the replica is seen behind", func() bool { return !see(c, "redis-4").InStep })
+	real.PauseVM(t, "vm1")
+	silentFor(t, c, "redis-1", 200*time.Millisecond)
+	for _, k := range []string{key, key + "absent"} {
+		ctx, outcome := cluster.WithTerms(within(t, 300*time.Millisecond), cluster.Terms{})
+		if v, err := c.Get(ctx, k); !errors.Is(err, cluster.ErrUnavailable) || outcome.Replica() {
+			t.Errorf("got %q, %v, from a replica %t", v, err, outcome.Replica())
+		}
+	}
+	real.UnpauseVM(t, "vm1")
+	real.Heal(t, "redis-1", "redis-4")
+}

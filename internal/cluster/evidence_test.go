@@ -1,0 +1,177 @@
+package cluster
+
+import (
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+const limit = 500 * time.Millisecond
+
+func TestEvidenceAgainst(t *testing.T) {
+	all := evidence{wasWell: true, silence: limit, replica: true, majority: true, quiet: settleTime}
+	for _, c := range []struct {
+		name          string
+		change        func(*evidence)
+		plain, forced bool // may be asked
+	}{
+		{"nothing is missing", func(*evidence) {}, true, true},
+		{"never seen well", func(e *evidence) { e.wasWell = false }, false, false},
+		{"not silent for long enough", func(e *evidence) { e.silence-- }, false, false},
+		{"the replica is not known to be in step", func(e *evidence) { e.replica = false }, false, false},
+		{"no majority answers", func(e *evidence) { e.majority = false }, false, false},
+		{"moved a moment ago", func(e *evidence) { e.quiet-- }, false, true}, // by the plain request itself
+		{"others hear of it", func(e *evidence) { e.heardOf = true }, true, false},
+	} {
+		e := all
+		c.change(&e)
+		if why := e.against(limit); (why == "") != c.plain {
+			t.Errorf("%s: against a plain request: %q", c.name, why)
+		}
+		if why := e.againstForce(limit); (why == "") != c.forced {
+			t.Errorf("%s: against a forced one: %q", c.name, why)
+		}
+	}
+}
+
+// What the assistant gathers, condition by condition.
+func TestGather(t *testing.T) {
+	all := evidence{wasWell: true, silence: limit, replica: true, majority: true, quiet: settleTime}
+	for _, c := range []struct {
+		name  string
+		world func(*world, *assistant)
+		want  func(*evidence)
+	}{
+		{"nothing is missing", func(*world, *assistant) {}, func(*evidence) {}},
+		{"never seen well", func(x *world, _ *assistant) { x.never("m1") }, func(e *evidence) { e.wasWell = false }},
+		{"the replica is behind", func(x *world, _ *assistant) { x.checkup("r1").inStep = false }, func(e *evidence) { e.replica = false }},
+		{"the replica is suspect", func(x *world, _ *assistant) { x.state("r1", suspect) }, func(e *evidence) { e.replica = false }},
+		{"one other master does not answer", func(x *world, _ *assistant) { x.never("m2") }, func(e *evidence) { e.majority = false }},
+		{"one other's answer is old", func(x *world, _ *assistant) {
+			x.never("m2")
+			x.answers("m2", evidenceLasts+1, pong("m1", time.Second))
+		}, func(e *evidence) { e.majority = false }},
+		{"another's pong of it is from after it fell silent", func(x *world, _ *assistant) {
+			x.answers("m2", 0, pong("m1", limit-pongSlack-1))
+		}, func(e *evidence) { e.heardOf = true }},
+		{"another's pong of it is from before that, within the slack", func(x *world, _ *assistant) {
+			x.answers("m2", 0, pong("m1", limit-pongSlack))
+		}, func(*evidence) {}},
+		{"a pong by a clock that is an hour off", func(x *world, _ *assistant) {
+			x.answers("m2", 0, func(a *received) { a.now = a.now.Add(time.Hour) }, pong("m1", time.Millisecond))
+		}, func(e *evidence) { e.heardOf = true }},
+		{"the shard moved", func(x *world, _ *assistant) {
+			x.shard("m1").moveNow()
+			x.shard("m1").moved = time.Now().Add(-5 * time.Second)
+		}, func(e *evidence) { e.quiet = 5 * time.Second }},
+		{"it was asked", func(x *world, a *assistant) { a.last["0"] = time.Now().Add(-7 * time.Second) }, func(e *evidence) { e.quiet = 7 * time.Second }},
+		{"another shard was asked", func(x *world, a *assistant) { a.last["5461"] = time.Now() }, func(*evidence) {}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inWorld(t, func(x *world) {
+				a := newAssistant(x.w, limit)
+				x.silent("m1", limit)
+				c.world(x, a)
+				want := all
+				c.want(&want)
+				got, replica := a.gather(x.w.topology.Load(), x.shard("m1"))
+				got.silence = got.silence.Round(time.Millisecond)
+				got.quiet = min(got.quiet, settleTime)
+				if got != want || got.replica != (replica == x.node("r1")) {
+					t.Errorf("got %+v, want %+v", got, want)
+				}
+			})
+		})
+	}
+}
+
+// The silent master's own answer, from just before, is no vote of the majority.
+func TestTheSilentMasterHasNoVote(t *testing.T) {
+	inWorld(t, func(x *world) {
+		a := newAssistant(x.w, limit)
+		x.silent("m1", limit)
+		x.never("m3")
+		if e, _ := a.gather(x.w.topology.Load(), x.shard("m1")); e.majority {
+			t.Error("one other master and the silent one are no majority")
+		}
+	})
+}
+
+// Two beats do not ask twice, and a shard that is well is not asked about.
+func TestConsider(t *testing.T) {
+	inWorld(t, func(x *world) {
+		a := newAssistant(x.w, limit)
+		var running sync.WaitGroup
+		a.consider(x.t.Context(), &running)
+		if len(a.busy) != 0 {
+			t.Fatalf("asking about %v in peace", a.busy)
+		}
+		x.silent("m1", limit)
+		if !a.begin(x.shard("m1")) || a.begin(x.shard("m1")) || !a.begin(x.shard("m2")) {
+			t.Error("a shard is asked by one at a time, and others besides")
+		}
+		a.end(x.shard("m2"))
+		a.consider(x.t.Context(), &running)
+		running.Wait()
+		if len(x.types()) != 0 {
+			t.Errorf("told %v while the shard is being asked", x.types())
+		}
+		a.end(x.shard("m1"))
+		// By the second look the master has answered.
+		a.consider(x.t.Context(), &running)
+		x.node("m1").pulse.hear()
+		running.Wait()
+		if len(x.types()) != 0 || len(a.busy) != 0 {
+			t.Errorf("told %v, busy %v", x.types(), a.busy)
+		}
+	})
+}
+
+func TestStillMaster(t *testing.T) {
+	inWorld(t, func(x *world) {
+		a := newAssistant(x.w, limit)
+		p := x.shard("m1")
+		if !a.stillMaster(p) {
+			t.Error("nothing has happened")
+		}
+		if x.place(promoted(x.view, "r1")); a.stillMaster(p) {
+			t.Error("its replica has taken over")
+		}
+	})
+}
+
+// States by the pulse: suspect and down by the length of the silence, and what is told.
+func TestAssess(t *testing.T) {
+	inWorld(t, func(x *world) {
+		n := x.node("m1")
+		expect := func(name string, want state, told ...EventType) {
+			t.Helper()
+			before := len(x.types())
+			x.w.assess(n)
+			if n.state() != want || n.gate.isShut() != (want == down) || !slices.Equal(x.types()[before:], told) {
+				t.Errorf("%s: it is %s, gate shut %t, told %v", name, n.state(), n.gate.isShut(), x.types()[before:])
+			}
+		}
+		expect("in peace", well)
+		x.silent("m1", suspectAfter-time.Millisecond)
+		expect("not silent for long", well)
+		x.silent("m1", suspectAfter)
+		expect("silent", suspect, NodeSuspect)
+		expect("still", suspect)
+		x.silent("m1", downAfter)
+		expect("silent for long", down, NodeDown)
+		x.silent("m1", time.Millisecond)
+		n.pulse.lost()
+		expect("a broken question is not the answer", down)
+		n.pulse.hear()
+		expect("it answers", well, NodeUp)
+		n.pulse.lost()
+		expect("a connection broke", suspect, NodeSuspect)
+		n.pulse.hear()
+		x.checkup("m1").loading = true
+		expect("it is loading", suspect)
+		x.checkup("m1").loading = false
+		expect("it has loaded", well, NodeUp)
+	})
+}

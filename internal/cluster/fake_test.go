@@ -1,0 +1,149 @@
+package cluster_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2/server"
+
+	"github.com/sessiond/sessiond/internal/cluster"
+)
+
+// A fake is a shard of two nodes that say what the test has them say. Its scripts write one byte to the stream each.
+type fake struct {
+	nodes  [2]*server.Server // the master and its replica
+	failed atomic.Bool       // the cluster has marked the replica FAIL
+	copies atomic.Int32      // what WAIT says
+	offset atomic.Int64      // what both have of the stream
+	mute   atomic.Bool       // the replica answers, but keeps its replication to itself for longer than a probe lasts
+
+	mu  sync.Mutex
+	ran []string // first keys of the scripts; guarded by mu
+}
+
+func startFake(t *testing.T) *fake {
+	t.Helper()
+	f := new(fake)
+	f.copies.Store(1)
+	f.offset.Store(100)
+	for i := range f.nodes {
+		s, err := server.NewServer("127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.Close)
+		f.nodes[i] = s
+	}
+	for i, s := range f.nodes {
+		register := func(cmd string, do server.Cmd) {
+			if err := s.Register(cmd, do); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ok := func(p *server.Peer, _ string, _ []string) { p.WriteOK() }
+		register("READONLY", ok)
+		register("READWRITE", ok)
+		register("CLIENT", ok)
+		register("CLUSTER", func(p *server.Peer, _ string, _ []string) { p.WriteBulk(f.clusterNodes(i)) })
+		register("INFO", func(p *server.Peer, _ string, _ []string) { p.WriteBulk(f.info(i)) })
+		register("CONFIG", func(p *server.Peer, _ string, _ []string) { p.WriteStrings([]string{"cluster-node-timeout", "2000"}) })
+		register("GET", func(p *server.Peer, _ string, _ []string) { p.WriteBulk(fmt.Sprint(i)) })
+		register("WAIT", func(p *server.Peer, _ string, _ []string) { p.WriteInt(int(f.copies.Load())) })
+		register("EVALSHA", func(p *server.Peer, _ string, args []string) {
+			f.mu.Lock()
+			f.ran = append(f.ran, args[2])
+			f.mu.Unlock()
+			f.offset.Add(1)
+			p.WriteStrings([]string{"done"})
+		})
+	}
+	return f
+}
+
+func (f *fake) clusterNodes(self int) string {
+	flags := [2]string{"master", "slave"}
+	if f.failed.Load() {
+		flags[1] += ",fail"
+	}
+	flags[self] = "myself," + flags[self]
+	now := time.Now().UnixMilli()
+	line := func(i int, master, slots string) string {
+		addr := f.nodes[i].Addr()
+		return fmt.Sprintf("id%d %s@%d,redis-%d.vm%d %s %s 0 %d 1 connected%s\n", i, addr, addr.Port, i, i, flags[i], master, now, slots)
+	}
+	return line(0, "-", " 0-16383") + line(1, "id0", "")
+}
+
+func (f *fake) info(self int) string {
+	if self == 1 && f.mute.Load() {
+		time.Sleep(400 * time.Millisecond)
+	}
+	fields := []string{"run_id:" + fmt.Sprint(self), fmt.Sprintf("server_time_usec:%d", time.Now().UnixMicro())}
+	if self == 0 {
+		fields = append(fields, "role:master", fmt.Sprintf("master_repl_offset:%d", f.offset.Load()))
+	} else {
+		fields = append(fields, "role:slave", "master_link_status:up", "master_sync_in_progress:0", fmt.Sprintf("slave_repl_offset:%d", f.offset.Load()))
+	}
+	return strings.Join(fields, "\r\n") + "\r\n"
+}
+
+func (f *fake) has(key string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, k := range f.ran {
+		if k == key {
+			return true
+		}
+	}
+	return false
+}
+
+// client is one that has seen both nodes well, the replica in step.
+func (f *fake) client(t *testing.T) *cluster.Client {
+	t.Helper()
+	c := cluster.New(cluster.Config{Addrs: []string{f.nodes[0].Addr().String()}})
+	t.Cleanup(func() { c.Close() })
+	ready(t, c)
+	eventually(t, "the replica is in step", func() bool { return see(c, "redis-1").InStep })
+	return c
+}
+
+// A write that is acknowledged with one copy takes the replica out of step there and then, not at its next answer: were
+// the master to die in between, the replica would answer reads without it.
+func TestSingleTakesTheReplicaOutOfStep(t *testing.T) {
+	f := startFake(t)
+	c := f.client(t)
+	if got := write(t, c, "k", "v", cluster.Replicated, 5*time.Second); got.err != nil || got.achieved != cluster.Replicated {
+		t.Fatalf("in peace: got %q, %v", got.achieved, got.err)
+	}
+	f.mute.Store(true) // the last that is known of it is good
+	f.copies.Store(0)
+	got := write(t, c, "k", "v", cluster.Replicated, 10*time.Second)
+	after := see(c, "redis-1").InStep
+	if got.err != nil || got.achieved != cluster.Single {
+		t.Errorf("got %q, %v", got.achieved, got.err)
+	}
+	if after {
+		t.Error("the replica may answer for its master, without the write")
+	}
+}
+
+// Strict writes that are refused because the replica kept behind must not be what keeps them from finding it back.
+func TestStrictFindsTheWayBack(t *testing.T) {
+	f := startFake(t)
+	c := f.client(t)
+	f.copies.Store(0)
+	if got := write(t, c, "k", "v", cluster.Strict, 3*time.Second); !errors.Is(got.err, cluster.ErrOutcomeUnknown) || !f.has("k") {
+		t.Errorf("behind: got %q, %v", got.achieved, got.err)
+	}
+	f.copies.Store(1)
+	eventually(t, "a strict write is acknowledged", func() bool {
+		got := write(t, c, "k2", "v", cluster.Strict, time.Second)
+		return got.err == nil && got.achieved == cluster.Replicated
+	})
+}

@@ -1,0 +1,82 @@
+package cluster
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// gauges show what the watcher knows at the moment they are asked for.
+type gauges struct{ client *Client }
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, labels, nil)
+}
+
+var (
+	descEpoch   = describe("sessiond_cluster_epoch", "Highest configuration epoch seen.")
+	descSlots   = describe("sessiond_cluster_slots", "Hash slots by state: covered by a master that is well, or not.", "state")
+	descMasters = describe("sessiond_cluster_masters", "Masters with slots on a VM.", "vm")
+	descRole    = describe("sessiond_cluster_node_role", "1 for the role that a node has.", "node", "vm", "role")
+	descHealth  = describe("sessiond_cluster_node_health", "1 for the health that the cluster sees in a node.", "node", "vm", "health")
+	descState   = describe("sessiond_redis_node_state", "1 for the state that this instance sees a node in.", "node", "state")
+	descBreaker = describe("sessiond_redis_breaker_open", "1 while no connection to the node is made or kept.", "node")
+	descLag     = describe("sessiond_cluster_replica_lag_bytes", "Replication stream that a replica has yet to apply.", "node", "shard")
+	descInStep  = describe("sessiond_cluster_replica_in_step", "1 if the replica may answer for its master.", "node", "shard")
+	descWrites  = describe("sessiond_writes_in_flight", "Writes under way to a shard, those that wait for a promotion included.", "shard")
+	descQueue   = describe("sessiond_batch_waiting", "Commands that wait for a lane to a node.", "node", "kind")
+	descPool    = describe("sessiond_redis_connections", "Connections to a node.", "node", "state")
+)
+
+// Describe implements [prometheus.Collector].
+func (g gauges) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		descEpoch, descSlots, descMasters, descRole, descHealth, descState, descBreaker, descLag, descInStep, descWrites, descQueue, descPool,
+	} {
+		ch <- d
+	}
+}
+
+// Collect implements [prometheus.Collector].
+func (g gauges) Collect(ch chan<- prometheus.Metric) {
+	set := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	s := g.client.State()
+	set(descEpoch, float64(s.Epoch))
+	set(descSlots, float64(s.SlotsCovered), "covered")
+	set(descSlots, float64(Slots-s.SlotsCovered), "uncovered")
+	for vm, masters := range s.MastersPerVM {
+		set(descMasters, float64(masters), vm)
+	}
+	for _, shard := range s.Shards {
+		set(descWrites, float64(shard.Writes), shard.Name)
+	}
+	for _, n := range s.Nodes {
+		name := n.Name()
+		set(descRole, 1, name, n.VM(), n.Role())
+		set(descHealth, 1, name, n.VM(), string(n.Health))
+		set(descState, 1, name, n.Seen)
+		set(descBreaker, oneIf(n.Seen == down.String()), name)
+		if !n.Master {
+			set(descInStep, oneIf(n.InStep), name, n.Shard)
+			if n.Lag >= 0 {
+				set(descLag, float64(n.Lag), name, n.Shard)
+			}
+		}
+		g.collectConnections(set, name, g.client.node(n.Addr))
+	}
+}
+
+func (g gauges) collectConnections(set func(*prometheus.Desc, float64, ...string), name string, n *node) {
+	set(descQueue, float64(n.reads.waiting()+n.replicaReads.waiting()), name, "read")
+	set(descQueue, float64(n.loose.waiting()+n.commits.waiting()), name, "write")
+	if rdb := n.traffic.Load(); rdb != nil {
+		pool := rdb.PoolStats()
+		set(descPool, float64(pool.IdleConns), name, "idle")
+		set(descPool, float64(pool.TotalConns)-float64(pool.IdleConns), name, "busy")
+	}
+}
+
+func oneIf(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

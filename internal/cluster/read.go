@@ -1,0 +1,206 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// A Value is one answer of many.
+type Value struct {
+	Bytes []byte
+	Err   error // as from Get
+}
+
+// Get is the Redis command GET. It fails with ErrNil if there is no such key.
+//
+// It asks the master, and the replica when the master is not well or does not answer within the hedge delay: a replica
+// that was in step when its master was last seen well holds every write that was acknowledged as replicated.
+func (c *Client) Get(ctx context.Context, key string) ([]byte, error) {
+	return bytesOf(c.read(ctx, key, func() redis.Cmder { return redis.NewStringCmd(ctx, "get", key) }))
+}
+
+// Now is the clock of a node that holds the key's slot (TIME).
+func (c *Client) Now(ctx context.Context, key string) (time.Time, error) {
+	cmd, err := c.read(ctx, key, func() redis.Cmder { return redis.NewTimeCmd(ctx, "time") })
+	if err != nil {
+		return time.Time{}, err
+	}
+	return cmd.(*redis.TimeCmd).Result()
+}
+
+// GetMany is [Client.Get] for many keys at once. The answers are in the order of the keys.
+func (c *Client) GetMany(ctx context.Context, keys []string) []Value {
+	return many(keys, func(key string) ([]byte, error) { return c.Get(ctx, key) })
+}
+
+// Heads are the first n bytes of many keys' values (GETRANGE), empty where there is no such key.
+func (c *Client) Heads(ctx context.Context, keys []string, n int64) []Value {
+	return many(keys, func(key string) ([]byte, error) {
+		return bytesOf(c.read(ctx, key, func() redis.Cmder { return redis.NewStringCmd(ctx, "getrange", key, 0, n-1) }))
+	})
+}
+
+func many(keys []string, read func(key string) ([]byte, error)) []Value {
+	values := make([]Value, len(keys))
+	var wg sync.WaitGroup
+	for i, key := range keys {
+		wg.Go(func() { values[i].Bytes, values[i].Err = read(key) })
+	}
+	wg.Wait()
+	return values
+}
+
+func bytesOf(cmd redis.Cmder, err error) ([]byte, error) {
+	if err != nil {
+		return nil, err
+	}
+	return cmd.(*redis.StringCmd).Bytes()
+}
+
+// read sends a command that only reads, as made anew for each attempt, until a node has answered or the context ends. It
+// returns the one that was answered.
+func (c *Client) read(ctx context.Context, key string, command func() redis.Cmder) (redis.Cmder, error) {
+	where := slot(key)
+	r := reading{client: c, ctx: ctx, command: command, outcome: OutcomeOf(ctx)}
+	for round := 0; ; round++ {
+		changed := c.watch.changed()
+		answered, err := r.once(where)
+		if err == nil || !transient(err) {
+			return answered, translate(err)
+		}
+		if c.watch.redirect(err, &r.redirect) && round < maxRedirects {
+			continue
+		}
+		if refused := c.watch.refusal(); refused != nil {
+			return nil, refused
+		}
+		c.metrics.retries.WithLabelValues("read").Inc()
+		if !pause(ctx, round, changed) {
+			return nil, unavailable(err)
+		}
+	}
+}
+
+// A reading is one read on its way.
+type reading struct {
+	client   *Client
+	ctx      context.Context
+	command  func() redis.Cmder
+	outcome  *Outcome
+	redirect redirect
+}
+
+// once asks whom it should ask now, and a second node if the first does not answer in time.
+func (r *reading) once(where int) (redis.Cmder, error) {
+	if to := r.redirect.take(); to.node != nil {
+		return r.value(r.ask(to.node, false, to.asking))
+	}
+	p := r.client.watch.topology.Load().at(where)
+	if p == nil {
+		return nil, errNoMaster
+	}
+	var standIn *node
+	if !r.outcome.terms.MasterOnly && !r.client.watch.leaving(p, where) {
+		standIn = r.client.watch.standIn(p)
+	}
+	switch {
+	case p.master.state() == well:
+		return r.hedged(p.master, standIn)
+	case standIn != nil:
+		r.client.metrics.hedges.WithLabelValues("suspect").Inc()
+		return r.fromReplica(r.ask(standIn, true, false))
+	case p.master.state() == suspect:
+		return r.value(r.ask(p.master, false, false)) // it is all there is, and may only be slow
+	}
+	return nil, errNoMaster
+}
+
+// hedged asks the master, and the stand-in too when the master fails or takes too long.
+func (r *reading) hedged(master, standIn *node) (redis.Cmder, error) {
+	first := r.ask(master, false, false)
+	if standIn == nil {
+		return r.value(first)
+	}
+	delay := time.NewTimer(r.client.cfg.HedgeDelay)
+	defer delay.Stop()
+	select {
+	case <-first.done:
+		if first.err == nil || !transient(first.err) || isRedirect(first.err) {
+			return r.value(first)
+		}
+		r.client.metrics.hedges.WithLabelValues("failed").Inc()
+		return r.fromReplica(r.ask(standIn, true, false))
+	case <-r.ctx.Done():
+		return r.value(first)
+	case <-delay.C:
+	}
+	// The budget is for a master that answers others: one that answers nobody has no load to be doubled.
+	if master.pulse.silence() < r.client.cfg.HedgeDelay && !r.client.hedges.take() {
+		r.client.metrics.hedges.WithLabelValues("denied").Inc()
+		return r.value(first)
+	}
+	r.client.metrics.hedges.WithLabelValues("slow").Inc()
+	return r.race(master, first, r.ask(standIn, true, false))
+}
+
+// doubtful reports whether a replica's word that there is no such key should give way to its master's, who may have
+// begun to move the slot elsewhere: as long as that is well, it will answer.
+func (r *reading) doubtful(err error, master *node) bool {
+	return errors.Is(err, redis.Nil) && master.state() == well
+}
+
+// race returns the first answer that is one.
+func (r *reading) race(master *node, first, second *attempt) (redis.Cmder, error) {
+	select {
+	case <-first.done:
+		if first.err == nil || !transient(first.err) {
+			second.abandon()
+			return r.value(first)
+		}
+		return r.fromReplica(second)
+	case <-second.done:
+		if second.err == nil || !transient(second.err) && !r.doubtful(second.err, master) {
+			first.abandon()
+			return r.fromReplica(second)
+		}
+		return r.value(first)
+	case <-r.ctx.Done():
+		second.abandon()
+		return r.value(first)
+	}
+}
+
+// ask sends the command to a node.
+func (r *reading) ask(n *node, asReplica, asking bool) *attempt {
+	a := newAttempt(r.ctx, r.command())
+	a.asking = asking
+	if asReplica {
+		n.replicaReads.submit(a)
+	} else {
+		r.client.hedges.earn()
+		n.reads.submit(a)
+	}
+	return a
+}
+
+func (r *reading) value(a *attempt) (redis.Cmder, error) {
+	err, _ := a.wait()
+	if err == nil || !transient(err) {
+		r.client.metrics.reads.WithLabelValues("master").Inc()
+	}
+	return a.cmd, err
+}
+
+// fromReplica is value for an answer of the replica.
+func (r *reading) fromReplica(a *attempt) (redis.Cmder, error) {
+	err, _ := a.wait()
+	if err == nil || !transient(err) {
+		r.outcome.ReadReplica()
+		r.client.metrics.reads.WithLabelValues("replica").Inc()
+	}
+	return a.cmd, err
+}

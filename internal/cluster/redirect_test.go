@@ -1,0 +1,129 @@
+package cluster_test
+
+import (
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/sessiond/sessiond/internal/cluster"
+	"github.com/sessiond/sessiond/internal/cluster/clustertest"
+)
+
+// measured makes a client whose redirects can be counted.
+func measured(t *testing.T, real *clustertest.Real) (c *cluster.Client, redirects func(kind string) int) {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	cfg := real.Config()
+	cfg.Metrics = registry
+	c = cluster.New(cfg)
+	t.Cleanup(func() { c.Close() })
+	inStep(t, c)
+	return c, func(kind string) int {
+		families, err := registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, f := range families {
+			for _, m := range f.GetMetric() {
+				for _, l := range m.GetLabel() {
+					if f.GetName() == "sessiond_redis_redirects_total" && l.GetValue() == kind {
+						n += int(m.GetCounter().GetValue())
+					}
+				}
+			}
+		}
+		return n
+	}
+}
+
+// A slot moves from redis-2 to redis-3, key by key and step by step.
+func TestRedirectsOnRealCluster(t *testing.T) {
+	real := clustertest.Start(t)
+	c, asked := measured(t, real)
+	stale, movedOn := measured(t, real)
+	source, target := raw(t, real, "redis-2"), raw(t, real, "redis-3")
+	must := func(rdb *redis.Client, args ...any) string {
+		t.Helper()
+		v, err := rdb.Do(t.Context(), args...).Result()
+		if err != nil {
+			t.Fatalf("%v: %v", args, err)
+		}
+		s, _ := v.(string)
+		return s
+	}
+	key, stays, absent, fresh := keyOf(2, "gone"), keyOf(2, "stays"), keyOf(2, "absent"), keyOf(2, "fresh")
+	slot := cluster.SlotOf(key)
+	for _, k := range []string{key, stays} {
+		if got := write(t, c, k, k, "", 5*time.Second); got.err != nil {
+			t.Fatal(got.err)
+		}
+	}
+	from, to := must(source, "CLUSTER", "MYID"), must(target, "CLUSTER", "MYID")
+	must(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", from)
+	must(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", to)
+	host, port, _ := net.SplitHostPort(real.Addr(t, "redis-3"))
+	must(source, "MIGRATE", host, port, "", 0, 5000, "KEYS", key)
+
+	for _, k := range []string{key, stays} {
+		if v, err := c.Get(within(t, 5*time.Second), k); err != nil || string(v) != k {
+			t.Errorf("during the move, %s: got %q, %v", k, v, err)
+		}
+		if got := write(t, c, k, k+"2", cluster.Replicated, 5*time.Second); got.err != nil || got.achieved != cluster.Replicated {
+			t.Errorf("during the move, writing %s: got %q, %v", k, got.achieved, got.err)
+		}
+	}
+	if v, err := c.Get(within(t, 5*time.Second), absent); !errors.Is(err, cluster.ErrNil) {
+		t.Errorf("during the move, an absent key: got %q, %v", v, err)
+	}
+	if got := write(t, c, fresh, fresh+"2", cluster.Async, 5*time.Second); got.err != nil {
+		t.Errorf("during the move, a new key: %v", got.err)
+	}
+	// Each of key's and absent's reads, and the first writes of key and fresh, by digest and whole.
+	if n := asked("ask"); n < 4 {
+		t.Errorf("%d ASK redirects were followed", n)
+	}
+	if n, _ := source.Exists(t.Context(), fresh).Result(); n != 0 {
+		t.Error("the new key was made where the slot leaves")
+	}
+	must(source, "MIGRATE", host, port, "", 0, 5000, "KEYS", stays)
+
+	// The other client has just heard that the slot is where it was.
+	before := see(stale, "redis-2").Answered
+	eventually(t, "it has asked again", func() bool { return see(stale, "redis-2").Answered.After(before) })
+	must(target, "CLUSTER", "SETSLOT", slot, "NODE", to)
+	must(source, "CLUSTER", "SETSLOT", slot, "NODE", to)
+	for _, k := range []string{key, stays, fresh} {
+		if v, err := stale.Get(within(t, 5*time.Second), k); err != nil || string(v) != k+"2" {
+			t.Errorf("after the move, %s: got %q, %v", k, v, err)
+		}
+	}
+	if got := write(t, stale, key, "3", cluster.Replicated, 5*time.Second); got.err != nil || got.achieved != cluster.Replicated {
+		t.Errorf("after the move, writing: got %q, %v", got.achieved, got.err)
+	}
+	if n := movedOn("moved"); n == 0 {
+		t.Error("no MOVED redirect was followed: the map was not stale")
+	}
+	for name, c := range map[string]*cluster.Client{"both": c, "all": stale} {
+		eventually(t, name+" know the slot's new place", func() bool { return told(c, cluster.SlotsMoved) > 0 })
+		if n := told(c, cluster.Promoted); n != 0 {
+			t.Errorf("a move of slots was told as %d promotions", n)
+		}
+	}
+}
+
+// Slots move under load: nothing fails.
+func TestMovingSlotsUnderLoadOnRealCluster(t *testing.T) {
+	real := clustertest.Start(t)
+	c := clientOf(t, real, 0)
+	l := keepWriting(t, c, 2, "load")
+	eventually(t, "the load runs", func() bool { return l.len() > 50 })
+	real.MoveSlots(t, "redis-2", "redis-3", 30)
+	so := l.len()
+	eventually(t, "the load goes on", func() bool { return l.len() > so+50 })
+	l.check(t, c)
+}

@@ -1,0 +1,30 @@
+package cluster
+
+import "strings"
+
+// slot is the hash slot of a key: CRC16 of what stands between the first { and the next }, or of the whole key, modulo
+// 16384 (Redis Cluster specification, "Key distribution model").
+func slot(key string) int {
+	if open := strings.IndexByte(key, '{'); open >= 0 {
+		if length := strings.IndexByte(key[open+1:], '}'); length > 0 {
+			key = key[open+1 : open+1+length]
+		}
+	}
+	return int(crc16(key)) % Slots
+}
+
+// crc16 is CRC-16/XMODEM.
+func crc16(s string) uint16 {
+	var crc uint16
+	for i := range len(s) {
+		crc ^= uint16(s[i]) << 8
+		for range 8 {
+			if crc&0x8000 != 0 {
+				crc = crc<<1 ^ 0x1021
+			} else {
+				crc <<= 1
+			}
+		}
+	}
+	return crc
+}

@@ -1,0 +1,37 @@
+package cluster
+
+import "testing"
+
+func TestCRC16(t *testing.T) {
+	// The check value that the Redis Cluster specification publishes.
+	if got := crc16("123456789"); got != 0x31C3 {
+		t.Errorf("got %#x", got)
+	}
+}
+
+func TestSlot(t *testing.T) {
+	for key, want := range map[string]int{
+		"":                0,
+		"123456789":       0x31C3 % Slots,
+		"foo":             12182, // CLUSTER KEYSLOT of Redis
+		"bar":             5061,
+		"hello":           866,
+		"somekey":         11058,
+		"foo{hash_tag}":   2515,
+		"{06S}:1":         0,
+		"foo{bar}{zap}":   slot("bar"),
+		"foo{{bar}}zap":   slot("{bar"),
+		"{a}b":            slot("a"),
+		"a{b}c{d}":        slot("b"),
+		"{a":              int(crc16("{a")) % Slots,
+		"a}b":             int(crc16("a}b")) % Slots,
+		"}a{b}":           slot("b"),
+		"{}x":             int(crc16("{}x")) % Slots, // an empty tag is none
+		"foo{}{bar}":      int(crc16("foo{}{bar}")) % Slots,
+		"{user1000}.more": slot("{user1000}.other"),
+	} {
+		if got := slot(key); got != want {
+			t.Errorf("%q is in slot %d, want %d", key, got, want)
+		}
+	}
+}

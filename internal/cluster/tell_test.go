@@ -1,0 +1,142 @@
+package cluster
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+func TestTellChange(t *testing.T) {
+	v := threeShards()
+	down := func(v View, id string) View { return changed(v, id, func(n *Node) { n.Health = Failed }) }
+	for _, c := range []struct {
+		name          string
+		before, after View
+		want          []EventType
+	}{
+		{"nothing", v, v, nil},
+		{"a node joined", without(v, "r3"), v, []EventType{NodeJoined, TopologyAdopted}},
+		{"a node left", v, without(v, "r3"), []EventType{NodeLeft, TopologyAdopted}},
+		{"a replica failed", v, down(v, "r3"), []EventType{NodeFailed}},
+		{"it returned", down(v, "r3"), v, nil},
+		{"a master failed", v, down(v, "m1"), []EventType{NodeFailed, SlotsUncovered}},
+		{"a master is suspected", v, changed(v, "m1", func(n *Node) { n.Health = Suspected }), []EventType{SlotsUncovered}},
+		{"it returned, too", down(v, "m1"), v, []EventType{SlotsCovered}},
+		{"one of two returned", down(down(v, "m1"), "m2"), down(v, "m1"), nil},
+		{"a replica was promoted", down(v, "m1"), down(promoted(v, "r1"), "m1"), []EventType{Promoted, SlotsCovered, TopologyAdopted}},
+		{"and back to its VM", promoted(v, "r1"), v, []EventType{Promoted, TopologyAdopted, Rebalanced}},
+		{"slots changed", changed(v, "m1", func(n *Node) { n.Ranges, n.Slots = []SlotRange{{0, 5459}}, 5460 }), v,
+			[]EventType{SlotsMoved, SlotsCovered, TopologyAdopted}},
+		{"a master without slots got some", newMaster(v, 0), newMaster(v, 100), []EventType{SlotsMoved, SlotsMoved, TopologyAdopted}},
+		{"slots moved to another", v, movedSlots(v, 5361, 5460), []EventType{SlotsMoved, SlotsMoved, TopologyAdopted}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inWorld(t, func(x *world) {
+				before := newTopology(c.before, nil, x.c.node)
+				x.w.tellChange(before, newTopology(c.after, before, x.c.node))
+				if got := x.types(); !slices.Equal(got, c.want) {
+					t.Errorf("got %v, want %v", got, c.want)
+				}
+			})
+		})
+	}
+}
+
+// movedSlots is the view in which slots of m1, its first or its last, have moved to m2.
+func movedSlots(v View, first, last int) View {
+	v = changed(v, "m1", func(n *Node) {
+		n.Ranges = []SlotRange{{last + 1, 5460}}
+		if first > 0 {
+			n.Ranges = []SlotRange{{0, first - 1}}
+		}
+		n.Slots -= last - first + 1
+	})
+	return changed(v, "m2", func(n *Node) {
+		n.Ranges, n.Slots = []SlotRange{{first, last}, {5461, 10922}}, n.Slots+last-first+1
+	})
+}
+
+// newMaster is the view with a fourth master that has the first slots of m1.
+func newMaster(v View, slots int) View {
+	v = changed(v, "m1", func(n *Node) { n.Ranges, n.Slots = []SlotRange{{slots, 5460}}, 5461-slots })
+	m4 := Node{ID: "m4", Addr: "10.0.0.7:6379", Hostname: "redis-7.vm4", Master: true, Epoch: 2, Health: Healthy, Slots: slots}
+	if slots > 0 {
+		m4.Ranges = []SlotRange{{0, slots - 1}}
+	}
+	v.Nodes = append(v.Nodes, m4)
+	return v
+}
+
+// A shard keeps its memory, and no promotion is made up, when another master takes its lowest slots.
+func TestMovedSlotsAreNoPromotion(t *testing.T) {
+	inWorld(t, func(x *world) {
+		before := x.w.topology.Load()
+		after := newTopology(movedSlots(x.view, 0, 99), before, x.c.node)
+		x.w.tellChange(before, after)
+		if slices.Contains(x.types(), Promoted) || testutil.CollectAndCount(x.c.metrics.failovers) != 0 {
+			t.Errorf("told %v, counted %d failovers", x.types(), testutil.CollectAndCount(x.c.metrics.failovers))
+		}
+		seen := map[*shard]string{}
+		for _, p := range after.shards {
+			if other := seen[p.shard]; other != "" {
+				t.Errorf("%s and %s share what is remembered of a shard", other, p.info.ID)
+			}
+			seen[p.shard] = p.info.ID
+		}
+	})
+}
+
+func TestTellFirstView(t *testing.T) {
+	inWorld(t, func(x *world) {
+		x.w.tellChange(nil, x.w.topology.Load())
+		if got := x.types(); !slices.Equal(got, []EventType{TopologyAdopted}) {
+			t.Errorf("got %v", got)
+		}
+		x.w.tellChange(nil, newTopology(changed(x.view, "m2", func(n *Node) { n.Health = Failed }), nil, x.c.node))
+		if got := x.types(); !slices.Equal(got[1:], []EventType{TopologyAdopted, SlotsUncovered}) {
+			t.Errorf("with a master down: got %v", got)
+		}
+	})
+}
+
+func TestPromotionIsCountedAndRemembered(t *testing.T) {
+	inWorld(t, func(x *world) {
+		before := x.w.topology.Load()
+		after := newTopology(promoted(x.view, "r1"), before, x.c.node)
+		x.w.tellChange(before, after)
+		told, _ := x.w.events.Since(0)
+		ev := told[0]
+		if ev.Type != Promoted || ev.Shard != "0" || ev.Node != "redis-4.vm3" || ev.VM != "vm3" || ev.Text != "redis-4.vm3 took over from redis-1.vm1, epoch 2" {
+			t.Errorf("got %+v", ev)
+		}
+		if n := testutil.ToFloat64(x.c.metrics.failovers.WithLabelValues("0")); n != 1 {
+			t.Errorf("%g failovers counted", n)
+		}
+		if after.at(0).lastMoved() != time.Now() || !after.at(5461).lastMoved().IsZero() {
+			t.Error("the wrong shards have moved")
+		}
+	})
+}
+
+func TestStallsAreToldOnceAndTheirEnd(t *testing.T) {
+	inWorld(t, func(x *world) {
+		p := x.shard("m1")
+		p.trouble()
+		x.w.reportStalls(time.Now())
+		time.Sleep(stallShows)
+		x.w.reportStalls(time.Now())
+		x.w.reportStalls(time.Now())
+		p.moveNow()
+		time.Sleep(time.Second)
+		x.w.served(p)
+		x.w.served(p)
+		if got := x.types(); !slices.Equal(got, []EventType{WritesStalled, WritesResumed}) {
+			t.Errorf("got %v", got)
+		}
+		if n := testutil.CollectAndCount(x.c.metrics.failoverSeconds); n != 1 {
+			t.Errorf("the failover was timed %d times", n)
+		}
+	})
+}

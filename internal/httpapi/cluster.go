@@ -1,0 +1,104 @@
+package httpapi
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sessiond/sessiond/internal/cluster"
+)
+
+// clusterBody is the answer of GET /v1/cluster: the cluster as this instance believes it to be.
+type clusterBody struct {
+	Known        bool           `json:"known"` // false until a node has answered
+	Epoch        int64          `json:"epoch"`
+	SlotsCovered int            `json:"slots_covered"`
+	MastersPerVM map[string]int `json:"masters_per_vm"`
+	Nodes        []nodeBody     `json:"nodes"`
+	Shards       []shardBody    `json:"shards"`
+}
+
+type nodeBody struct {
+	Node       string         `json:"node"`
+	VM         string         `json:"vm"`
+	Addr       string         `json:"addr"`
+	Role       string         `json:"role"`
+	Slots      string         `json:"slots"` // of a master, as ranges: "0-5460 5470"
+	Epoch      int64          `json:"epoch"`
+	Health     cluster.Health `json:"health"` // as the cluster sees it
+	State      string         `json:"state"`  // as this instance sees it: well, suspect or down
+	Silence    string         `json:"silence"`
+	AnsweredAt string         `json:"answered_at,omitzero"`
+	Shard      string         `json:"shard,omitzero"`
+	Master     string         `json:"master,omitzero"`    // of a replica: its master's name
+	LinkUp     *bool          `json:"link_up,omitzero"`   // of a replica
+	InStep     *bool          `json:"in_step,omitzero"`   // of a replica: it may answer for its master
+	LagBytes   *int64         `json:"lag_bytes,omitzero"` // of a replica, if it is known
+}
+
+type shardBody struct {
+	Shard   string `json:"shard"`
+	Master  string `json:"master"`
+	Slots   int    `json:"slots"`
+	Writes  int64  `json:"writes"`  // under way, those that wait included
+	Stalled bool   `json:"stalled"` // writes cannot be served at the moment
+	MovedAt string `json:"moved_at,omitzero"`
+}
+
+// cluster shows what this instance knows. It asks no node.
+func (a *api) cluster(w http.ResponseWriter, r *http.Request) {
+	if err := checkQuery(r); err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	s := a.State()
+	body := clusterBody{
+		Known: s.Known, Epoch: s.Epoch, SlotsCovered: s.SlotsCovered, MastersPerVM: s.MastersPerVM,
+		Nodes: []nodeBody{}, Shards: []shardBody{},
+	}
+	names := map[string]string{}
+	for _, n := range s.Nodes {
+		names[n.ID] = n.Name()
+	}
+	for _, n := range s.Nodes {
+		body.Nodes = append(body.Nodes, describeNode(n, names[n.MasterID]))
+	}
+	for _, shard := range s.Shards {
+		body.Shards = append(body.Shards, shardBody{shard.Name, shard.Master, shard.Slots, shard.Writes, shard.Waits, timestampOrNone(shard.Moved)})
+	}
+	a.answerJSON(w, r, body, nil)
+}
+
+func describeNode(n cluster.NodeState, master string) nodeBody {
+	body := nodeBody{
+		Node: n.Name(), VM: n.VM(), Addr: n.Addr, Role: n.Role(), Slots: formatRanges(n.Ranges), Epoch: n.Epoch, Health: n.Health,
+		State: n.Seen, Silence: n.Silence.Round(time.Millisecond).String(), AnsweredAt: timestampOrNone(n.Answered), Shard: n.Shard,
+	}
+	if !n.Master {
+		body.Master, body.LinkUp, body.InStep = master, &n.LinkUp, &n.InStep
+		if n.Lag >= 0 {
+			body.LagBytes = &n.Lag
+		}
+	}
+	return body
+}
+
+func formatRanges(ranges []cluster.SlotRange) string {
+	var texts []string
+	for _, r := range ranges {
+		text := strconv.Itoa(r.First)
+		if r.Last > r.First {
+			text += "-" + strconv.Itoa(r.Last)
+		}
+		texts = append(texts, text)
+	}
+	return strings.Join(texts, " ")
+}
+
+func timestampOrNone(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return timestamp(t)
+}

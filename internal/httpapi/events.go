@@ -1,0 +1,128 @@
+package httpapi
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/sessiond/sessiond/internal/cluster"
+)
+
+const (
+	maxStreams    = 100              // of events, to one instance at a time
+	streamPulse   = 15 * time.Second // between comments that keep a quiet stream open
+	streamPatient = 10 * time.Second // with a reader that does not read
+)
+
+// eventBody is one event. Its ID is the instance's boot and a number that counts up from 1.
+type eventBody struct {
+	ID    string            `json:"id"`
+	Time  string            `json:"time"`
+	Type  cluster.EventType `json:"type"`
+	Node  string            `json:"node,omitzero"`
+	VM    string            `json:"vm,omitzero"`
+	Shard string            `json:"shard,omitzero"`
+	Text  string            `json:"text"`
+}
+
+// eventsBody is the answer of GET /v1/cluster/events.
+type eventsBody struct {
+	Events []eventBody `json:"events"`
+}
+
+// events answers with the timeline: as one document, or as a stream of server-sent events (WHATWG HTML, section 9.2) for
+// those who accept that. Both go on behind an event: ?since=, or Last-Event-ID.
+func (a *api) events(w http.ResponseWriter, r *http.Request) {
+	if err := checkQuery(r, "since"); err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	since := a.eventNumber(r.URL.Query().Get("since"))
+	if last := r.Header.Get("Last-Event-ID"); last != "" {
+		since = a.eventNumber(last)
+	}
+	if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
+		a.stream(w, r, since)
+		return
+	}
+	events, _ := a.Events.Since(since)
+	body := eventsBody{Events: []eventBody{}}
+	for _, ev := range events {
+		body.Events = append(body.Events, a.describeEvent(ev))
+	}
+	a.answerJSON(w, r, body, nil)
+}
+
+// eventNumber reads an ID. What another process gave, or nobody, means the beginning.
+func (a *api) eventNumber(id string) uint64 {
+	boot, number, _ := strings.Cut(id, "-")
+	n, err := strconv.ParseUint(number, 10, 64)
+	if boot != a.boot || err != nil {
+		return 0
+	}
+	return n
+}
+
+func (a *api) describeEvent(ev cluster.Event) eventBody {
+	return eventBody{
+		ID: a.boot + "-" + strconv.FormatUint(ev.ID, 10), Time: timestamp(ev.Time), Type: ev.Type,
+		Node: ev.Node, VM: ev.VM, Shard: ev.Shard, Text: ev.Text,
+	}
+}
+
+// stream sends events as they come, until the caller leaves or the service stops.
+func (a *api) stream(w http.ResponseWriter, r *http.Request, since uint64) {
+	if a.streams.Add(1) > maxStreams {
+		a.streams.Add(-1)
+		a.fail(w, r, cluster.ErrOverloaded)
+		return
+	}
+	defer a.streams.Add(-1)
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("X-Accel-Buffering", "no") // or nginx would hold the events back
+	out := http.NewResponseController(w)
+	send := func(text string) bool {
+		_ = out.SetWriteDeadline(time.Now().Add(streamPatient)) // instead of the server's, which is for whole answers
+		_, err := w.Write([]byte(text))
+		return err == nil && out.Flush() == nil
+	}
+	pulse := time.NewTicker(streamPulse)
+	defer pulse.Stop()
+	if !send("retry: 1000\n\n") {
+		return
+	}
+	for {
+		events, more := a.Events.Since(since)
+		for _, ev := range events {
+			if !send(a.encodeEvent(ev)) {
+				return
+			}
+			since = ev.ID
+		}
+		select {
+		case <-more:
+		case <-pulse.C:
+			if !send(": still here\n\n") {
+				return
+			}
+		case <-a.Draining:
+			return
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+func (a *api) encodeEvent(ev cluster.Event) string {
+	body := a.describeEvent(ev)
+	data, err := json.Marshal(body)
+	if err != nil {
+		panic(err) // only strings
+	}
+	return fmt.Sprintf("id: %s\nevent: %s\ndata: %s\n\n", body.ID, body.Type, data)
+}

@@ -1,0 +1,79 @@
+package httpapi
+
+import (
+	"context"
+	"testing"
+
+	"github.com/sessiond/sessiond/internal/cluster"
+	"github.com/sessiond/sessiond/internal/session"
+)
+
+// The embedded Redis has no replica, so what is asked for and what is achieved differ.
+func TestPreferDurability(t *testing.T) {
+	f := newFixture(t)
+	for _, c := range []struct{ prefer, applied string }{
+		{"", "durability=single"}, // told unasked: it is less than the default
+		{"durability=replicated", "durability=single"},
+		{"durability=async", "durability=async"},
+		{`return=minimal, Durability="async"; foo`, "return=minimal, durability=async"},
+		{"handling=lenient", "durability=single"},
+		{"durability=async, durability=strict", "durability=async"}, // the first counts
+	} {
+		got := f.do("POST", "/v1/sessions", `{}`, "Prefer", c.prefer)
+		if applied := got.Header.Get("Preference-Applied"); applied != c.applied {
+			t.Errorf("%q: applied %q, want %q", c.prefer, applied, c.applied)
+		}
+	}
+	f.embedded.Commands()
+	f.do("POST", "/v1/sessions", `{}`, "Prefer", "durability=strict").wantProblem(503, "unavailable")
+	if sent := f.embedded.Commands(); len(sent) > 0 {
+		t.Errorf("a strict write without a replica was sent all the same: %v", sent)
+	}
+	for _, bad := range []string{"durability=eventual", "durability", "read=replica"} {
+		f.do("POST", "/v1/sessions", `{}`, "Prefer", bad).wantProblem(400, "malformed-request")
+	}
+}
+
+func TestDurabilityIsToldByDeleteToo(t *testing.T) {
+	f := newFixture(t)
+	path := "/v1/sessions/" + f.do("POST", "/v1/sessions", `{}`).id()
+	if got := f.do("DELETE", path, "", "Prefer", "durability=async").want(204).Header.Get("Preference-Applied"); got != "durability=async" {
+		t.Errorf("applied %q", got)
+	}
+}
+
+// replicaStore reads as if a replica had answered, unless the master is asked for.
+type replicaStore struct {
+	session.Store
+	asked cluster.Terms
+}
+
+func (s *replicaStore) Peek(ctx context.Context, ref session.Ref) (session.Session, error) {
+	s.asked = cluster.OutcomeOf(ctx).Terms()
+	if !s.asked.MasterOnly {
+		cluster.OutcomeOf(ctx).ReadReplica()
+	}
+	return s.Store.Peek(ctx, ref)
+}
+
+func TestSessionSource(t *testing.T) {
+	f := newFixture(t)
+	created := f.do("POST", "/v1/sessions", `{}`)
+	store := &replicaStore{Store: f.store.Store}
+	f.store.Store = store
+	path := "/v1/sessions/" + created.id() + "?touch=false"
+	if got := f.do("GET", path, "").want(200).Header.Get("Session-Source"); got != "replica" {
+		t.Errorf("source %q", got)
+	}
+	if got := f.do("GET", path, "", "If-None-Match", created.Header.Get("ETag")).want(304).Header.Get("Session-Source"); got != "replica" {
+		t.Errorf("304: source %q", got)
+	}
+	got := f.do("GET", path, "", "Prefer", "read=master").want(200)
+	if got.Header.Get("Session-Source") != "" || got.Header.Get("Preference-Applied") != "read=master" || !store.asked.MasterOnly {
+		t.Errorf("got %v, asked %+v", got.Header, store.asked)
+	}
+	f.do("DELETE", path[:len(path)-len("?touch=false")], "")
+	if got := f.do("GET", path, "").want(404); got.Header.Get("Session-Source") != "replica" {
+		t.Error("absence is not said to come from a replica")
+	}
+}
