@@ -1,0 +1,57 @@
+package ledger
+
+import (
+	"encoding/hex"
+	"hash/crc32"
+	"strconv"
+
+	"github.com/go-json-experiment/json"
+)
+
+// A document is the JSON object that every write puts into `data`, so that a read can be traced to the write that it
+// shows. The key of the session is not among it: it is a credential, and not known before the session exists. A patch
+// leaves out the salt, which never changes, so that a merge that loses a member is found out by the checksum.
+type document struct {
+	Salt    string `json:"k"` // of the session: the content of one session shown under another is corrupt
+	Seq     uint64 `json:"n"` // of the write
+	Sum     string `json:"c"` // CRC-32C of the other members
+	Padding string `json:"p"`
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// checksum covers everything but itself.
+func checksum(salt string, seq uint64, padding string) string {
+	b := strconv.AppendUint(make([]byte, 0, 64), seq, 10)
+	b = append(append(b, ' '), salt...)
+	sum := crc32.Update(crc32.Checksum(b, castagnoli), castagnoli, []byte(padding))
+	return hex.EncodeToString([]byte{byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)})
+}
+
+// appendDocument writes the members in order, the salt only if it is asked for.
+func appendDocument(b []byte, salt string, seq uint64, padding string, withSalt bool) []byte {
+	b = append(b, '{')
+	if withSalt {
+		b = append(append(append(b, `"k":"`...), salt...), `",`...)
+	}
+	b = strconv.AppendUint(append(b, `"n":`...), seq, 10)
+	b = append(append(append(b, `,"c":"`...), checksum(salt, seq, padding)...), `","p":"`...)
+	return append(append(b, padding...), `"}`...)
+}
+
+// parse returns the sequence number of the write that data shows, and whether data is a content of the session at all.
+func parse(data []byte, salt string) (seq uint64, ok bool) {
+	var d document
+	if err := json.Unmarshal(data, &d); err != nil {
+		return 0, false
+	}
+	return d.Seq, d.Salt == salt && d.Sum == checksum(salt, d.Seq, d.Padding)
+}
+
+func saltText(salt uint64) string {
+	var b [8]byte
+	for i := range b {
+		b[i] = byte(salt >> (8 * i))
+	}
+	return hex.EncodeToString(b[:])
+}

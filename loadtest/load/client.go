@@ -1,0 +1,186 @@
+package load
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// maxBody bounds what is read of an answer.
+	maxBody = 4 << 20
+	// shunned is how long a target that refused a connection is left alone, if there are others.
+	shunned = 250 * time.Millisecond
+)
+
+// A target is one instance.
+type target struct {
+	base *url.URL
+	down atomic.Int64 // until when it is shunned, UnixNano
+}
+
+// A client sends requests to the targets in turn.
+type client struct {
+	targets   []*target
+	turn      atomic.Uint64
+	transport http.RoundTripper
+	owned     *http.Transport // nil if the transport is the caller's
+	timeout   time.Duration
+	redial    bool
+	bearer    string
+	checking  context.CancelFunc // ends the checks of readiness
+}
+
+func newClient(cfg Config) (*client, error) {
+	targets, err := parseTargets(cfg.Targets)
+	if err != nil {
+		return nil, err
+	}
+	c := &client{targets: targets, transport: cfg.Transport, timeout: cfg.Timeout, redial: !cfg.NoRedial}
+	if cfg.Token != "" {
+		c.bearer = "Bearer " + cfg.Token
+	}
+	if c.transport == nil {
+		c.owned = &http.Transport{
+			DialContext:         (&net.Dialer{Timeout: cfg.DialTimeout}).DialContext,
+			MaxIdleConnsPerHost: cfg.MaxInFlight,
+			IdleConnTimeout:     time.Minute,
+			DisableCompression:  true,
+		}
+		c.transport = c.owned
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	c.checking = cancel
+	if cfg.CheckEvery > 0 {
+		for _, t := range targets {
+			go c.check(ctx, t, cfg.CheckEvery)
+		}
+	}
+	return c, nil
+}
+
+// check asks a target again and again whether it is ready, and shuns it while it says no.
+func (c *client) check(ctx context.Context, t *target, every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		limit, cancel := context.WithTimeout(ctx, 2*every)
+		r := c.send(limit, t, call{method: http.MethodGet, path: "/readyz"})
+		cancel()
+		if r.status == http.StatusServiceUnavailable || r.unsent {
+			t.down.Store(time.Now().Add(shunned + 2*every).UnixNano())
+		}
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
+}
+
+func (c *client) close() {
+	c.checking()
+	if c.owned != nil {
+		c.owned.CloseIdleConnections()
+	}
+}
+
+// A call is one request, whichever target takes it.
+type call struct {
+	method, path, query string
+	header              http.Header
+	body                []byte
+}
+
+// A reply is what came of it. Unsent says that no byte of the request can have been sent.
+type reply struct {
+	status  int
+	header  http.Header
+	body    []byte
+	err     error
+	unsent  bool
+	target  string
+	redials int
+}
+
+// do sends a call. If a connection cannot be made it goes to the next target, once to each. It does not follow redirects.
+func (c *client) do(ctx context.Context, call call) reply {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	var r reply
+	first := c.turn.Add(1)
+	for try := range uint64(len(c.targets)) {
+		t := c.pick(first + try)
+		redials := r.redials
+		r = c.send(ctx, t, call)
+		r.redials = redials
+		if !r.unsent {
+			return r
+		}
+		t.down.Store(time.Now().Add(shunned).UnixNano())
+		if !c.redial || ctx.Err() != nil || try+1 == uint64(len(c.targets)) {
+			return r
+		}
+		r.redials++
+	}
+	return r
+}
+
+// pick takes the next target that is not shunned, or the next if all are.
+func (c *client) pick(turn uint64) *target {
+	n := uint64(len(c.targets))
+	now := int64(0)
+	for i := range n {
+		t := c.targets[(turn+i)%n]
+		down := t.down.Load()
+		if down == 0 || !c.redial {
+			return t
+		}
+		if now == 0 {
+			now = time.Now().UnixNano()
+		}
+		if down < now {
+			return t
+		}
+	}
+	return c.targets[turn%n]
+}
+
+// send sends a call to one target. Redirects and cookies are none of its business, so it goes without an http.Client.
+func (c *client) send(ctx context.Context, t *target, call call) reply {
+	u := *t.base
+	u.Path += call.path
+	u.RawQuery = call.query
+	req := (&http.Request{Method: call.method, URL: &u, Host: u.Host, Header: call.header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)
+	if call.body != nil {
+		req.ContentLength = int64(len(call.body))
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(call.body)), nil }
+		req.Body, _ = req.GetBody()
+	}
+	r := reply{target: t.base.Host}
+	res, err := c.transport.RoundTrip(req)
+	if err != nil {
+		r.err, r.unsent = err, isDial(err)
+		return r
+	}
+	defer res.Body.Close()
+	r.status, r.header = res.StatusCode, res.Header
+	body := bytes.NewBuffer(make([]byte, 0, max(res.ContentLength, 0)+bytes.MinRead))
+	if _, r.err = body.ReadFrom(io.LimitReader(res.Body, maxBody)); r.err != nil {
+		r.status = 0 // the answer is not whole
+	}
+	r.body = body.Bytes()
+	return r
+}
+
+// isDial reports whether there never was a connection.
+func isDial(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
+}

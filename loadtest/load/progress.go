@@ -1,0 +1,42 @@
+package load
+
+import "time"
+
+// Progress is a glance at a load under way, cheap enough for every second.
+type Progress struct {
+	Sent, Failed, NotSent int
+	InFlight              int
+	Violations            uint64
+	// Latest is the youngest second that is over; requests that were due in it may still be under way.
+	Latest Second
+}
+
+// Progress is what is known now.
+func (g *Generator) Progress() Progress {
+	p := g.recorder.progress(time.Now())
+	p.InFlight = int(g.inFlight.Load())
+	p.Violations = g.cfg.Ledger.Violations()
+	return p
+}
+
+func (r *recorder) progress(now time.Time) Progress {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var p Progress
+	for _, op := range r.perOp {
+		if op.intended != nil {
+			p.Sent, p.Failed = p.Sent+int(op.intended.TotalCount()), p.Failed+op.failed
+		}
+	}
+	for _, n := range r.notSent {
+		p.NotSent += n
+	}
+	switch last := int(now.Sub(r.start)/time.Second) - 1; {
+	case r.start.IsZero() || last < 0:
+	case last < len(r.closed):
+		p.Latest = r.closed[last]
+	default:
+		p.Latest = figures(r.start, last, r.open[last])
+	}
+	return p
+}

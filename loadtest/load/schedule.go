@@ -1,0 +1,69 @@
+package load
+
+import (
+	"math"
+	"time"
+)
+
+// A Schedule tells the rate of arrivals, in requests per second, at a time since the start of the load. A rate of zero
+// or less is a pause.
+type Schedule func(elapsed time.Duration) float64
+
+// Constant is the same rate for ever.
+func Constant(rate float64) Schedule { return func(time.Duration) float64 { return rate } }
+
+// Ramp goes evenly from one rate to another within the time, and stays there.
+func Ramp(from, to float64, within time.Duration) Schedule {
+	return func(elapsed time.Duration) float64 {
+		if elapsed >= within {
+			return to
+		}
+		return from + (to-from)*elapsed.Seconds()/within.Seconds()
+	}
+}
+
+// Sine swings around a mean by an amplitude, once in a period, and begins at the mean, rising.
+func Sine(mean, amplitude float64, period time.Duration) Schedule {
+	return func(elapsed time.Duration) float64 {
+		return mean + amplitude*math.Sin(2*math.Pi*elapsed.Seconds()/period.Seconds())
+	}
+}
+
+// A Step is a rate that is held for a time.
+type Step struct {
+	Rate float64
+	For  time.Duration
+}
+
+// Steps holds one rate after the other, and the last one for ever.
+func Steps(steps ...Step) Schedule {
+	return func(elapsed time.Duration) float64 {
+		for _, s := range steps {
+			if elapsed < s.For {
+				return s.Rate
+			}
+			elapsed -= s.For
+		}
+		if len(steps) == 0 {
+			return 0
+		}
+		return steps[len(steps)-1].Rate
+	}
+}
+
+// integrationStep is how far a rate is taken for constant.
+const integrationStep = 5 * time.Millisecond
+
+// next is when the integral of the rate from a time on reaches an area: one for even arrivals. If it does not before the
+// limit, that is returned, and the area that is left.
+func (s Schedule) next(from time.Duration, area float64, limit time.Duration) (time.Duration, float64) {
+	for at := from; at < limit; at += integrationStep {
+		rate, step := max(s(at), 0), min(integrationStep, limit-at)
+		if part := rate * step.Seconds(); part < area {
+			area -= part
+			continue
+		}
+		return at + time.Duration(area/rate*float64(time.Second)), 0
+	}
+	return limit, area
+}

@@ -1,0 +1,50 @@
+package load
+
+import (
+	"crypto/sha512"
+	"encoding/base64"
+)
+
+// slots is the number of hash slots of a Redis Cluster.
+const slots = 16384
+
+// Slot is the Redis Cluster hash slot of a session of the tenant "default", by its ID. See docs/ids.md.
+func Slot(id string) uint16 { return SlotIn("default", id) }
+
+// SlotIn is Slot for any tenant; issued IDs lie in the same slot for all.
+func SlotIn(tenant, id string) uint16 {
+	if raw, err := base64.RawURLEncoding.DecodeString(id); err == nil && len(raw) == 24 && raw[0] == 1 {
+		return tagSlot(raw[1:3])
+	}
+	sum := sha512.Sum512([]byte("session/1\x00" + tenant + "\x00" + id))
+	return tagSlot(sum[48:50])
+}
+
+// KeySlot is the slot of a key in Redis, one without braces.
+func KeySlot(key string) uint16 { return crc16(key) % slots }
+
+// UserSlot is the slot of a user's sessions and of the list of them.
+func UserSlot(tenant, user string) uint16 {
+	sum := sha512.Sum512([]byte("user/1\x00" + tenant + "\x00" + user))
+	return tagSlot(sum[:2])
+}
+
+// tagSlot is the slot of the keys that have the tag in braces.
+func tagSlot(tag []byte) uint16 { return crc16(base64.RawURLEncoding.EncodeToString(tag)) % slots }
+
+// crc16 is CRC-16/XMODEM, by which Redis Cluster places keys (Redis Cluster specification, appendix A). The tags have
+// three characters, so that it needs no table.
+func crc16(s string) uint16 {
+	var crc uint16
+	for i := range len(s) {
+		crc ^= uint16(s[i]) << 8
+		for range 8 {
+			if crc&0x8000 != 0 {
+				crc = crc<<1 ^ 0x1021
+			} else {
+				crc <<= 1
+			}
+		}
+	}
+	return crc
+}

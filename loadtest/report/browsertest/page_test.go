@@ -1,0 +1,202 @@
+// Package browsertest opens a report in headless Chromium.
+package browsertest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	cdplog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+// REPORT names a report.html to open instead of the example; SCREENSHOTS a folder to keep the pictures in.
+const (
+	reportVariable      = "REPORT"
+	screenshotsVariable = "SCREENSHOTS"
+)
+
+const limit = time.Minute
+
+// chromium finds the browser, or skips.
+func chromium(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	t.Skip("no chromium: install Debian's package chromium")
+	return ""
+}
+
+// A state is what the page says of itself.
+type state struct {
+	PageWidth, WindowWidth float64
+	Paper                  string // its background
+	Marks                  []mark
+	Paths                  int // lines of latency
+	Bars                   int
+	Rows                   int // of tables
+}
+
+// A mark is one on the timeline, by the box of its label.
+type mark struct {
+	Kind, Text               string
+	Left, Right, Top, Bottom float64
+	Line                     float64 // the length of its line
+	Seen                     bool    // nothing lies over the label
+}
+
+const look = `(() => {
+  window.scrollTo(0, document.getElementById("chart").offsetTop - 20);
+  return {
+    PageWidth: document.documentElement.scrollWidth, WindowWidth: window.innerWidth,
+    Paper: getComputedStyle(document.body).backgroundColor,
+    Marks: [...document.querySelectorAll("#chart .mark")].map((g) => {
+      const text = g.querySelector("text"), b = text.getBoundingClientRect(), line = g.querySelector("line").getBoundingClientRect();
+      const top = document.elementFromPoint((b.left + b.right) / 2, (b.top + b.bottom) / 2);
+      return { Kind: g.dataset.kind, Text: text.textContent, Left: b.left, Right: b.right, Top: b.top, Bottom: b.bottom, Line: line.height,
+        Seen: top !== null && top.closest(".mark") !== null };
+    }),
+    Paths: document.querySelectorAll("#chart path").length, Bars: document.querySelectorAll("#chart rect.answered").length,
+    Rows: document.querySelectorAll("tr").length,
+  };
+})()`
+
+// The report is readable on a desk and on a phone, by day and by night; it has the kill, the promotion and the recovery
+// on its timeline; and it complains of nothing and asks for nothing.
+func TestReport(t *testing.T) {
+	browser := chromium(t)
+	page := os.Getenv(reportVariable)
+	if page == "" {
+		page = example(t)
+	}
+	page, err := filepath.Abs(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shots := os.Getenv(screenshotsVariable)
+	if shots == "" {
+		shots = t.TempDir()
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(browser), chromedp.NoSandbox)
+	allocator, stop := chromedp.NewExecAllocator(t.Context(), options...)
+	defer stop()
+	for _, width := range []int64{1280, 400} {
+		for _, scheme := range []string{"light", "dark"} {
+			t.Run(fmt.Sprintf("%d, %s", width, scheme), func(t *testing.T) {
+				ctx, cancel := chromedp.NewContext(allocator)
+				defer cancel()
+				ctx, cancel = context.WithTimeout(ctx, limit)
+				defer cancel()
+				complaints, err := listen(ctx)
+				if err != nil {
+					t.Fatal(err)
+				}
+				byScheme := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}
+				if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, byScheme); err != nil {
+					t.Fatal(err)
+				}
+				err = chromedp.Do(ctx, chromedp.EmulateViewport(width, 900), chromedp.Navigate("file://"+page), chromedp.WaitVisible(chromedp.CSS("#chart .mark")))
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, err := chromedp.Run(ctx, chromedp.Evaluate[state](look))
+				if err != nil {
+					t.Fatal(err)
+				}
+				shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(filepath.Join(shots, fmt.Sprintf("report-%d-%s.png", width, scheme)), shot, 0o644); err != nil {
+					t.Fatal(err)
+				}
+				if said := complaints(); len(said) > 0 {
+					t.Errorf("the browser says %q", said)
+				}
+				check(t, got, scheme)
+			})
+		}
+	}
+}
+
+// listen collects what the page complains of, and what it asks for but itself.
+func listen(ctx context.Context) (complaints func() []string, err error) {
+	var mu sync.Mutex
+	var said []string
+	say := func(text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		said = append(said, text)
+	}
+	err = chromedp.Listen(ctx, func(event any) {
+		switch e := event.(type) {
+		case *runtime.EventConsoleAPICalled:
+			say("console: " + string(e.Type))
+		case *runtime.EventExceptionThrown:
+			say(e.ExceptionDetails.Text)
+		case *cdplog.EventEntryAdded:
+			say(e.Entry.Text)
+		case *network.EventRequestWillBeSent:
+			if e.Type != network.ResourceTypeDocument && e.Request.URL != "data:," {
+				say("request: " + e.Request.URL)
+			}
+		}
+	})
+	for _, enable := range []cdp.Command[cdp.Empty, cdp.Empty]{cdplog.Enable, runtime.Enable} {
+		if err == nil {
+			_, err = chromedp.Call(ctx, enable, cdp.Empty{})
+		}
+	}
+	if err == nil {
+		_, err = chromedp.Call(ctx, network.Enable, network.EnableParams{})
+	}
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(said)
+	}, err
+}
+
+func check(t *testing.T, got state, scheme string) {
+	t.Helper()
+	if got.PageWidth > got.WindowWidth {
+		t.Errorf("the page is %g wide in a window of %g", got.PageWidth, got.WindowWidth)
+	}
+	var r, g, b int
+	if _, err := fmt.Sscanf(got.Paper, "rgb(%d, %d, %d)", &r, &g, &b); err != nil || (r+g+b > 384) != (scheme == "light") {
+		t.Errorf("the paper is %s", got.Paper)
+	}
+	if got.Paths < 6 || got.Bars == 0 || got.Rows == 0 {
+		t.Errorf("the timeline is not drawn: %+v", got)
+	}
+	kinds := map[string]int{}
+	for i, m := range got.Marks {
+		kinds[m.Kind]++
+		if m.Left < 0 || m.Right > got.WindowWidth || m.Right-m.Left < 20 || m.Bottom-m.Top < 8 || m.Line < 100 || !m.Seen {
+			t.Errorf("mark %+v cannot be seen in a window of %g", m, got.WindowWidth)
+		}
+		for _, other := range got.Marks[:i] {
+			if m.Left < other.Right && other.Left < m.Right && m.Top < other.Bottom-4 && other.Top < m.Bottom-4 {
+				t.Errorf("labels %q and %q overlap", m.Text, other.Text)
+			}
+		}
+	}
+	for _, kind := range []string{"fault", "promotion", "recovery"} {
+		if kinds[kind] == 0 {
+			t.Errorf("no mark for the %s: %v", kind, kinds)
+		}
+	}
+}
