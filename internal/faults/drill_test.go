@@ -1,0 +1,264 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sessiond/sessiond/internal/cluster"
+	"github.com/sessiond/sessiond/internal/cluster/clustertest"
+	"github.com/sessiond/sessiond/loadtest/load"
+)
+
+const (
+	quiet    = 4 * time.Second  // of load before the fault
+	settled  = 3 * time.Second  // of load after it is over
+	patience = 90 * time.Second // for anything to happen
+	calm     = 10 * time.Second // in which goroutines and connections return to their quiet level
+)
+
+// setup is what a drill runs on. The zero value is two instances with assisted failover.
+type setup struct {
+	noAssist  bool
+	instances int // 2 if 0
+	sessions  int // 1500 if 0
+	rate      float64
+	mix       load.Mix // the usual one if empty
+	args      []string
+	vm        string // of the instances
+}
+
+// A drill is one cluster with instances of the service under load.
+type drill struct {
+	t        *testing.T
+	real     *clustertest.Real
+	services []*clustertest.Service
+	admin    *cluster.Client // what an operator has
+	load     *load.Generator
+	before   levels // before the load
+
+	stop  context.CancelFunc
+	ended chan struct{}
+
+	mu   sync.Mutex
+	seen []observation // guarded by mu
+}
+
+// An observation is what the figures need of a request.
+type observation struct {
+	op       load.Op
+	slot     uint16
+	write    bool
+	failed   bool
+	replica  bool // a replica answered
+	single   bool // acknowledged with one copy
+	intended time.Time
+	took     time.Duration
+	text     string // of a failure
+}
+
+// begin starts a cluster, instances and load, and returns after some quiet.
+func begin(t *testing.T, s setup) *drill {
+	t.Helper()
+	d := &drill{t: t, real: clustertest.Start(t)}
+	d.admin = d.real.Client(t)
+	d.start(s)
+	return d
+}
+
+// start starts instances and load on the drill's cluster.
+func (d *drill) start(s setup) {
+	d.t.Helper()
+	d.inStep() // so that the first look of an instance finds a cluster in peace
+	if s.instances == 0 {
+		s.instances = 2
+	}
+	for range s.instances {
+		d.services = append(d.services, d.real.StartService(d.t, clustertest.ServiceOptions{Args: s.flags(), VM: s.vm}))
+	}
+	d.before = d.levels()
+	d.drive(s, d.urls())
+	d.lasts(quiet)
+}
+
+// flags are the instances'.
+func (s setup) flags() []string {
+	args := []string{"--log-level=" + *profile}
+	if !s.noAssist {
+		args = append(args, "--failover-assist=500ms")
+	}
+	return append(args, s.args...)
+}
+
+func (d *drill) urls() []string {
+	var urls []string
+	for _, s := range d.services {
+		urls = append(urls, s.URL)
+	}
+	return urls
+}
+
+// drive puts load on the targets.
+func (d *drill) drive(s setup, targets []string) {
+	d.t.Helper()
+	if s.rate == 0 {
+		s.rate = *rate
+	}
+	if s.sessions == 0 {
+		s.sessions = 1500
+	}
+	if s.mix == (load.Mix{}) {
+		s.mix = load.Mix{Read: 50, Update: 30, Patch: 8, Create: 5, Delete: 5, Rotate: 2}
+	}
+	var err error
+	d.load, err = load.New(load.Config{
+		Targets: targets, Rate: load.Constant(s.rate), Together: time.Millisecond,
+		Mix:      s.mix,
+		Sessions: s.sessions, Users: s.sessions / 10, SessionsPerUser: 3, Guarded: 0.3, MaxInFlight: 20000,
+		DialTimeout: 200 * time.Millisecond, // the address of a container that was stopped is a black hole
+		CheckEvery:  100 * time.Millisecond, // as the load balancer does that stands before instances
+		Observe:     d.observe,
+	})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.t.Cleanup(d.load.Close)
+	if err := d.load.Prepare(d.t.Context()); err != nil {
+		d.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	d.stop, d.ended = cancel, ended
+	go func() {
+		defer close(ended)
+		d.load.Run(ctx)
+	}()
+	d.t.Cleanup(func() {
+		cancel()
+		<-ended
+	})
+}
+
+func (d *drill) observe(r load.Result) {
+	o := observation{
+		op: r.Op, slot: r.Slot, write: r.Op.Class() == load.Writes, failed: r.Failed, intended: r.Intended, took: r.Latency(),
+		replica: r.SessionSource == "replica", single: strings.Contains(r.PreferenceApplied, "durability=single"),
+	}
+	if r.Failed {
+		o.text = r.String()
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.seen = append(d.seen, o)
+}
+
+// lasts returns after a time of load.
+func (d *drill) lasts(long time.Duration) {
+	d.t.Helper()
+	end := time.Now().Add(long)
+	eventually(d.t, "the load has gone on", func() bool { return time.Now().After(end) })
+}
+
+// promotes has a fault happen after which a replica takes over, and returns when it was promoted, by a witness's word.
+func (d *drill) promotes(replica string, fault func()) time.Time {
+	d.t.Helper()
+	witness := d.real.Poll(d.t, replica)
+	defer witness.Stop()
+	began := time.Now()
+	fault()
+	return witness.Promoted(d.t, replica, began)
+}
+
+// observations are those whose requests were due from one moment to another; a zero moment is no bound.
+func (d *drill) observations(from, to time.Time) []observation {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var some []observation
+	for _, o := range d.seen {
+		if !o.intended.Before(from) && (to.IsZero() || o.intended.Before(to)) {
+			some = append(some, o)
+		}
+	}
+	return some
+}
+
+// inStep waits until all six nodes are well and every replica is in step.
+func (d *drill) inStep() {
+	d.t.Helper()
+	eventually(d.t, "every replica is in step", func() bool {
+		nodes, err := d.admin.Status(d.t.Context())
+		if err != nil || len(nodes) != 6 {
+			return false
+		}
+		masters := 0
+		for _, n := range nodes {
+			if n.Health != cluster.Healthy || !n.Reachable || !n.Master && (!n.LinkUp || n.Lag < 0 || n.Lag > 1<<20) {
+				return false
+			}
+			if n.Master && n.Slots > 0 {
+				masters++
+			}
+		}
+		return masters == 3
+	})
+}
+
+// covered waits until every slot has a master that is well, as every reachable node sees it.
+func (d *drill) covered() {
+	d.t.Helper()
+	eventually(d.t, "all slots are covered", func() bool {
+		v, err := d.admin.Look(d.t.Context())
+		return err == nil && v.Covered() == cluster.Slots
+	})
+}
+
+// finish ends the load and judges: every session is read back, and the instances return to their quiet level.
+func (d *drill) finish() {
+	d.t.Helper()
+	d.judge()
+	d.returnsToQuiet()
+}
+
+// judge ends the load, reads every session back, and returns how many answers were wrong.
+func (d *drill) judge() (violations uint64) {
+	d.t.Helper()
+	d.stop()
+	<-d.ended
+	ctx, cancel := context.WithTimeout(d.t.Context(), patience)
+	defer cancel()
+	swept := d.load.Sweep(ctx)
+	report := d.load.Report()
+	d.load.Close()
+	if report.Ledger.Total() > 0 || swept.Violations > 0 || swept.Unread > 0 {
+		d.t.Errorf("sessions lost, stale or resurrected: %+v\n%s", swept, report.Ledger)
+	}
+	if n := report.NotSentInFlight; n > 0 {
+		d.t.Errorf("%d requests could not be sent: too many were under way", n)
+	}
+	return report.Ledger.Total()
+}
+
+// eventually polls a condition.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(patience); !holds(); <-tick.C {
+		if time.Now().After(end) {
+			t.Fatalf("not within %s: %s", patience, what)
+		}
+	}
+}
+
+// shardOf is the shard that a slot belongs to, from 1, as the cluster was formed.
+func shardOf(slot uint16) int {
+	for i := range 3 {
+		if int(slot) < (i+1)*cluster.Slots/3 {
+			return i + 1
+		}
+	}
+	panic(fmt.Sprintf("slot %d", slot))
+}

@@ -1,0 +1,65 @@
+package faults
+
+import (
+	"flag"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sessiond/sessiond/internal/cluster/clustertest"
+)
+
+var (
+	chosen  = flag.String("faults", "", "drills to run: names with commas between, ci, all, or nothing")
+	rate    = flag.Float64("rate", 1000, "requests per second of each drill, half of them reads")
+	kills   = flag.Int("kills", 20, "VMs that are killed one after the other for the table of figures")
+	limits  = flag.Bool("limits", true, "fail when a figure of time is above its limit, too")
+	figures = flag.Bool("figures", false, "print the table of figures")
+	profile = flag.String("log-level", "warn", "of the instances, whose log is shown if the drill fails")
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	clustertest.Main(m)
+}
+
+// A fault is one drill, by its name.
+type fault struct {
+	name string
+	ci   bool // CI runs it
+	run  func(t *testing.T)
+}
+
+var faults = []fault{
+	{"power-cut", true, powerCut},
+	{"processes-killed", true, processesKilled},
+	{"paused", true, paused},
+	{"isolated", false, isolated},
+	{"planned-failover", true, plannedFailover},
+	{"fast-restart", false, fastRestart},
+	{"service-cut-off", false, serviceCutOff},
+	{"minority", false, minority},
+	{"returns", true, returns},
+	{"rolling-restart", false, rollingRestart},
+	{"slots-moved", false, slotsMoved},
+	{"start-with-dead-vm", false, startWithDeadVM},
+	{"second-vm", false, secondVM},
+	{"instance-stopped", true, instanceStopped},
+	{"maxmemory", false, maxMemory},
+}
+
+// TestFaults runs the chosen drills. Those that are not chosen do not count as skipped.
+func TestFaults(t *testing.T) {
+	names := strings.Split(*chosen, ",")
+	for _, f := range faults {
+		if slices.Contains(names, f.name) || slices.Contains(names, "all") || f.ci && slices.Contains(names, "ci") {
+			t.Run(f.name, f.run)
+		}
+	}
+	for _, name := range names {
+		known := slices.ContainsFunc(faults, func(f fault) bool { return f.name == name })
+		if !known && name != "" && name != "all" && name != "ci" {
+			t.Errorf("there is no drill %q", name)
+		}
+	}
+}

@@ -1,0 +1,214 @@
+package faults
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/sessiond/sessiond/internal/cluster/clustertest"
+	"github.com/sessiond/sessiond/loadtest/load"
+	"github.com/sessiond/sessiond/loadtest/stock"
+)
+
+// aloneKills is how many VMs are killed without assisted failover.
+const aloneKills = 3
+
+// stockWatch is how long the stock client is watched after the kill.
+const stockWatch = 13 * time.Second
+
+// A column of the table is one client under one kind of failover: the figures of all its kills.
+type column struct {
+	name       string
+	kills      []figure
+	outages    []outage
+	violations uint64
+}
+
+// TestFigures prints the table of figures.
+func TestFigures(t *testing.T) {
+	if !*figures {
+		return // not asked for
+	}
+	var columns []column
+	add := func(name string, measure func(*testing.T) column) {
+		t.Run(name, func(t *testing.T) {
+			c := measure(t)
+			c.name = name
+			columns = append(columns, c)
+		})
+	}
+	add("stock go-redis", stockControl)
+	add("redis alone", func(t *testing.T) column { return manyKills(t, setup{noAssist: true}, aloneKills) })
+	add("assisted", func(t *testing.T) column { return manyKills(t, setup{}, *kills) })
+	add("minority", func(t *testing.T) column {
+		f := theMinority(t)
+		return column{kills: []figure{f}, violations: f.violations}
+	})
+	t.Logf("%.0f requests/s, half of them reads; longest over all kills, medians in brackets\n%s", *rate, table(columns))
+}
+
+// order is in which VMs are killed.
+var order = []string{"vm2", "vm1", "vm3"}
+
+// formed are the masters that the cluster was formed with.
+var formed = []string{"redis-1", "redis-2", "redis-3"}
+
+// asFormed gives each shard the master back that it was formed with, where the rebalance has spread them otherwise, and
+// waits until every instance sees that.
+func (d *drill) asFormed() {
+	d.t.Helper()
+	view, err := d.admin.Look(d.t.Context())
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for _, n := range view.Nodes {
+		if name := d.real.Name(n.Addr); !n.Master && slices.Contains(formed, name) {
+			d.real.Failover(d.t, name)
+		}
+	}
+	eventually(d.t, "every shard is back at its first master", func() bool {
+		for _, s := range d.services {
+			state, err := clusterOf(s.URL)
+			if err != nil {
+				return false
+			}
+			for _, shard := range state.Shards {
+				if !slices.Contains(formed, d.real.Name(shard.Master)) {
+					return false
+				}
+			}
+		}
+		return true
+	})
+}
+
+// atRest waits until a shard has not moved for so long that the instances would help it to fail over again.
+func (d *drill) atRest(shard int) {
+	d.t.Helper()
+	last := time.Now()
+	eventually(d.t, "the shard is at rest", func() bool {
+		if time.Since(last) < time.Second {
+			return false
+		}
+		last = time.Now()
+		for _, s := range d.services {
+			state, err := clusterOf(s.URL)
+			if err != nil || len(state.Shards) != 3 || time.Since(state.Shards[shard-1].MovedAt) < rest {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// rest is a little more than the minute in which a shard that moved is left alone.
+const rest = 61 * time.Second
+
+// manyKills kills VMs in turn, each after the one before has returned and the cluster was rebalanced.
+func manyKills(t *testing.T, s setup, n int) column {
+	d := begin(t, s)
+	var c column
+	for i := range n {
+		vm := order[i%3]
+		o, f := d.die(vm, d.real.PowerOffVM)
+		d.report(fmt.Sprintf("kill %d, %s", i+1, vm), f)
+		d.within(o, f, !s.noAssist)
+		c.kills, c.outages = append(c.kills, f), append(c.outages, o)
+		d.real.StartVM(t, vm)
+		d.inStep()
+		d.rebalance()
+		d.asFormed()
+		if i+1 < n && !s.noAssist {
+			d.atRest(masterOn[order[(i+1)%3]])
+		}
+		d.forget()
+		d.lasts(quiet)
+	}
+	c.violations = d.judge()
+	d.returnsToQuiet()
+	return c
+}
+
+// forget drops what was observed so far.
+func (d *drill) forget() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.seen = nil
+}
+
+// stockControl is what a team would write itself: the same calls on a plain go-redis client, in this process.
+func stockControl(t *testing.T) column {
+	d := &drill{t: t, real: clustertest.Start(t)}
+	d.admin = d.real.Client(t)
+	d.inStep()
+	handler := stock.New(stock.Config{Addrs: d.real.Config().Addrs})
+	t.Cleanup(func() { handler.Close() })
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	d.drive(setup{mix: load.Mix{Read: 50, Update: 40, Create: 5, Delete: 5}}, []string{server.URL})
+	d.lasts(quiet)
+	o := vmOutage("vm2")
+	d.real.PowerOffVM(t, "vm2")
+	d.lasts(stockWatch)
+	o.ended = time.Now()
+	d.stop()
+	<-d.ended
+	f := d.figure(o)
+	f.failures = nil
+	t.Logf("stock: %s", f)
+	return column{kills: []figure{f}, outages: []outage{o}, violations: d.load.Report().Ledger.Total()}
+}
+
+// table is the figures as the issue lists them.
+func table(columns []column) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	row := func(name string, cell func(column) string) {
+		fmt.Fprint(w, name)
+		for _, c := range columns {
+			fmt.Fprint(w, "\t", cell(c))
+		}
+		fmt.Fprintln(w)
+	}
+	longest := func(of func(figure, outage) time.Duration) func(column) string {
+		return func(c column) string {
+			var all []time.Duration
+			for i, o := range c.outages {
+				all = append(all, of(c.kills[i], o))
+			}
+			if len(all) == 0 {
+				return "-"
+			}
+			slices.Sort(all)
+			return fmt.Sprintf("%s (%s)", ms(all[len(all)-1]), ms(all[len(all)/2]))
+		}
+	}
+	total := func(of func(figure) int) func(column) string {
+		return func(c column) string {
+			sum := 0
+			for _, f := range c.kills {
+				sum += of(f)
+			}
+			return fmt.Sprint(sum)
+		}
+	}
+	row("", func(c column) string { return c.name })
+	row("kills", func(c column) string { return fmt.Sprint(len(c.outages)) })
+	row("reads, in the outages", total(func(f figure) int { return f.reads }))
+	row("failed reads", total(func(f figure) int { return f.failedReads }))
+	row("longest read", longest(func(f figure, _ outage) time.Duration { return f.longestRead }))
+	row("writes, in the outages", total(func(f figure) int { return f.writes }))
+	row("failed writes", total(func(f figure) int { return f.failedWrites }))
+	row("promotion", longest(func(f figure, _ outage) time.Duration { return f.promotion }))
+	row("longest write, shard that lost its master", longest(func(f figure, o outage) time.Duration { return f.longestWrite[o.lostMaster] }))
+	row("longest write, shard that lost its replica", longest(func(f figure, o outage) time.Duration { return f.longestWrite[o.lostCopy] }))
+	row("p99 of the third shard", longest(func(f figure, _ outage) time.Duration { return f.thirdP99 }))
+	row("p99 of the third shard before", longest(func(f figure, _ outage) time.Duration { return f.quietP99 }))
+	row("lost, stale, resurrected", func(c column) string { return fmt.Sprint(c.violations) })
+	w.Flush()
+	return b.String()
+}

@@ -1,0 +1,58 @@
+package faults
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// clusterState is what the drills need of GET /v1/cluster.
+type clusterState struct {
+	Shards []struct {
+		Master  string
+		MovedAt time.Time `json:"moved_at"`
+	}
+}
+
+func clusterOf(url string) (s clusterState, err error) {
+	client := &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	answer, err := client.Get(url + "/v1/cluster")
+	if err != nil {
+		return s, err
+	}
+	defer answer.Body.Close()
+	return s, json.NewDecoder(answer.Body).Decode(&s)
+}
+
+// timeline is what the first instance that answers saw from a moment on, a line for each event.
+func (d *drill) timeline(began time.Time) string {
+	client := &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	for _, s := range d.services {
+		answer, err := client.Get(s.URL + "/v1/cluster/events")
+		if err != nil {
+			continue // stopped on purpose
+		}
+		var body struct {
+			Events []struct {
+				Time time.Time
+				Type string
+				Text string
+			}
+		}
+		err = json.NewDecoder(answer.Body).Decode(&body)
+		answer.Body.Close()
+		if err != nil {
+			return err.Error()
+		}
+		var b strings.Builder
+		for _, ev := range body.Events {
+			if at := ev.Time.Sub(began); at >= 0 {
+				fmt.Fprintf(&b, "\n  %7s  %-16s  %s", at.Round(time.Millisecond), ev.Type, ev.Text)
+			}
+		}
+		return b.String()
+	}
+	return ""
+}

@@ -1,0 +1,116 @@
+package faults
+
+import (
+	"testing"
+	"time"
+
+	"github.com/sessiond/sessiond/internal/cluster/clustertest"
+)
+
+// The limits of the figures (issue "A VM dies, and nobody notices").
+const (
+	longestRead     = 150 * time.Millisecond
+	longestAssisted = 900 * time.Millisecond
+	longestWithout  = 300 * time.Millisecond // beyond the promotion
+	longestOneCopy  = 900 * time.Millisecond
+)
+
+// die has a VM die under load, and returns the figure of its outage.
+func (d *drill) die(vm string, how func(testing.TB, string)) (outage, figure) {
+	d.t.Helper()
+	o := vmOutage(vm)
+	o.promoted = d.promotes(replicaOf[o.lostMaster], func() { how(d.t, vm) })
+	d.lasts(settled)
+	o.ended = time.Now()
+	d.lasts(settled) // what was due in the outage has ended by then
+	return o, d.figure(o)
+}
+
+// within checks the times of an outage against their limits.
+func (d *drill) within(o outage, f figure, assisted bool) {
+	d.t.Helper()
+	d.atMost("a read", f.longestRead, longestRead)
+	d.atMost("a write to the shard without its replica", f.longestWrite[o.lostCopy], longestOneCopy)
+	if assisted {
+		d.atMost("a write to the shard without its master", f.longestWrite[o.lostMaster], longestAssisted)
+		return
+	}
+	d.atMost("a write to the shard without its master", f.longestWrite[o.lostMaster], f.promotion+longestWithout)
+}
+
+func powerCut(t *testing.T) {
+	for _, assist := range []bool{true, false} {
+		t.Run(map[bool]string{true: "assisted", false: "redis-alone"}[assist], func(t *testing.T) {
+			d := begin(t, setup{noAssist: !assist})
+			o, f := d.die("vm2", d.real.PowerOffVM)
+			d.report("power cut", f)
+			d.within(o, f, assist)
+			d.finish()
+		})
+	}
+}
+
+func processesKilled(t *testing.T) {
+	d := begin(t, setup{})
+	o, f := d.die("vm3", d.real.KillVM)
+	d.report("processes killed", f)
+	d.within(o, f, true)
+	d.finish()
+}
+
+func paused(t *testing.T) {
+	awayForAWhile(t, "vm1", (*clustertest.Real).PauseVM, (*clustertest.Real).UnpauseVM)
+}
+
+func isolated(t *testing.T) {
+	cut := func(r *clustertest.Real, t testing.TB, vm string) { r.IsolateVM(t, vm) }
+	awayForAWhile(t, "vm2", cut, (*clustertest.Real).HealVM)
+}
+
+// awayForAWhile is a VM that goes without its processes' end, and comes back.
+func awayForAWhile(t *testing.T, vm string, goes, comes func(*clustertest.Real, testing.TB, string)) {
+	d := begin(t, setup{})
+	o, f := d.die(vm, func(t testing.TB, vm string) { goes(d.real, t, vm) })
+	d.report(vm+" is away", f)
+	d.within(o, f, true)
+	comes(d.real, t, vm)
+	d.inStep()
+	d.lasts(settled)
+	d.finish()
+}
+
+// returns is a VM that comes back under load, and a cluster that is rebalanced then.
+func returns(t *testing.T) {
+	d := begin(t, setup{})
+	_, f := d.die("vm2", d.real.PowerOffVM)
+	d.report("power cut", f)
+	back := outage{began: time.Now()}
+	d.real.StartVM(t, "vm2")
+	d.inStep()
+	d.lasts(settled)
+	d.rebalance()
+	d.lasts(settled)
+	back.ended = time.Now()
+	d.lasts(settled)
+	d.report("returned and rebalanced", d.figure(back))
+	d.finish()
+}
+
+// secondVM kills another VM after the first has returned and the cluster was rebalanced.
+func secondVM(t *testing.T) {
+	d := begin(t, setup{})
+	_, f := d.die("vm2", d.real.PowerOffVM)
+	d.report("first VM", f)
+	d.real.StartVM(t, "vm2")
+	d.inStep()
+	d.rebalance()
+	d.lasts(settled)
+	o := vmOutage("vm1")
+	d.real.PowerOffVM(t, "vm1")
+	d.covered()
+	d.lasts(2 * settled)
+	o.ended = time.Now()
+	d.lasts(settled)
+	d.report("second VM", d.figure(o))
+	d.finish()
+}
