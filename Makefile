@@ -4,10 +4,11 @@ export COMPOSE_PROJECT_NAME ?= sessiond
 COMPOSE := $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 VM ?=
 TESTFLAGS ?=
+FAULTS ?= all
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: ## serve at once on 127.0.0.1:8080, with the embedded store
@@ -16,6 +17,16 @@ run: ## serve at once on 127.0.0.1:8080, with the embedded store
 .PHONY: test
 test: ## all short tests, with the race detector, the cluster tests on a real 3+3 cluster
 	@REDIS_IMAGE=$$(deploy/images/resolve.sh redis) && export REDIS_IMAGE && deploy/images/test-env.sh go test -race -timeout 10m $(TESTFLAGS) ./...
+
+.PHONY: test-faults
+test-faults: ## the fault suite, or FAULTS=name,... of it; FAULTS=ci for what CI runs
+	@REDIS_IMAGE=$$(deploy/images/resolve.sh redis) && export REDIS_IMAGE SESSIOND_TEST_CLUSTER=required && \
+		deploy/images/test-env.sh go test -count=1 -timeout 60m -v ./internal/faults -run '^TestFaults$$' -faults=$(FAULTS) $(TESTFLAGS)
+
+.PHONY: failover-figures
+failover-figures: ## the table of figures: 20 VMs killed under load, beside a stock client
+	@REDIS_IMAGE=$$(deploy/images/resolve.sh redis) && export REDIS_IMAGE SESSIOND_TEST_CLUSTER=required && \
+		deploy/images/test-env.sh go test -count=1 -timeout 60m -v ./internal/faults -run '^TestFigures$$' -figures -rate=2000 $(TESTFLAGS)
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for 20 s
@@ -43,6 +54,10 @@ clean: ## stop the bundle and delete its sessions
 cluster-status: ## each node's VM, role, slots and lag
 	@$(COMPOSE) exec -T sessiond-1 /sessiond cluster status
 
+.PHONY: cluster-rebalance
+cluster-rebalance: ## one master on each VM again, after a VM has returned
+	@$(COMPOSE) exec -T sessiond-1 /sessiond cluster rebalance
+
 .PHONY: vm-kill
 vm-kill: ## VM=1|2|3: cut a VM's power
 	@deploy/vm.sh kill $(VM)
@@ -50,3 +65,32 @@ vm-kill: ## VM=1|2|3: cut a VM's power
 .PHONY: vm-start
 vm-start: ## VM=1|2|3: bring it back
 	@deploy/vm.sh start $(VM)
+
+# The load test's own flags go into LOADFLAGS, for instance LOADFLAGS='--rate 1000 --max-write-stall 1s'.
+LOADFLAGS ?=
+SESSIOND_NET ?= 172.30.84
+empty :=
+comma := ,
+STOCK_NODES := $(subst $(empty) $(empty),$(comma),$(foreach host,11 21 31 12 22 32,$(SESSIOND_NET).$(host):6379))
+# As a power cut, which docker's own kill is not.
+POWER_CUT := --fault-by 'deploy/vm.sh $$1 $${2\#vm}'
+TARGETS := --target http://127.0.0.1:8080 --target http://127.0.0.1:8081
+
+.PHONY: failover
+failover: up ## kill a VM of the bundle under load, and report what the load felt
+	@$(MAKE) -s cluster-rebalance
+	@go build -o bin/loadtest ./loadtest && bin/loadtest --scenario vm-kill $(POWER_CUT) $(TARGETS) $(LOADFLAGS)
+
+.PHONY: failover-control
+failover-control: up ## the same on a plain go-redis handler, as the control
+	@$(MAKE) -s cluster-rebalance
+	@go build -o bin/loadtest ./loadtest && bin/loadtest --scenario vm-kill $(POWER_CUT) --target redis-stock --redis $(STOCK_NODES) --cluster http://127.0.0.1:8080 $(LOADFLAGS)
+
+.PHONY: rolling-restart
+rolling-restart: up ## restart one VM of the bundle after the other under load, with a report
+	@$(MAKE) -s cluster-rebalance
+	@go build -o bin/loadtest ./loadtest && bin/loadtest --scenario rolling-restart $(TARGETS) $(LOADFLAGS)
+
+.PHONY: loadtest-browser
+loadtest-browser: ## open a report in headless Chromium; without one the test is skipped
+	cd loadtest/report/browsertest && go test -mod=mod -count=1 $(TESTFLAGS) ./...
