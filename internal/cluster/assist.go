@@ -20,6 +20,17 @@ const (
 	pongSlack    = 30 * time.Millisecond  // between our clock and a node's account of its pongs
 )
 
+// votesLast is for how long Redis counts the votes of an election (its auth_retry_time). A node that won one, was made a
+// replica again and is asked to take over within that time believes that it has the votes already: it calls itself master
+// in an epoch that is over, and what it acknowledges until the others contradict is lost. (Seen with Redis 8.0.2; Valkey
+// mended it in pull request 1711.) So nobody is asked by an instance that has not watched for as long.
+func votesLast(nodeTimeout time.Duration) time.Duration {
+	if nodeTimeout == 0 {
+		nodeTimeout = 15 * time.Second // Redis' default
+	}
+	return 2 * max(2*nodeTimeout, 2*time.Second)
+}
+
 // Evidence is what speaks for and against asking a replica to take over.
 type evidence struct {
 	wasWell  bool          // the master has answered this instance before
@@ -27,6 +38,7 @@ type evidence struct {
 	replica  bool          // its replica answers, and was in step when the master was last well
 	majority bool          // a majority of masters answers
 	quiet    time.Duration // since the shard last moved, or was asked to
+	watched  bool          // for long enough to know of every election whose votes still count
 	heardOf  bool          // some master has had a pong of it since it fell silent
 }
 
@@ -43,6 +55,8 @@ func (e evidence) against(limit time.Duration) string {
 		return "the replica is not known to be in step"
 	case e.quiet < settleTime:
 		return "the shard moved a moment ago"
+	case !e.watched:
+		return "the shard may have moved just before this instance came"
 	}
 	return ""
 }
@@ -116,6 +130,7 @@ func (a *assistant) gather(t *topology, p *placement) (evidence, *node) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	e.wasWell = !w.checkupOf(p.master).last.at.IsZero()
+	e.watched = now.Sub(w.since) >= votesLast(w.checkupOf(p.master).last.nodeTimeout)
 	answering := 0
 	for _, m := range t.shards {
 		said := w.checkupOf(m.master).last

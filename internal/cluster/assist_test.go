@@ -16,6 +16,20 @@ const (
 	waited      = 1200 * time.Millisecond
 )
 
+// assistantOf makes a client that has seen all nodes well, and has watched for long enough to assist.
+func assistantOf(t *testing.T, real *clustertest.Real) *cluster.Client {
+	t.Helper()
+	c := clientOf(t, real, assistAfter)
+	watched(t, c)
+	return c
+}
+
+// watched waits until the votes of elections before a client's time have expired, which is true of restore's too.
+func watched(t *testing.T, c *cluster.Client) {
+	t.Helper()
+	eventually(t, "the votes of earlier elections have expired", func() bool { return c.Watched() >= cluster.WatchedFor(2*time.Second) })
+}
+
 // asked counts what a client asked of the replica of shard 1, and promotions of that which it saw.
 func asked(c *cluster.Client) (plain, forced, promoted int) {
 	events, _ := c.Events().Since(0)
@@ -58,14 +72,17 @@ func TestAssistOnRealCluster(t *testing.T) {
 		{"only the service is cut off, twice within a minute", testServiceCutOff},
 		{"the master is paused, two clients", testMasterPaused},
 	} {
-		t.Run(c.name, func(t *testing.T) { c.test(t, real) })
+		t.Run(c.name, func(t *testing.T) {
+			t.Cleanup(func() { logsOf(t, real) })
+			c.test(t, real)
+		})
 		restore(t, real)
 	}
 }
 
 func testPausedBriefly(t *testing.T, real *clustertest.Real) {
 	for range 3 {
-		c := clientOf(t, real, assistAfter)
+		c := assistantOf(t, real)
 		real.PauseVM(t, "vm1")
 		silentFor(t, c, "redis-1", 200*time.Millisecond)
 		longest := make(chan time.Duration)
@@ -101,7 +118,7 @@ func testPausedBriefly(t *testing.T, real *clustertest.Real) {
 
 // The replica has not got the last writes when its master falls silent: promoting it would lose them.
 func testReplicaBehind(t *testing.T, real *clustertest.Real) {
-	c := clientOf(t, real, assistAfter)
+	c := assistantOf(t, real)
 	real.Cut(t, "redis-1", "redis-4")
 	key := keyOf(1, "assist-behind")
 	if got := write(t, c, key, "v", cluster.Async, 5*time.Second); got.err != nil {
@@ -123,7 +140,7 @@ func testReplicaBehind(t *testing.T, real *clustertest.Real) {
 
 // Two masters of three are silent: they may have a majority of their own with somebody whom we do not see.
 func testNoMajority(t *testing.T, real *clustertest.Real) {
-	c := clientOf(t, real, assistAfter)
+	c := assistantOf(t, real)
 	atOnce(
 		func() { real.PauseVM(t, "vm2") },
 		func() { real.PauseVM(t, "vm1") },
@@ -143,7 +160,7 @@ func testNoMajority(t *testing.T, real *clustertest.Real) {
 // The master is fine, and only the service cannot reach it: it hands over and loses nothing. When the new master is cut
 // off too, the shard has moved a moment ago and is left alone.
 func testServiceCutOff(t *testing.T, real *clustertest.Real) {
-	c := clientOf(t, real, assistAfter)
+	c := assistantOf(t, real)
 	l := keepWriting(t, c, 1, "cut")
 	eventually(t, "writes are acknowledged", func() bool { return l.len() > 20 })
 	real.Cut(t, clustertest.Host, "redis-1")
@@ -167,6 +184,7 @@ func testServiceCutOff(t *testing.T, real *clustertest.Real) {
 		t.Errorf("something else is missing: redis-1 is %s, in step %t", s.Seen, s.InStep)
 	}
 	// One that never saw the master well has no business there either.
+	watched(t, newcomer)
 	silentFor(t, newcomer, "redis-4", waited)
 	notAsked(t, newcomer)
 	real.Heal(t, clustertest.Host, "redis-4")
@@ -183,7 +201,7 @@ func newcomer(t *testing.T, real *clustertest.Real) *cluster.Client {
 
 // The master hears nobody: no agreement, so it is forced; and two who ask at once make one promotion.
 func testMasterPaused(t *testing.T, real *clustertest.Real) {
-	one, two := clientOf(t, real, assistAfter), clientOf(t, real, assistAfter)
+	one, two := assistantOf(t, real), assistantOf(t, real)
 	l := keepWriting(t, one, 1, "paused")
 	eventually(t, "writes are acknowledged", func() bool { return l.len() > 20 })
 	real.PauseVM(t, "vm1")

@@ -10,7 +10,7 @@ import (
 const limit = 500 * time.Millisecond
 
 func TestEvidenceAgainst(t *testing.T) {
-	all := evidence{wasWell: true, silence: limit, replica: true, majority: true, quiet: settleTime}
+	all := evidence{wasWell: true, silence: limit, replica: true, majority: true, quiet: settleTime, watched: true}
 	for _, c := range []struct {
 		name          string
 		change        func(*evidence)
@@ -22,6 +22,7 @@ func TestEvidenceAgainst(t *testing.T) {
 		{"the replica is not known to be in step", func(e *evidence) { e.replica = false }, false, false},
 		{"no majority answers", func(e *evidence) { e.majority = false }, false, false},
 		{"moved a moment ago", func(e *evidence) { e.quiet-- }, false, true}, // by the plain request itself
+		{"not watched for long enough", func(e *evidence) { e.watched = false }, false, false},
 		{"others hear of it", func(e *evidence) { e.heardOf = true }, true, false},
 	} {
 		e := all
@@ -37,7 +38,7 @@ func TestEvidenceAgainst(t *testing.T) {
 
 // What the assistant gathers, condition by condition.
 func TestGather(t *testing.T) {
-	all := evidence{wasWell: true, silence: limit, replica: true, majority: true, quiet: settleTime}
+	all := evidence{wasWell: true, silence: limit, replica: true, majority: true, quiet: settleTime, watched: true}
 	for _, c := range []struct {
 		name  string
 		world func(*world, *assistant)
@@ -66,6 +67,14 @@ func TestGather(t *testing.T) {
 			x.shard("m1").moved = time.Now().Add(-5 * time.Second)
 		}, func(e *evidence) { e.quiet = 5 * time.Second }},
 		{"it was asked", func(x *world, a *assistant) { a.last["0"] = time.Now().Add(-7 * time.Second) }, func(e *evidence) { e.quiet = 7 * time.Second }},
+		{"the votes of an election from before our time still count", func(x *world, _ *assistant) {
+			x.checkup("m1").last.nodeTimeout = 2 * time.Second
+			x.w.since = time.Now().Add(-8*time.Second + 1)
+		}, func(e *evidence) { e.watched = false }},
+		{"they have just expired", func(x *world, _ *assistant) {
+			x.checkup("m1").last.nodeTimeout = 2 * time.Second
+			x.w.since = time.Now().Add(-8 * time.Second)
+		}, func(*evidence) {}},
 		{"another shard was asked", func(x *world, a *assistant) { a.last["5461"] = time.Now() }, func(*evidence) {}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

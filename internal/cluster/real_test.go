@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -170,4 +171,20 @@ func atOnce(fs ...func()) {
 		wg.Go(f)
 	}
 	wg.Wait()
+}
+
+// logsOf shows what the nodes said of elections and of replication, if the test has failed.
+func logsOf(t *testing.T, real *clustertest.Real) {
+	if !t.Failed() {
+		return
+	}
+	telling := regexp.MustCompile(`(?i)failover|election|replica of|epoch|FAIL state|failing|resync|timed out`)
+	for i := range 6 {
+		name := fmt.Sprintf("redis-%d", i+1)
+		for line := range strings.Lines(real.Log(t, name)) {
+			if telling.MatchString(line) {
+				t.Logf("%s: %s", name, strings.TrimSpace(line))
+			}
+		}
+	}
 }

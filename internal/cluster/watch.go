@@ -33,6 +33,7 @@ type watcher struct {
 	refused   atomic.Pointer[refusedAnswer] // the last answer, if it was a refusal of our credentials
 	coveredAt atomic.Int64                  // when a beat last saw all slots covered, in Unix nanoseconds
 	kick      chan struct{}                 // asks for a beat before the next heartbeat
+	since     time.Time                     // when it began to watch
 	beaten    time.Time                     // when the last beat was; only beat uses it
 	adopting  sync.Mutex                    // held while a view is adopted, and told
 
@@ -64,7 +65,7 @@ type received struct {
 }
 
 func newWatcher(c *Client) *watcher {
-	return &watcher{client: c, kick: make(chan struct{}, 1), checkups: map[*node]*checkup{}, change: make(chan struct{})}
+	return &watcher{client: c, since: time.Now(), kick: make(chan struct{}, 1), checkups: map[*node]*checkup{}, change: make(chan struct{})}
 }
 
 // run watches until the context ends and its questions are answered.

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	quiet    = 4 * time.Second  // of load before the fault
+	quiet    = 8 * time.Second  // of load before the fault: an instance that has watched for less does not assist
 	settled  = 3 * time.Second  // of load after it is over
 	patience = 90 * time.Second // for anything to happen
 	calm     = 10 * time.Second // in which goroutines and connections return to their quiet level
