@@ -41,6 +41,12 @@ const (
 	FailoverForced  EventType = "failover-forced"
 )
 
+// eventTypes are all of them.
+var eventTypes = []EventType{
+	NodeSuspect, NodeDown, NodeUp, NodeJoined, NodeLeft, NodeFailed, Promoted, Rebalanced, SlotsUncovered, SlotsCovered, SlotsMoved,
+	TopologyAdopted, WritesStalled, WritesResumed, FailoverAsked, FailoverForced,
+}
+
 // Events is the timeline. The zero value is ready to use, and its methods may be called concurrently.
 type Events struct {
 	mu    sync.Mutex

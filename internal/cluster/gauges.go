@@ -19,15 +19,20 @@ var (
 	descBreaker = describe("sessiond_redis_breaker_open", "1 while no connection to the node is made or kept.", "node")
 	descLag     = describe("sessiond_cluster_replica_lag_bytes", "Replication stream that a replica has yet to apply.", "node", "shard")
 	descInStep  = describe("sessiond_cluster_replica_in_step", "1 if the replica may answer for its master.", "node", "shard")
+	descSilence = describe("sessiond_redis_node_silence_seconds", "For how long the node has owed this instance an answer.", "node")
+	descStalled = describe("sessiond_shard_stalled_seconds", "For how long writes to the shard cannot have been served; 0 while they can.", "shard")
 	descWrites  = describe("sessiond_writes_in_flight", "Writes under way to a shard, those that wait for a promotion included.", "shard")
 	descQueue   = describe("sessiond_batch_waiting", "Commands that wait for a lane to a node.", "node", "kind")
 	descPool    = describe("sessiond_redis_connections", "Connections to a node.", "node", "state")
+	descWaits   = describe("sessiond_redis_pool_waits_total", "Commands that had to wait for a connection.", "node")
+	descExpired = describe("sessiond_redis_pool_timeouts_total", "Commands that waited for a connection in vain.", "node")
 )
 
 // Describe implements [prometheus.Collector].
 func (g gauges) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descEpoch, descSlots, descMasters, descRole, descHealth, descState, descBreaker, descLag, descInStep, descWrites, descQueue, descPool,
+		descEpoch, descSlots, descMasters, descRole, descHealth, descState, descBreaker, descLag, descInStep,
+		descSilence, descStalled, descWrites, descQueue, descPool, descWaits, descExpired,
 	} {
 		ch <- d
 	}
@@ -36,7 +41,11 @@ func (g gauges) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements [prometheus.Collector].
 func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	set := func(d *prometheus.Desc, v float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+		kind := prometheus.GaugeValue
+		if d == descWaits || d == descExpired {
+			kind = prometheus.CounterValue
+		}
+		ch <- prometheus.MustNewConstMetric(d, kind, v, labels...)
 	}
 	s := g.client.State()
 	set(descEpoch, float64(s.Epoch))
@@ -46,13 +55,17 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 		set(descMasters, float64(masters), vm)
 	}
 	for _, shard := range s.Shards {
+		g.client.metrics.meetShard(shard.Name)
 		set(descWrites, float64(shard.Writes), shard.Name)
+		set(descStalled, shard.Stalled.Seconds(), shard.Name)
 	}
 	for _, n := range s.Nodes {
 		name := n.Name()
+		g.client.metrics.meetNode(name)
 		set(descRole, 1, name, n.VM(), n.Role())
 		set(descHealth, 1, name, n.VM(), string(n.Health))
 		set(descState, 1, name, n.Seen)
+		set(descSilence, n.Silence.Seconds(), name)
 		set(descBreaker, oneIf(n.Seen == down.String()), name)
 		if !n.Master {
 			set(descInStep, oneIf(n.InStep), name, n.Shard)
@@ -71,6 +84,8 @@ func (g gauges) collectConnections(set func(*prometheus.Desc, float64, ...string
 		pool := rdb.PoolStats()
 		set(descPool, float64(pool.IdleConns), name, "idle")
 		set(descPool, float64(pool.TotalConns)-float64(pool.IdleConns), name, "busy")
+		set(descWaits, float64(pool.WaitCount), name)
+		set(descExpired, float64(pool.Timeouts), name)
 	}
 }
 

@@ -65,7 +65,42 @@ func newMetrics(c *Client) *metrics {
 	m.assists = counter("sessiond_failover_assists_total", "Replicas that were asked to take over, by how.", "step")
 	m.events = counter("sessiond_events_total", "Events of the timeline.", "type")
 	m.register(gauges{c})
+	m.begin()
 	return m
+}
+
+// begin makes the series whose labels are known from the start, so that the first of a kind shows as an increase.
+func (m *metrics) begin() {
+	for vec, values := range map[*prometheus.CounterVec][]string{
+		m.reads:      {"master", "replica"},
+		m.hedges:     {"slow", "suspect", "failed", "denied"},
+		m.retries:    {"read", "write"},
+		m.durability: {string(Async), string(Replicated), string(Single)},
+		m.assists:    {"plain", "force"},
+	} {
+		for _, v := range values {
+			vec.WithLabelValues(v)
+		}
+	}
+	for _, t := range eventTypes {
+		m.events.WithLabelValues(string(t))
+	}
+}
+
+// meetNode makes a node's series of what is rare.
+func (m *metrics) meetNode(name string) {
+	for _, kind := range redirectKinds {
+		m.redirects.WithLabelValues(name, kind)
+	}
+	for _, outcome := range []string{"ok", "dial", "timeout", "breaker"} {
+		m.dials.WithLabelValues(name, outcome)
+	}
+}
+
+// meetShard does the same for a shard.
+func (m *metrics) meetShard(name string) {
+	m.failovers.WithLabelValues(name)
+	m.failoverSeconds.WithLabelValues(name)
 }
 
 func (m *metrics) register(c prometheus.Collector) {

@@ -65,7 +65,25 @@ func bytesOf(cmd redis.Cmder, err error) ([]byte, error) {
 // returns the one that was answered.
 func (c *Client) read(ctx context.Context, key string, command func() redis.Cmder) (redis.Cmder, error) {
 	where := slot(key)
-	r := reading{client: c, ctx: ctx, command: command, outcome: OutcomeOf(ctx)}
+	r := reading{client: c, ctx: ctx, command: command, outcome: OutcomeOf(ctx), span: startSpan(ctx, "redis read", where)}
+	answered, err := r.run(where)
+	r.span.end(err)
+	return answered, err
+}
+
+// A reading is one read on its way.
+type reading struct {
+	client   *Client
+	ctx      context.Context
+	command  func() redis.Cmder
+	outcome  *Outcome
+	span     *span
+	redirect redirect
+}
+
+// run tries until a node has answered or the context ends.
+func (r *reading) run(where int) (redis.Cmder, error) {
+	c := r.client
 	for round := 0; ; round++ {
 		changed := c.watch.changed()
 		answered, err := r.once(where)
@@ -79,19 +97,11 @@ func (c *Client) read(ctx context.Context, key string, command func() redis.Cmde
 			return nil, refused
 		}
 		c.metrics.retries.WithLabelValues("read").Inc()
-		if !pause(ctx, round, changed) {
+		r.span.again(round, err)
+		if !pause(r.ctx, round, changed) {
 			return nil, unavailable(err)
 		}
 	}
-}
-
-// A reading is one read on its way.
-type reading struct {
-	client   *Client
-	ctx      context.Context
-	command  func() redis.Cmder
-	outcome  *Outcome
-	redirect redirect
 }
 
 // once asks whom it should ask now, and a second node if the first does not answer in time.
@@ -179,8 +189,10 @@ func (r *reading) ask(n *node, asReplica, asking bool) *attempt {
 	a := newAttempt(r.ctx, r.command())
 	a.asking = asking
 	if asReplica {
+		r.span.sent(n, "replica")
 		n.replicaReads.submit(a)
 	} else {
+		r.span.sent(n, "master")
 		r.client.hedges.earn()
 		n.reads.submit(a)
 	}

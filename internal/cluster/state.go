@@ -36,7 +36,9 @@ type ShardState struct {
 	Slots  int
 	Writes int64 // under way, those that wait for a promotion included
 	Waits  bool  // writes cannot be served at the moment
-	Moved  time.Time
+
+	Stalled time.Duration // for how long they cannot have been
+	Moved   time.Time
 }
 
 // State returns what the watcher knows.
@@ -106,6 +108,9 @@ func (p *placement) state() ShardState {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.Waits, s.Moved = !p.troubled.IsZero(), p.moved
+	if s.Waits {
+		s.Stalled = time.Since(p.troubled)
+	}
 	return s
 }
 

@@ -39,12 +39,12 @@ func (w *watcher) lineOf(n *node) Node {
 func (w *watcher) tellChange(before, after *topology) {
 	if before == nil {
 		w.events.add(Event{Type: TopologyAdopted, Text: fmt.Sprintf("first view: %d nodes, epoch %d", len(after.view.Nodes), after.view.Epoch())})
-		w.tellCoverage(Slots, after.view.Covered())
+		w.tellCoverage(after)
 		return
 	}
 	w.tellNodes(before.view, after.view)
 	w.tellShards(before, after)
-	w.tellCoverage(before.view.Covered(), after.view.Covered())
+	w.tellCoverage(after)
 	if !after.sameAs(before) {
 		w.events.add(Event{Type: TopologyAdopted, Text: fmt.Sprintf("commands go by epoch %d", after.view.Epoch())})
 	}
@@ -91,7 +91,11 @@ func (w *watcher) tellShards(before, after *topology) {
 	}
 }
 
-func (w *watcher) tellCoverage(before, after int) {
+// tellCoverage tells when slots lose their master, or the last of them has one again, in this instance's own eyes: with
+// assisted failover the cluster itself has not noticed anything by then. It is called with adopting held.
+func (w *watcher) tellCoverage(t *topology) {
+	before, after := w.toldCovered, w.covered(t)
+	w.toldCovered = after
 	switch {
 	case after < before:
 		w.events.add(Event{Type: SlotsUncovered, Text: fmt.Sprintf("%d slots have no master that is well", Slots-after)})

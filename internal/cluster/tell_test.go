@@ -35,6 +35,7 @@ func TestTellChange(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			inWorld(t, func(x *world) {
 				before := newTopology(c.before, nil, x.c.node)
+				x.w.toldCovered = x.w.covered(before)
 				x.w.tellChange(before, newTopology(c.after, before, x.c.node))
 				if got := x.types(); !slices.Equal(got, c.want) {
 					t.Errorf("got %v, want %v", got, c.want)
@@ -97,6 +98,21 @@ func TestTellFirstView(t *testing.T) {
 		x.w.tellChange(nil, newTopology(changed(x.view, "m2", func(n *Node) { n.Health = Failed }), nil, x.c.node))
 		if got := x.types(); !slices.Equal(got[1:], []EventType{TopologyAdopted, SlotsUncovered}) {
 			t.Errorf("with a master down: got %v", got)
+		}
+	})
+}
+
+// With assisted failover nobody but this instance has noticed the death before the promotion.
+func TestCoverageIsThisInstancesOwn(t *testing.T) {
+	inWorld(t, func(x *world) {
+		x.w.checkCoverage(time.Now())
+		x.state("m1", down)
+		x.w.checkCoverage(time.Now())
+		x.w.checkCoverage(time.Now())
+		x.place(promoted(x.view, "r1"))
+		x.w.checkCoverage(time.Now())
+		if got := x.types(); !slices.Equal(got, []EventType{SlotsUncovered, SlotsCovered}) {
+			t.Errorf("got %v", got)
 		}
 	})
 }

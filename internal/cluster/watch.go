@@ -37,6 +37,8 @@ type watcher struct {
 	beaten    time.Time                     // when the last beat was; only beat uses it
 	adopting  sync.Mutex                    // held while a view is adopted, and told
 
+	toldCovered int // slots that were covered by the last event; guarded by adopting
+
 	mu         sync.Mutex
 	witness    *node              // whose view was adopted last; guarded by mu
 	checkups   map[*node]*checkup // guarded by mu
@@ -65,7 +67,7 @@ type received struct {
 }
 
 func newWatcher(c *Client) *watcher {
-	return &watcher{client: c, since: time.Now(), kick: make(chan struct{}, 1), checkups: map[*node]*checkup{}, change: make(chan struct{})}
+	return &watcher{client: c, since: time.Now(), toldCovered: Slots, kick: make(chan struct{}, 1), checkups: map[*node]*checkup{}, change: make(chan struct{})}
 }
 
 // run watches until the context ends and its questions are answered.
@@ -99,12 +101,25 @@ func (w *watcher) beat(ctx context.Context, questions *sync.WaitGroup) {
 			questions.Go(func() { w.ask(ctx, n) })
 		}
 	}
-	if t := w.topology.Load(); t != nil && w.covered(t) == Slots {
-		w.coveredAt.Store(now.UnixNano())
-	}
+	w.checkCoverage(now)
 	w.reportStalls(now)
 	if w.assist != nil {
 		w.assist.consider(ctx, questions)
+	}
+}
+
+// checkCoverage notes whether all slots have a master that is well. While a view is being adopted, that tells of them.
+func (w *watcher) checkCoverage(now time.Time) {
+	t := w.topology.Load()
+	if t == nil {
+		return
+	}
+	if w.covered(t) == Slots {
+		w.coveredAt.Store(now.UnixNano())
+	}
+	if w.adopting.TryLock() {
+		defer w.adopting.Unlock()
+		w.tellCoverage(w.topology.Load())
 	}
 }
 

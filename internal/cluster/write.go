@@ -85,7 +85,11 @@ func (c *Client) Run(ctx context.Context, s *Script, keys []string, args ...any)
 		client: c, ctx: ctx, script: s, keys: keys, args: slices.Clone(args), outcome: o,
 		durability: s.durability(o.terms.Durability, c.cfg.Durability),
 	}
-	return w.run(slot(keys[0]))
+	where := slot(keys[0])
+	w.span = startSpan(ctx, "redis write", where)
+	reply, err := w.run(where)
+	w.span.end(err)
+	return reply, err
 }
 
 // A writing is one write on its way.
@@ -97,6 +101,7 @@ type writing struct {
 	args       []any
 	outcome    *Outcome
 	durability Durability
+	span       *span
 
 	whole    bool // a node does not hold the script
 	inDoubt  bool // an attempt may have been executed without our knowing
@@ -133,6 +138,7 @@ func (w *writing) run(where int) ([]string, error) {
 		}
 		p.trouble()
 		w.client.metrics.retries.WithLabelValues("write").Inc()
+		w.span.again(round, err)
 		if !pause(w.ctx, round, changed) {
 			return nil, w.giveUp(err)
 		}
@@ -157,6 +163,7 @@ func (w *writing) once(where int) ([]string, error) {
 	}
 	a := newAttempt(w.ctx, w.script.command(w.ctx, w.whole, w.keys, w.args))
 	a.asking, a.strict = to.asking, w.durability == Strict
+	w.span.sent(to.node, "master")
 	if w.durability == Async {
 		to.node.loose.submit(a)
 	} else {

@@ -1,0 +1,48 @@
+package cluster
+
+import (
+	"context"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// A span is the trace of one read or write, below its caller's span. Nil, where the caller is not traced, costs nothing.
+type span struct{ trace.Span }
+
+// startSpan takes the tracer from the caller's span, so that nobody has to hand one down.
+func startSpan(ctx context.Context, name string, slot int) *span {
+	caller := trace.SpanFromContext(ctx)
+	if !caller.IsRecording() {
+		return nil
+	}
+	tracer := caller.TracerProvider().Tracer("github.com/sessiond/sessiond/internal/cluster")
+	_, started := tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
+		attribute.String("db.system.name", "redis"), attribute.Int("sessiond.slot", slot)))
+	return &span{started}
+}
+
+// sent notes that the command goes to a node, as a master or as a replica.
+func (s *span) sent(n *node, role string) {
+	if s != nil {
+		s.AddEvent("sent", trace.WithAttributes(attribute.String("server.address", n.addr), attribute.String("role", role)))
+	}
+}
+
+// again notes that another round follows. No error of this package holds a key.
+func (s *span) again(round int, err error) {
+	if s != nil {
+		s.AddEvent("again", trace.WithAttributes(attribute.Int("round", round+1), attribute.String("error", err.Error())))
+	}
+}
+
+func (s *span) end(err error) {
+	if s == nil {
+		return
+	}
+	if err != nil {
+		s.SetStatus(codes.Error, err.Error())
+	}
+	s.End()
+}
