@@ -17,6 +17,15 @@ const (
 	touchFailed     = "failed"
 )
 
+// countCreated counts a session, and makes its tenant's other series, so that the first of what is rare shows as an
+// increase.
+func (m *metrics) countCreated(tenant string) {
+	m.created.WithLabelValues(tenant).Inc()
+	for _, rare := range []*prometheus.CounterVec{m.revoked, m.rotated, m.reused} {
+		rare.WithLabelValues(tenant)
+	}
+}
+
 func newMetrics(r prometheus.Registerer) *metrics {
 	counter := func(name, help, label string) *prometheus.CounterVec {
 		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})

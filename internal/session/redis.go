@@ -24,6 +24,7 @@ type RedisStore struct {
 	metrics *metrics
 	touches *toucher
 	turns   turns
+	census  *census
 }
 
 // Options are what a RedisStore needs besides a cluster. Log and Metrics must be set.
@@ -31,6 +32,7 @@ type Options struct {
 	Log     *slog.Logger          // where an operator learns of the reuse of a rotated ID
 	Metrics prometheus.Registerer // where the store registers its collectors
 	Now     func() time.Time      // outside tests it is time.Now, which nil stands for
+	Census  time.Duration         // between two estimates of how many sessions are live; 0 for none
 }
 
 // NewRedisStore keeps sessions in the cluster, which the caller closes after the store.
@@ -40,11 +42,15 @@ func NewRedisStore(c *cluster.Client, o Options) *RedisStore {
 	}
 	s := &RedisStore{cluster: c, scripts: loadScripts(), log: o.Log, metrics: newMetrics(o.Metrics)}
 	s.touches = newToucher(s, o.Now)
+	s.census = newCensus(s, o.Metrics, o.Census)
 	return s
 }
 
 // Close sends the touches that are still queued, while the context lasts.
-func (s *RedisStore) Close(ctx context.Context) error { return s.touches.close(ctx) }
+func (s *RedisStore) Close(ctx context.Context) error {
+	s.census.close()
+	return s.touches.close(ctx)
+}
 
 var _ Store = (*RedisStore)(nil)
 

@@ -33,7 +33,7 @@ func (s *RedisStore) create(ctx context.Context, ref Ref, n New, key WriteKey, l
 		limit, evict, tombstoneLife.Milliseconds())
 	if err == nil {
 		created.User = n.User // a tombstone has forgotten it, where a retry comes behind a revocation
-		s.metrics.created.WithLabelValues(ref.tenant.name).Inc()
+		s.metrics.countCreated(ref.tenant.name)
 	}
 	return created, err
 }
