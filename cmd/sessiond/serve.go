@@ -16,6 +16,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.opentelemetry.io/otel/sdk/trace"
+	oteltrace "go.opentelemetry.io/otel/trace"
 
 	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/httpapi"
@@ -46,8 +48,12 @@ type serveCmd struct {
 	SessionsPerUser int           `default:"100" help:"Sessions that one user may have at a time; 0 for any number (${default})."`
 	OnLimit         string        `enum:"deny,evict-oldest" default:"evict-oldest" help:"What one session more does: deny or evict-oldest (${default})."`
 
-	LogFormat string `enum:"text,json" default:"text" help:"text or json (${default})."`
-	LogLevel  string `enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error (${default})."`
+	Page        bool          `default:"true" negatable:"" help:"Serve the live page at /; --no-page does not."`
+	SlowRequest time.Duration `default:"250ms" help:"Log every request that takes so long, and every one that fails (${default})."`
+	LogRequests int           `default:"10" help:"Log so many of the other requests in a second at most; negative for all (${default})."`
+	Census      time.Duration `default:"30s" help:"How often to estimate the number of live sessions, from a sample of the keys; 0 for never (${default})."`
+	LogFormat   string        `enum:"text,json" default:"text" help:"text or json (${default})."`
+	LogLevel    string        `enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error (${default})."`
 }
 
 // Validate is called by kong.
@@ -60,6 +66,9 @@ func (s *serveCmd) Validate() error {
 	}
 	if s.DrainDelay < 0 || s.MaxBodyBytes <= 0 || s.RequestTimeout <= 0 || s.ShutdownTimeout <= 0 {
 		return errors.New("--max-body-bytes, --request-timeout and --shutdown-timeout must be positive, and --drain-delay not negative")
+	}
+	if s.SlowRequest < 0 || s.Census < 0 {
+		return errors.New("--slow-request and --census must not be negative")
 	}
 	if s.HedgeDelay < 0 || s.WriteQueue <= 0 || s.FailoverAssist < 0 {
 		return errors.New("--hedge-delay and --failover-assist must not be negative, and --write-queue must be positive")
@@ -154,7 +163,8 @@ type program struct {
 	reload   func() error // reads the key file again
 	store    *session.RedisStore
 	cluster  *cluster.Client
-	embedded io.Closer // nil without --embedded
+	embedded io.Closer             // nil without --embedded
+	tracing  *trace.TracerProvider // nil if tracing is off
 }
 
 // gcPercent is how much the heap may grow between two collections. What a request leaves behind is small and dies at once:
@@ -173,6 +183,9 @@ func start(cfg serveCmd, logTo io.Writer) (*program, error) {
 	}
 	p := &program{cfg: cfg, log: newLogger(cfg, logTo), failed: make(chan error, 1), reload: reload}
 	cluster.LogTo(p.log)
+	if p.tracing, err = newTracing(p.log); err != nil {
+		return nil, err
+	}
 	listener, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {
 		return nil, err
@@ -191,7 +204,7 @@ func start(cfg serveCmd, logTo io.Writer) (*program, error) {
 	}
 	p.addr, p.listener = listener.Addr(), listener
 
-	p.store = session.NewRedisStore(p.cluster, session.Options{Log: p.log, Metrics: registry})
+	p.store = session.NewRedisStore(p.cluster, session.Options{Log: p.log, Metrics: registry, Census: cfg.Census})
 	p.draining = make(chan struct{})
 	p.server = &http.Server{
 		Handler: httpapi.New(httpapi.Config{
@@ -204,6 +217,11 @@ func start(cfg serveCmd, logTo io.Writer) (*program, error) {
 			Deadline: cfg.RequestTimeout,
 			Log:      p.log,
 			Metrics:  registry,
+
+			SlowRequest:   cfg.SlowRequest,
+			LogsPerSecond: cfg.LogRequests,
+			Page:          cfg.Page,
+			Tracing:       p.tracer(),
 		}),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
@@ -267,8 +285,19 @@ func (p *program) isDraining() bool {
 	}
 }
 
+// tracer is what the API traces with.
+func (p *program) tracer() oteltrace.TracerProvider {
+	if p.tracing == nil {
+		return nil // and not an interface that holds nil
+	}
+	return p.tracing
+}
+
 func (p *program) close(ctx context.Context) error {
 	err := errors.Join(p.store.Close(ctx), p.cluster.Close())
+	if p.tracing != nil {
+		err = errors.Join(err, p.tracing.Shutdown(ctx))
+	}
 	if p.embedded != nil {
 		err = errors.Join(err, p.embedded.Close())
 	}

@@ -14,12 +14,13 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/session"
 )
 
-// Config is what the API needs. Every field must be set.
+// Config is what the API needs. Every field must be set, but for those that say what their zero value means.
 type Config struct {
 	Store    session.Store
 	Grant    func(bearer string) (Grant, bool)            // what a caller may do; false for nothing
@@ -29,28 +30,50 @@ type Config struct {
 	Draining <-chan struct{} // closed when the service stops: streams end, and callers are sent away
 	Deadline time.Duration   // of one request, from its arrival
 	Log      *slog.Logger
-	Metrics  *prometheus.Registry // where the API registers its collectors, and what /metrics shows
+	Metrics  Registry // where the API registers its collectors, and what /metrics shows
+
+	SlowRequest   time.Duration        // from which on a request is always logged
+	LogsPerSecond int                  // of requests that are neither slow nor failed; negative for all
+	Page          bool                 // serve the live page at /
+	Tracing       trace.TracerProvider // nil traces nothing
+}
+
+// A Registry takes collectors and shows them; usually a [prometheus.Registry].
+type Registry interface {
+	prometheus.Registerer
+	prometheus.Gatherer
 }
 
 type api struct {
 	Config
-	metrics *metrics
-	boot    string       // tells this process' event IDs from another's
-	streams atomic.Int64 // of events, under way
+	metrics  *metrics
+	requests *requestLog
+	tracer   *tracer
+	boot     string       // tells this process' event IDs from another's
+	streams  atomic.Int64 // of events, under way
 }
 
 // New builds the handler.
 func New(cfg Config) http.Handler {
-	a := &api{Config: cfg, metrics: newMetrics(cfg.Metrics), boot: strings.ToLower(rand.Text()[:8])}
+	a := &api{
+		Config:   cfg,
+		metrics:  newMetrics(cfg.Metrics),
+		requests: &requestLog{log: cfg.Log, slow: cfg.SlowRequest, limit: cfg.LogsPerSecond},
+		tracer:   newTracer(cfg.Tracing),
+		boot:     strings.ToLower(rand.Text()[:8]),
+	}
 	r := chi.NewRouter()
-	r.Use(a.observe, a.recoverPanics, secure)
+	r.Use(a.observe, a.metrics.instrument, a.recoverPanics, secure)
 
 	r.Get("/livez", a.livez)
 	r.Get("/readyz", a.readyz)
 	r.Get("/openapi.yaml", openapi)
-	r.Handle("/metrics", promhttp.HandlerFor(cfg.Metrics, promhttp.HandlerOpts{}))
+	r.Handle("/metrics", promhttp.HandlerFor(cfg.Metrics, promhttp.HandlerOpts{EnableOpenMetrics: true}) /* exemplars */)
 	r.With(noStore).Get("/v1/cluster", a.cluster)
 	r.With(noStore).Get("/v1/cluster/events", a.events)
+	if cfg.Page {
+		a.routePage(r)
+	}
 
 	r.Group(func(r chi.Router) {
 		r.Use(noStore, a.deadline, a.authenticate, a.heed)

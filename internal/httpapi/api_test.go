@@ -39,7 +39,8 @@ type fixture struct {
 	grant    func(bearer string) (Grant, bool)
 }
 
-func newFixture(t *testing.T) *fixture {
+// newFixture makes one; options change what the API is made with.
+func newFixture(t *testing.T, options ...func(*Config)) *fixture {
 	t.Helper()
 	e := clustertest.StartEmbedded(t)
 	client := e.Client(t, cluster.Config{})
@@ -56,7 +57,7 @@ func newFixture(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	f.grant = func(string) (Grant, bool) { return grant, true }
-	f.handler = New(Config{
+	cfg := Config{
 		Store:    f.store,
 		Grant:    func(bearer string) (Grant, bool) { return f.grant(bearer) },
 		Ready:    func(ctx context.Context) (cluster.State, error) { return f.ready(ctx) },
@@ -66,7 +67,11 @@ func newFixture(t *testing.T) *fixture {
 		Deadline: 5 * time.Second,
 		Log:      slog.New(slog.NewJSONHandler(f.log, nil)),
 		Metrics:  f.registry,
-	})
+	}
+	for _, change := range options {
+		change(&cfg)
+	}
+	f.handler = New(cfg)
 	return f
 }
 

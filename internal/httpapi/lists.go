@@ -146,7 +146,7 @@ func (a *api) batch(w http.ResponseWriter, r *http.Request, malformed error, do 
 			if k == internal {
 				eventOf(r).err = result.Err
 			}
-			answer.Results[i] = encodeProblem(r, k, p)
+			answer.Results[i] = a.encodeProblem(r, k, p)
 		}
 	}
 	a.answerJSON(w, r, answer, nil)

@@ -1,23 +1,30 @@
 package httpapi
 
 import (
-	"strconv"
+	"context"
+	"net/http"
 	"time"
 
+	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.opentelemetry.io/otel/trace"
 )
 
+// metrics are the API's. No label holds what a caller may choose: routes are patterns, methods those of the standards.
 type metrics struct {
 	requests *prometheus.CounterVec
 	latency  *prometheus.HistogramVec
+	inFlight prometheus.Gauge
+	problems *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sessiond_http_requests_total",
-			Help: "HTTP requests answered, by the pattern of the route; status 499 if the caller hung up before.",
-		}, []string{"route", "method", "status", "tenant"}),
+			Help: "HTTP requests answered, by the pattern of the route; code 499 if the caller hung up before.",
+		}, []string{"route", "method", "code", "tenant"}),
 		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:                            "sessiond_http_request_duration_seconds",
 			Help:                            "Time from the arrival of a request to its answer.",
@@ -26,13 +33,50 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			NativeHistogramMaxBucketNumber:  100,
 			NativeHistogramMinResetDuration: time.Hour,
 		}, []string{"route", "method"}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "sessiond_http_requests_in_flight",
+			Help: "HTTP requests under way, streams of events included.",
+		}),
+		problems: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sessiond_problems_total",
+			Help: "Problem documents answered, those within batches included, by the kind that docs/problems.md lists.",
+		}, []string{"kind"}),
 	}
-	r.MustRegister(m.requests, m.latency)
+	for _, k := range []kind{internal, unavailable, overloaded, outcomeUnknown, storeFull} {
+		m.problems.WithLabelValues(k.name) // there from the start, so that the first one shows as an increase
+	}
+	r.MustRegister(m.requests, m.latency, m.inFlight, m.problems)
 	return m
 }
 
-func (m *metrics) observe(route, verb string, status int, tenant string, took time.Duration) {
-	verb = method(verb)
-	m.requests.WithLabelValues(route, verb, strconv.Itoa(status), tenant).Inc()
-	m.latency.WithLabelValues(route, verb).Observe(took.Seconds())
+// instrument counts and times requests. It stands behind observe, whose event it reads.
+func (m *metrics) instrument(next http.Handler) http.Handler {
+	byRoute := promhttp.WithLabelFromCtx("route", route)
+	byTenant := promhttp.WithLabelFromCtx("tenant", func(ctx context.Context) string { return eventIn(ctx).tenant })
+	marked := promhttp.WithExemplarFromContext(exemplar)
+	next = promhttp.InstrumentHandlerCounter(m.requests, next, byRoute, byTenant, marked)
+	next = promhttp.InstrumentHandlerDuration(m.latency, next, byRoute, marked)
+	return promhttp.InstrumentHandlerInFlight(m.inFlight, next)
+}
+
+// exemplar leads from a point of a histogram to what else is known of a request: its trace, or its line in the log,
+// which every slow request has.
+func exemplar(ctx context.Context) prometheus.Labels {
+	if span := trace.SpanContextFromContext(ctx); span.IsSampled() {
+		return prometheus.Labels{"trace_id": span.TraceID().String()}
+	}
+	if e := eventIn(ctx); e.slow > 0 && time.Since(e.start) >= e.slow {
+		return prometheus.Labels{"request_id": e.requestID}
+	}
+	return nil
+}
+
+// route is the pattern that matched, which is known only after routing.
+func route(ctx context.Context) string {
+	if at := chi.RouteContext(ctx); at != nil {
+		if pattern := at.RoutePattern(); pattern != "" && pattern[len(pattern)-1] != '*' {
+			return pattern
+		}
+	}
+	return "unmatched"
 }

@@ -18,6 +18,8 @@ import (
 
 // An event is the one log line of a request. Handlers fill in what they learn.
 type event struct {
+	start     time.Time
+	slow      time.Duration // from which on the request counts as slow
 	requestID string
 	tenant    string // empty before the caller is known
 	handle    string // of the session, never its ID
@@ -27,8 +29,10 @@ type event struct {
 
 type eventKey struct{}
 
-func eventOf(r *http.Request) *event {
-	if e, ok := r.Context().Value(eventKey{}).(*event); ok {
+func eventOf(r *http.Request) *event { return eventIn(r.Context()) }
+
+func eventIn(ctx context.Context) *event {
+	if e, ok := ctx.Value(eventKey{}).(*event); ok {
 		return e
 	}
 	return new(event) // a handler called outside the router, by a test
@@ -37,16 +41,16 @@ func eventOf(r *http.Request) *event {
 // requestID is what a caller may choose as X-Request-Id: nothing that could forge a log line.
 var requestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
-// observe counts, times and logs every request, once, by its route's pattern: a path may hold an ID.
+// observe names every request, and logs and traces it, by its route's pattern: a path may hold an ID.
 func (a *api) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start := time.Now()
-		e := &event{requestID: r.Header.Get("X-Request-Id")}
+		e := &event{start: time.Now(), slow: a.SlowRequest, requestID: r.Header.Get("X-Request-Id")}
 		if !requestID.MatchString(e.requestID) || revealsID(r, e.requestID) {
 			e.requestID = rand.Text()
 		}
 		w.Header().Set("X-Request-Id", e.requestID)
-		r = r.WithContext(context.WithValue(r.Context(), eventKey{}, e))
+		ctx, span := a.tracer.begin(context.WithValue(r.Context(), eventKey{}, e), r)
+		r = r.WithContext(ctx)
 		if a.isDraining() {
 			w.Header().Set("Connection", "close") // RFC 9112, section 9.6
 		}
@@ -58,12 +62,8 @@ func (a *api) observe(next http.Handler) http.Handler {
 		if status == 0 {
 			status = http.StatusOK
 		}
-		if r.Context().Err() == context.Canceled {
-			status = statusClientGone
-		}
-		took := time.Since(start)
-		a.metrics.observe(route(r), r.Method, status, e.tenant, took)
-		a.logRequest(r, e, status, ww.BytesWritten(), took)
+		endSpan(span, r, e, status)
+		a.requests.write(r, e, status, ww.BytesWritten(), time.Since(e.start))
 	})
 }
 
@@ -91,39 +91,6 @@ const minIDLength = 22
 // statusClientGone is what is counted and logged when the caller hung up before the answer: no failure of ours. The
 // number is nginx's.
 const statusClientGone = 499
-
-func (a *api) logRequest(r *http.Request, e *event, status, bytes int, took time.Duration) {
-	level := slog.LevelInfo
-	if status >= 500 {
-		level = slog.LevelError
-	}
-	attrs := []slog.Attr{
-		slog.String("request_id", e.requestID), slog.String("method", method(r.Method)), slog.String("route", route(r)),
-		slog.Int("status", status), slog.Int("bytes", bytes), slog.Duration("took", took),
-	}
-	if e.tenant != "" {
-		attrs = append(attrs, slog.String("tenant", e.tenant))
-	}
-	if e.handle != "" {
-		attrs = append(attrs, slog.String("session", e.handle))
-	}
-	if e.problem != "" {
-		attrs = append(attrs, slog.String("problem", e.problem))
-	}
-	if e.err != nil && status >= 500 {
-		attrs = append(attrs, slog.String("error", e.err.Error()))
-	}
-	a.Log.LogAttrs(r.Context(), level, "request", attrs...)
-}
-
-// route is the pattern that matched, which is known only after routing.
-func route(r *http.Request) string {
-	pattern := chi.RouteContext(r.Context()).RoutePattern()
-	if pattern == "" || strings.HasSuffix(pattern, "*") {
-		return "unmatched"
-	}
-	return pattern
-}
 
 // method bounds what a caller can make of a metric label.
 func method(m string) string {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -137,7 +138,10 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func (a *api) writeProblem(w http.ResponseWriter, r *http.Request, k kind, p problem) {
-	body := encodeProblem(r, k, p)
+	if r.Context().Err() == context.Canceled {
+		k.status = statusClientGone // nobody reads it
+	}
+	body := a.encodeProblem(r, k, p)
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store") // the path may hold an ID, wrong as it is
@@ -151,7 +155,8 @@ func (a *api) writeProblem(w http.ResponseWriter, r *http.Request, k kind, p pro
 	}
 }
 
-func encodeProblem(r *http.Request, k kind, p problem) []byte {
+func (a *api) encodeProblem(r *http.Request, k kind, p problem) []byte {
+	a.metrics.problems.WithLabelValues(k.name).Inc()
 	p.Type, p.Title, p.Status, p.Retryable = "urn:sessiond:"+k.name, k.title, k.status, k.retryable
 	p.RequestID = eventOf(r).requestID
 	body, err := json.Marshal(p)

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/sessiond/sessiond/internal/cluster"
+	"github.com/sessiond/sessiond/internal/httpapi"
+	"github.com/sessiond/sessiond/internal/session"
+)
+
+var update = flag.Bool("update", false, "write docs/metrics.md anew")
+
+const metricsDoc = "../../docs/metrics.md"
+
+// A catalogue is a registry that remembers what is registered on it, with or without series.
+type catalogue struct {
+	*prometheus.Registry
+	metrics []documented
+}
+
+type documented struct{ name, kind, help, labels string }
+
+// shape reads what a description says of itself, which has no other way.
+var shape = regexp.MustCompile(`^Desc\{fqName: "([^"]*)", help: "([^"]*)", (?:unit: "[^"]*", )?constLabels: \{[^}]*\}, variableLabels: \{([^}]*)\}`)
+
+// MustRegister implements [prometheus.Registerer].
+func (c *catalogue) MustRegister(collectors ...prometheus.Collector) {
+	for _, collector := range collectors {
+		c.add(collector)
+		c.Registry.MustRegister(collector)
+	}
+}
+
+func (c *catalogue) add(collector prometheus.Collector) {
+	descriptions := make(chan *prometheus.Desc, 1000)
+	collector.Describe(descriptions)
+	close(descriptions)
+	for d := range descriptions {
+		m := shape.FindStringSubmatch(d.String())
+		if m == nil {
+			panic("cannot read " + d.String())
+		}
+		if !strings.HasPrefix(m[1], "sessiond_") {
+			continue
+		}
+		kind := "gauge"
+		switch collector.(type) {
+		case *prometheus.HistogramVec:
+			kind = "histogram"
+		default:
+			if strings.HasSuffix(m[1], "_total") { // GatherAndLint holds that this is so
+				kind = "counter"
+			}
+		}
+		c.metrics = append(c.metrics, documented{m[1], kind, m[2], strings.ReplaceAll(m[3], ",", ", ")})
+	}
+}
+
+// text is docs/metrics.md.
+func (c *catalogue) text() []byte {
+	var b bytes.Buffer
+	b.WriteString(`# Metrics
+
+What ` + "`/metrics`" + ` shows, made from the code by ` + "`go test ./cmd/sessiond -run TestMetricsAreDocumented -update`" + `; besides it stand those of the Go
+runtime, the process and the build. Base units are seconds and bytes. Histograms are classic and native; the latter need a Prometheus with
+` + "`--enable-feature=native-histograms`" + `, and the exemplars on HTTP requests one with ` + "`exemplar-storage`" + `: the trace of a request, or the
+` + "`request_id`" + ` of its line in the log if it was slow.
+
+No label grows with load: ` + "`route`" + ` is a pattern, ` + "`tenant`" + ` is one of the key file's, ` + "`node`" + ` and ` + "`vm`" + ` are the cluster's, ` + "`shard`" + ` is the lowest slot that the
+shard had when it was first seen. What an instance says of nodes and shards is what that instance sees.
+
+| name | type | labels | what |
+|---|---|---|---|
+`)
+	slices.SortFunc(c.metrics, func(a, b documented) int { return strings.Compare(a.name, b.name) })
+	for _, m := range c.metrics {
+		labels := ""
+		if m.labels != "" {
+			labels = "`" + strings.ReplaceAll(m.labels, ", ", "`, `") + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", m.name, m.kind, labels, m.help)
+	}
+	return b.Bytes()
+}
+
+// docs/metrics.md lists what the program registers, each with a sentence, by the linter's rules.
+func TestMetricsAreDocumented(t *testing.T) {
+	c := &catalogue{Registry: prometheus.NewRegistry()}
+	quiet := slog.New(slog.DiscardHandler)
+	client := cluster.New(cluster.Config{Addrs: []string{"127.0.0.1:1"}, Log: quiet, Metrics: c})
+	t.Cleanup(func() { client.Close() })
+	store := session.NewRedisStore(client, session.Options{Log: quiet, Metrics: c})
+	t.Cleanup(func() { store.Close(context.Background()) })
+	httpapi.New(httpapi.Config{Metrics: c})
+	if problems, err := testutil.GatherAndLint(c); err != nil || len(problems) > 0 {
+		t.Errorf("lint: %v, %v", problems, err)
+	}
+	want := c.text()
+	if *update {
+		if err := os.WriteFile(metricsDoc, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(metricsDoc)
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("docs/metrics.md is not what the code registers; run the test with -update (%v)", err)
+	}
+}

@@ -1,0 +1,84 @@
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+)
+
+// A requestLog writes one line per request: of every one that failed or was slow, and of the others as many in a second
+// as may be. At a low rate it says everything, and at a high one it costs next to nothing.
+type requestLog struct {
+	log   *slog.Logger
+	slow  time.Duration // from which on a request is always logged
+	limit int           // of lines in a second about requests that were neither; negative for any number
+
+	mu      sync.Mutex
+	second  int64 // that the counts are of; guarded by mu
+	written int   // guarded by mu
+	omitted int64 // since the last line; guarded by mu
+}
+
+// write logs a request, or counts it for the next line.
+func (l *requestLog) write(r *http.Request, e *event, status, bytes int, took time.Duration) {
+	level := slog.LevelInfo
+	if status >= 500 {
+		level = slog.LevelError
+	}
+	ctx := r.Context()
+	if !l.log.Enabled(ctx, level) {
+		return
+	}
+	omitted, ok := l.admit(e.start.Add(took), status >= 500 || took >= l.slow)
+	if !ok {
+		return
+	}
+	l.log.LogAttrs(ctx, level, "request", attributes(ctx, r, e, status, bytes, took, omitted)...)
+}
+
+// admit reports whether a line may be written now, and how many were not since the last.
+func (l *requestLog) admit(now time.Time, always bool) (omitted int64, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if second := now.Unix(); second != l.second {
+		l.second, l.written = second, 0
+	}
+	if !always && l.limit >= 0 && l.written >= l.limit {
+		l.omitted++
+		return 0, false
+	}
+	if !always {
+		l.written++
+	}
+	omitted, l.omitted = l.omitted, 0
+	return omitted, true
+}
+
+func attributes(ctx context.Context, r *http.Request, e *event, status, bytes int, took time.Duration, omitted int64) []slog.Attr {
+	attrs := []slog.Attr{
+		slog.String("request_id", e.requestID), slog.String("method", method(r.Method)), slog.String("route", route(ctx)),
+		slog.Int("status", status), slog.Int("bytes", bytes), slog.Duration("took", took),
+	}
+	add := func(key, value string) {
+		if value != "" {
+			attrs = append(attrs, slog.String(key, value))
+		}
+	}
+	add("tenant", e.tenant)
+	add("session", e.handle)
+	add("problem", e.problem)
+	if e.err != nil && status >= 500 {
+		add("error", e.err.Error())
+	}
+	if span := trace.SpanContextFromContext(ctx); span.IsSampled() {
+		add("trace_id", span.TraceID().String())
+	}
+	if omitted > 0 {
+		attrs = append(attrs, slog.Int64("omitted", omitted)) // requests without a line since the last one
+	}
+	return attrs
+}

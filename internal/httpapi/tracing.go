@@ -1,0 +1,58 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// A tracer makes one span of each request, by OpenTelemetry's conventions for HTTP servers. otelhttp would record the
+// URL's path too, which may hold a session's ID. Nil traces nothing.
+type tracer struct {
+	spans trace.Tracer
+	from  propagation.TextMapPropagator
+}
+
+func newTracer(provider trace.TracerProvider) *tracer {
+	if provider == nil {
+		return nil
+	}
+	return &tracer{
+		spans: provider.Tracer("github.com/sessiond/sessiond/internal/httpapi"),
+		from:  propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}),
+	}
+}
+
+// begin starts a request's span, below the caller's if it sent one (W3C Trace Context).
+func (t *tracer) begin(ctx context.Context, r *http.Request) (context.Context, trace.Span) {
+	if t == nil {
+		return ctx, nil
+	}
+	ctx = t.from.Extract(ctx, propagation.HeaderCarrier(r.Header))
+	verb := method(r.Method)
+	return t.spans.Start(ctx, verb, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attribute.String("http.request.method", verb)))
+}
+
+// endSpan ends what begin started.
+func endSpan(span trace.Span, r *http.Request, e *event, status int) {
+	if span == nil {
+		return
+	}
+	at := route(r.Context())
+	span.SetName(method(r.Method) + " " + at)
+	span.SetAttributes(
+		attribute.String("http.route", at), attribute.Int("http.response.status_code", status),
+		attribute.String("sessiond.request_id", e.requestID), attribute.String("sessiond.tenant", e.tenant),
+	)
+	if e.handle != "" {
+		span.SetAttributes(attribute.String("sessiond.session", e.handle))
+	}
+	if status >= 500 {
+		span.SetStatus(codes.Error, e.problem)
+	}
+	span.End()
+}
