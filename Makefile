@@ -3,6 +3,7 @@
 export COMPOSE_PROJECT_NAME ?= sessiond
 COMPOSE := $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 VM ?=
+PROFILE ?=
 TESTFLAGS ?=
 FAULTS ?= all
 
@@ -23,6 +24,13 @@ test-faults: ## the fault suite, or FAULTS=name,... of it; FAULTS=ci for what CI
 	@REDIS_IMAGE=$$(deploy/images/resolve.sh redis) && export REDIS_IMAGE SESSIOND_TEST_CLUSTER=required && \
 		deploy/images/test-env.sh go test -count=1 -timeout 60m -v ./internal/faults -run '^TestFaults$$' -faults=$(FAULTS) $(TESTFLAGS)
 
+.PHONY: test-observed
+test-observed: ## kill a VM while Prometheus looks on, and run every panel's query and every rule
+	@REDIS_IMAGE=$$(deploy/images/resolve.sh redis) && PROMETHEUS_IMAGE=$$(deploy/images/resolve.sh prometheus) && \
+		REDIS_EXPORTER_IMAGE=$$(deploy/images/resolve.sh redis-exporter) && \
+		export REDIS_IMAGE PROMETHEUS_IMAGE REDIS_EXPORTER_IMAGE SESSIOND_TEST_CLUSTER=required && \
+		deploy/images/test-env.sh go test -count=1 -timeout 20m -v ./internal/faults -run '^TestKillIsSeen$$' -observe $(TESTFLAGS)
+
 .PHONY: failover-figures
 failover-figures: ## the table of figures: 20 VMs killed under load, beside a stock client
 	@REDIS_IMAGE=$$(deploy/images/resolve.sh redis) && export REDIS_IMAGE SESSIOND_TEST_CLUSTER=required && \
@@ -39,16 +47,16 @@ image: ## build the service's image, sessiond:local
 	@GO_IMAGE=$$(deploy/images/resolve.sh golang) && docker build -q -t sessiond:local --build-arg GO_IMAGE=$$GO_IMAGE .
 
 .PHONY: up
-up: image ## start the whole bundle and wait until both instances are ready
-	@REDIS_IMAGE=$$(deploy/images/resolve.sh redis) && export REDIS_IMAGE && $(COMPOSE) up -d && deploy/wait-ready.sh
+up: image ## start the whole bundle and wait until both instances are ready; PROFILE=observability adds Prometheus and Grafana
+	@REDIS_IMAGE=$$(deploy/images/resolve.sh redis) && export REDIS_IMAGE && deploy/up.sh "$(PROFILE)" $(COMPOSE)
 
 .PHONY: down
 down: ## stop the bundle; the sessions stay in its volumes
-	@$(COMPOSE) down
+	@COMPOSE_PROFILES=observability $(COMPOSE) down
 
 .PHONY: clean
 clean: ## stop the bundle and delete its sessions
-	@$(COMPOSE) down -v
+	@COMPOSE_PROFILES=observability $(COMPOSE) down -v
 
 .PHONY: cluster-status
 cluster-status: ## each node's VM, role, slots and lag
@@ -79,7 +87,8 @@ TARGETS := --target http://127.0.0.1:8080 --target http://127.0.0.1:8081
 .PHONY: failover
 failover: up ## kill a VM of the bundle under load, and report what the load felt
 	@$(MAKE) -s cluster-rebalance
-	@go build -o bin/loadtest ./loadtest && bin/loadtest --scenario vm-kill $(POWER_CUT) $(TARGETS) $(LOADFLAGS)
+	@go build -o bin/loadtest ./loadtest && { bin/loadtest --scenario vm-kill $(POWER_CUT) $(TARGETS) $(LOADFLAGS); status=$$?; \
+		$(MAKE) -s cluster-rebalance || status=1; exit $$status; }
 
 .PHONY: failover-control
 failover-control: up ## the same on a plain go-redis handler, as the control
@@ -91,6 +100,7 @@ rolling-restart: up ## restart one VM of the bundle after the other under load, 
 	@$(MAKE) -s cluster-rebalance
 	@go build -o bin/loadtest ./loadtest && bin/loadtest --scenario rolling-restart $(TARGETS) $(LOADFLAGS)
 
-.PHONY: loadtest-browser
-loadtest-browser: ## open a report in headless Chromium; without one the test is skipped
-	cd loadtest/report/browsertest && go test -mod=mod -count=1 $(TESTFLAGS) ./...
+.PHONY: test-browser
+test-browser: ## the live page while a VM dies, and a report, in headless Chromium; SCREENSHOTS=folder keeps pictures
+	@REDIS_IMAGE=$$(deploy/images/resolve.sh redis) && export REDIS_IMAGE && cd internal/browsertest && \
+		../../deploy/images/test-env.sh go test -mod=mod -count=1 -timeout 9m $(TESTFLAGS) ./...

@@ -1,12 +1,13 @@
 #!/bin/sh
-# Builds equivalents of the public base images where no registry can be reached: sessiond-local/redis:8 from Debian's
-# package, sessiond-local/golang:1.26 from the host's own Go and certificates. Needs root, debootstrap and a Docker
-# engine; asks Debian's default mirror, so nothing here names one.
+# Builds equivalents of the public base images where no registry can be reached: sessiond-local/redis:8,
+# sessiond-local/prometheus:2 and sessiond-local/redis-exporter:1 from Debian's packages, sessiond-local/golang:1.26 from
+# the host's own Go and certificates. Needs root, debootstrap and a Docker engine; asks Debian's default mirror, so
+# nothing here names one.
 #
-#   build.sh redis|golang...
+#   build.sh redis|golang|prometheus|redis-exporter...
 set -eu
 
-suite=trixie # Redis 8.0
+suite=trixie # Redis 8.0, Prometheus 2.53
 base=sessiond-local/debian:$suite
 
 work=$(mktemp -d)
@@ -54,9 +55,42 @@ build_golang() {
 	docker build -q -t sessiond-local/golang:1.26 "$work/golang"
 }
 
+build_prometheus() {
+	build_base
+	docker build -q -t sessiond-local/prometheus:2 - <<-EOF
+		FROM $base
+		RUN printf 'exit 101' >/usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d \
+		 && apt-get update -qq \
+		 && apt-get install -qq -y --no-install-recommends prometheus \
+		 && rm -rf /var/lib/apt/lists/* \
+		 && mkdir -p /prometheus && chown prometheus:prometheus /prometheus
+		VOLUME /prometheus
+		WORKDIR /prometheus
+		USER prometheus
+		EXPOSE 9090
+		ENTRYPOINT ["prometheus"]
+		CMD ["--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/prometheus"]
+	EOF
+}
+
+build_redis_exporter() {
+	build_base
+	docker build -q -t sessiond-local/redis-exporter:1 - <<-EOF
+		FROM $base
+		RUN printf 'exit 101' >/usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d \
+		 && apt-get update -qq \
+		 && apt-get install -qq -y --no-install-recommends prometheus-redis-exporter \
+		 && rm -rf /var/lib/apt/lists/*
+		USER nobody
+		EXPOSE 9121
+		ENTRYPOINT ["prometheus-redis-exporter"]
+	EOF
+}
+
 for image in "$@"; do
 	case $image in
-	redis | golang) build_$image ;;
+	redis | golang | prometheus) build_$image ;;
+	redis-exporter) build_redis_exporter ;;
 	*) echo "build.sh: unknown image $image" >&2; exit 2 ;;
 	esac
 done

@@ -1,16 +1,19 @@
 #!/bin/sh
-# Prints the image to use for redis or golang: the one that the environment names (REDIS_IMAGE, GO_IMAGE), else the
-# public one if it is here or can be pulled, else one made by build.sh.
+# Prints the image to use for a name below: the one that the environment names (REDIS_IMAGE, GO_IMAGE, PROMETHEUS_IMAGE,
+# REDIS_EXPORTER_IMAGE, GRAFANA_IMAGE), else the public one if it is here or can be pulled, else one made by build.sh.
+# Grafana cannot be made from Debian's packages: without a registry this prints nothing for it, and fails.
 #
 #   REDIS_IMAGE=$(deploy/images/resolve.sh redis)
 set -eu
 
 case ${1:-} in
-redis) chosen=${REDIS_IMAGE:-} public=redis:8 ;;
-golang) chosen=${GO_IMAGE:-} public=golang:1.26 ;;
-*) echo "usage: resolve.sh redis|golang" >&2; exit 2 ;;
+redis) chosen=${REDIS_IMAGE:-} public=redis:8 local=sessiond-local/redis:8 ;;
+golang) chosen=${GO_IMAGE:-} public=golang:1.26 local=sessiond-local/golang:1.26 ;;
+prometheus) chosen=${PROMETHEUS_IMAGE:-} public=prom/prometheus:v2.53.5 local=sessiond-local/prometheus:2 ;;
+redis-exporter) chosen=${REDIS_EXPORTER_IMAGE:-} public=oliver006/redis_exporter:v1.74.0 local=sessiond-local/redis-exporter:1 ;;
+grafana) chosen=${GRAFANA_IMAGE:-} public=grafana/grafana:11.6.0 local='' ;;
+*) echo "usage: resolve.sh redis|golang|prometheus|redis-exporter|grafana" >&2; exit 2 ;;
 esac
-local=sessiond-local/$public
 
 have() { docker image inspect "$1" >/dev/null 2>&1; }
 
@@ -18,10 +21,13 @@ if [ -n "$chosen" ]; then
 	echo "$chosen"
 elif have "$public"; then
 	echo "$public"
-elif have "$local"; then
+elif [ -n "$local" ] && have "$local"; then
 	echo "$local"
 elif timeout 120 docker pull -q "$public" >/dev/null 2>&1; then
 	echo "$public"
+elif [ -z "$local" ]; then
+	echo "$public cannot be pulled, and there is no package to build it from" >&2
+	exit 1
 else
 	echo "$public cannot be pulled: building $local from Debian packages" >&2
 	"$(dirname "$0")/build.sh" "$1" >&2

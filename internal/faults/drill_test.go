@@ -15,6 +15,7 @@ import (
 
 const (
 	quiet    = 8 * time.Second  // of load before the fault: an instance that has watched for less does not assist
+	peaceful = 5 * time.Second  // of that, by whose end connections are warm
 	settled  = 3 * time.Second  // of load after it is over
 	patience = 90 * time.Second // for anything to happen
 	calm     = 10 * time.Second // in which goroutines and connections return to their quiet level

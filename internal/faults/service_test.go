@@ -17,8 +17,8 @@ func serviceCutOff(t *testing.T) {
 	d.lasts(settled)
 	f := d.figure(o)
 	d.report("cut off from a master", f)
-	d.atMost("a read", f.longestRead, longestRead)
-	d.atMost("a write", f.longestWrite[0], longestAssisted)
+	d.atMost("a read", f.longestRead, longestRead, f.peace)
+	d.atMost("a write", f.longestWrite[0], longestAssisted, f.peace)
 	d.finish()
 }
 
@@ -69,7 +69,7 @@ func startWithDeadVM(t *testing.T) {
 	d.before = d.levels()
 	d.drive(setup{}, d.urls())
 	f := d.disturb("started with a dead VM", func() {})
-	d.atMost("a read", f.longestRead, longestRead)
+	d.atMost("a read", f.longestRead, longestRead, f.peace)
 	d.finish()
 }
 

@@ -29,13 +29,13 @@ func (d *drill) die(vm string, how func(testing.TB, string)) (outage, figure) {
 // within checks the times of an outage against their limits.
 func (d *drill) within(o outage, f figure, assisted bool) {
 	d.t.Helper()
-	d.atMost("a read", f.longestRead, longestRead)
-	d.atMost("a write to the shard without its replica", f.longestWrite[o.lostCopy], longestOneCopy)
+	d.atMost("a read", f.longestRead, longestRead, f.peace)
+	d.atMost("a write to the shard without its replica", f.longestWrite[o.lostCopy], longestOneCopy, f.peace)
 	if assisted {
-		d.atMost("a write to the shard without its master", f.longestWrite[o.lostMaster], longestAssisted)
+		d.atMost("a write to the shard without its master", f.longestWrite[o.lostMaster], longestAssisted, f.peace)
 		return
 	}
-	d.atMost("a write to the shard without its master", f.longestWrite[o.lostMaster], f.promotion+longestWithout)
+	d.atMost("a write to the shard without its master", f.longestWrite[o.lostMaster], f.promotion+longestWithout, f.peace)
 }
 
 func powerCut(t *testing.T) {

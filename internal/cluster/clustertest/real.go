@@ -193,6 +193,11 @@ func (r *Real) run(ctx context.Context, name string, ip netip.Addr, port string,
 	if image == "" {
 		image = "redis:8"
 	}
+	return r.runImage(ctx, image, name, ip, port, options...)
+}
+
+// runImage is run with another image.
+func (r *Real) runImage(ctx context.Context, image, name string, ip netip.Addr, port string, options ...testcontainers.ContainerCustomizer) (testcontainers.Container, error) {
 	options = append(options,
 		testcontainers.WithLabels(labels()),
 		tcnetwork.WithNetwork([]string{name}, r.network),
