@@ -100,7 +100,7 @@ func touches() []Panel {
 			"Reads by what became of the sliding of the idle deadline: suppressed (slid lately enough), coalesced (one is queued), sent, failed, dropped (the queue is full). Dropped and failed sessions expire a little early. A kill: some failed.",
 			query(orNone(rate("outcome", `sessiond_touches_total{$}`), "outcome"), "{{outcome}}"),
 		).stacked().colored("suppressed", "green").colored("sent", "blue").colored("dropped", "red").colored("failed", "orange"),
-		timeseries("Touches saved", unitFraction,
+		timeseries("Part of the touches saved", unitFraction,
 			"Part of the reads that cost no write for the sliding of the idle deadline. It is what the background touches are for: near 100 % for sessions that are read many times within a twentieth of their idle timeout.",
 			query(`sum(rate(sessiond_touches_total{$, outcome=~"suppressed|coalesced"}[$__rate_interval])) / (sum(rate(sessiond_touches_total{$}[$__rate_interval])) > 0)`, "saved"),
 		).bounded(0, 1).whenEmpty("no reads"),
