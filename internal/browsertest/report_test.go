@@ -1,44 +1,16 @@
-// Package browsertest opens a report in headless Chromium.
 package browsertest
 
 import (
-	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
-	"sync"
 	"testing"
-	"time"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
-	cdplog "github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
 
-// REPORT names a report.html to open instead of the example; SCREENSHOTS a folder to keep the pictures in.
-const (
-	reportVariable      = "REPORT"
-	screenshotsVariable = "SCREENSHOTS"
-)
-
-const limit = time.Minute
-
-// chromium finds the browser, or skips.
-func chromium(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	t.Skip("no chromium: install Debian's package chromium")
-	return ""
-}
+// REPORT names a report.html to open instead of the example.
+const reportVariable = "REPORT"
 
 // A state is what the page says of itself.
 type state struct {
@@ -86,29 +58,13 @@ func TestReport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shots := os.Getenv(screenshotsVariable)
-	if shots == "" {
-		shots = t.TempDir()
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(browser), chromedp.NoSandbox)
-	allocator, stop := chromedp.NewExecAllocator(t.Context(), options...)
-	defer stop()
+	shots := screenshots(t)
+	allocator := startBrowser(t, browser)
 	for _, width := range []int64{1280, 400} {
 		for _, scheme := range []string{"light", "dark"} {
 			t.Run(fmt.Sprintf("%d, %s", width, scheme), func(t *testing.T) {
-				ctx, cancel := chromedp.NewContext(allocator)
-				defer cancel()
-				ctx, cancel = context.WithTimeout(ctx, limit)
-				defer cancel()
-				complaints, err := listen(ctx)
-				if err != nil {
-					t.Fatal(err)
-				}
-				byScheme := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}
-				if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, byScheme); err != nil {
-					t.Fatal(err)
-				}
-				err = chromedp.Do(ctx, chromedp.EmulateViewport(width, 900), chromedp.Navigate("file://"+page), chromedp.WaitVisible(chromedp.CSS("#chart .mark")))
+				ctx, complaints := openTab(t, allocator, scheme, func(string) bool { return false })
+				err := chromedp.Do(ctx, chromedp.EmulateViewport(width, 900), chromedp.Navigate("file://"+page), chromedp.WaitVisible(chromedp.CSS("#chart .mark")))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -130,44 +86,6 @@ func TestReport(t *testing.T) {
 			})
 		}
 	}
-}
-
-// listen collects what the page complains of, and what it asks for but itself.
-func listen(ctx context.Context) (complaints func() []string, err error) {
-	var mu sync.Mutex
-	var said []string
-	say := func(text string) {
-		mu.Lock()
-		defer mu.Unlock()
-		said = append(said, text)
-	}
-	err = chromedp.Listen(ctx, func(event any) {
-		switch e := event.(type) {
-		case *runtime.EventConsoleAPICalled:
-			say("console: " + string(e.Type))
-		case *runtime.EventExceptionThrown:
-			say(e.ExceptionDetails.Text)
-		case *cdplog.EventEntryAdded:
-			say(e.Entry.Text)
-		case *network.EventRequestWillBeSent:
-			if e.Type != network.ResourceTypeDocument && e.Request.URL != "data:," {
-				say("request: " + e.Request.URL)
-			}
-		}
-	})
-	for _, enable := range []cdp.Command[cdp.Empty, cdp.Empty]{cdplog.Enable, runtime.Enable} {
-		if err == nil {
-			_, err = chromedp.Call(ctx, enable, cdp.Empty{})
-		}
-	}
-	if err == nil {
-		_, err = chromedp.Call(ctx, network.Enable, network.EnableParams{})
-	}
-	return func() []string {
-		mu.Lock()
-		defer mu.Unlock()
-		return slices.Clone(said)
-	}, err
 }
 
 func check(t *testing.T, got state, scheme string) {

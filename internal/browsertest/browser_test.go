@@ -1,0 +1,109 @@
+// Package browsertest opens the live page, and a report of the load test, in headless Chromium.
+package browsertest
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	cdplog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+// SCREENSHOTS names a folder to keep the pictures in.
+const screenshotsVariable = "SCREENSHOTS"
+
+const limit = 5 * time.Minute
+
+// chromium finds the browser, or skips.
+func chromium(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	t.Skip("no chromium: install Debian's package chromium")
+	return ""
+}
+
+// startBrowser runs it until the test ends.
+func startBrowser(t *testing.T, path string) context.Context {
+	t.Helper()
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox)
+	allocator, stop := chromedp.NewExecAllocator(t.Context(), options...)
+	t.Cleanup(stop)
+	return allocator
+}
+
+// openTab opens an empty tab by day or by night, and tells what it will complain of. It may ask for what may says.
+func openTab(t *testing.T, allocator context.Context, scheme string, may func(url string) bool) (ctx context.Context, complaints func() []string) {
+	t.Helper()
+	ctx, closeTab := chromedp.NewContext(allocator)
+	t.Cleanup(closeTab)
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	t.Cleanup(cancel)
+	complaints, err := listen(ctx, may)
+	if err != nil {
+		t.Fatal(err)
+	}
+	byScheme := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}
+	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, byScheme); err != nil {
+		t.Fatal(err)
+	}
+	return ctx, complaints
+}
+
+// screenshots is where they go.
+func screenshots(t *testing.T) string {
+	if folder := os.Getenv(screenshotsVariable); folder != "" {
+		return folder
+	}
+	return t.ArtifactDir()
+}
+
+// listen collects what the page complains of, and what it asks for but itself and what it may.
+func listen(ctx context.Context, may func(url string) bool) (complaints func() []string, err error) {
+	var mu sync.Mutex
+	var said []string
+	say := func(text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		said = append(said, text)
+	}
+	err = chromedp.Listen(ctx, func(event any) {
+		switch e := event.(type) {
+		case *runtime.EventConsoleAPICalled:
+			say("console: " + string(e.Type))
+		case *runtime.EventExceptionThrown:
+			say(e.ExceptionDetails.Text)
+		case *cdplog.EventEntryAdded:
+			say(e.Entry.Text)
+		case *network.EventRequestWillBeSent:
+			if e.Type != network.ResourceTypeDocument && e.Request.URL != "data:," && !may(e.Request.URL) {
+				say("request: " + e.Request.URL)
+			}
+		}
+	})
+	for _, enable := range []cdp.Command[cdp.Empty, cdp.Empty]{cdplog.Enable, runtime.Enable} {
+		if err == nil {
+			_, err = chromedp.Call(ctx, enable, cdp.Empty{})
+		}
+	}
+	if err == nil {
+		_, err = chromedp.Call(ctx, network.Enable, network.EnableParams{})
+	}
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(said)
+	}, err
+}

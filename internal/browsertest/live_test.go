@@ -1,0 +1,203 @@
+package browsertest
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/sessiond/sessiond/internal/cluster/clustertest"
+)
+
+func TestMain(m *testing.M) { clustertest.Main(m) }
+
+// A view is what the live page shows.
+type view struct {
+	PageWidth, WindowWidth float64
+	Paper                  string // its background
+	Tone, Title            string // of the banner
+	VMs                    []string
+	Nodes                  int // cards
+	Rows                   int // of the table
+	Covered                string
+	Reads                  string            // per second
+	Steps                  map[string]string // of the last failover: done, next, open or needless
+	Events                 []string          // types, the newest first
+	Words                  string            // all of the topology's text
+}
+
+const lookAtPage = `(() => {
+  const text = (id) => document.getElementById(id).textContent;
+  return {
+    PageWidth: document.documentElement.scrollWidth, WindowWidth: window.innerWidth,
+    Paper: getComputedStyle(document.body).backgroundColor,
+    Tone: document.getElementById("banner").dataset.tone, Title: text("banner-title"),
+    VMs: [...document.querySelectorAll("#vms .vm h3")].map((e) => e.textContent),
+    Nodes: document.querySelectorAll("#vms .node").length, Rows: document.querySelectorAll("#nodes tbody tr").length,
+    Covered: document.getElementById("slots").dataset.covered ?? "", Reads: text("reads-rate"),
+    Steps: Object.fromEntries(["suspect", "down", "promoted", "covered", "resumed", "back", "rebalanced"]
+      .map((k, i) => [k, document.querySelectorAll("#steps li")[i]?.dataset.state ?? ""])),
+    Events: [...document.querySelectorAll("#events li")].map((e) => e.dataset.type),
+    Words: document.getElementById("vms").innerText,
+  };
+})()`
+
+// A tab is one browser window on the page, that stays open all the time.
+type tab struct {
+	t          *testing.T
+	name       string
+	width      int64
+	scheme     string
+	ctx        context.Context
+	complaints func() []string
+}
+
+func (b *tab) look() view {
+	b.t.Helper()
+	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[view](lookAtPage))
+	if err != nil {
+		b.t.Fatalf("%s: %v", b.name, err)
+	}
+	return v
+}
+
+// shows waits until the page shows something.
+func (b *tab) shows(what string, holds func(view) bool) {
+	b.t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	var v view
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); <-tick.C {
+		if v = b.look(); holds(v) {
+			return
+		}
+	}
+	b.t.Fatalf("%s: not within a minute: %s: %+v", b.name, what, v)
+}
+
+// shoot keeps a picture, and checks what holds at any time.
+func (b *tab) shoot(when string) {
+	b.t.Helper()
+	shot, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	path := filepath.Join(screenshots(b.t), fmt.Sprintf("live-%s-%s.png", b.name, when))
+	if err := os.WriteFile(path, shot, 0o644); err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Log(path)
+	v := b.look()
+	if v.PageWidth > v.WindowWidth {
+		b.t.Errorf("%s, %s: the page is %g wide in a window of %g", b.name, when, v.PageWidth, v.WindowWidth)
+	}
+	var red, green, blue int
+	if _, err := fmt.Sscanf(v.Paper, "rgb(%d, %d, %d)", &red, &green, &blue); err != nil || (red+green+blue > 384) != (b.scheme == "light") {
+		b.t.Errorf("%s: the paper is %s", b.name, v.Paper)
+	}
+	if said := b.complaints(); len(said) > 0 {
+		b.t.Errorf("%s, %s: the browser says %q", b.name, when, said)
+	}
+}
+
+// The page shows a VM's death and return as they happen, without being loaded again, by day and by night, on a desk and
+// on a phone.
+func TestLivePage(t *testing.T) {
+	browser := startBrowser(t, chromium(t))
+	real := clustertest.Start(t)
+	service := real.StartService(t, clustertest.ServiceOptions{Args: []string{"--failover-assist=500ms"}})
+	call(t, service.URL)
+
+	var tabs []*tab
+	for _, width := range []int64{1280, 400} {
+		for _, scheme := range []string{"light", "dark"} {
+			b := &tab{t: t, name: fmt.Sprintf("%d-%s", width, scheme), width: width, scheme: scheme}
+			b.ctx, b.complaints = openTab(t, browser, scheme, func(url string) bool { return strings.HasPrefix(url, service.URL+"/") })
+			if err := chromedp.Do(b.ctx, chromedp.EmulateViewport(width, 900), chromedp.Navigate(service.URL+"/")); err != nil {
+				t.Fatal(err)
+			}
+			tabs = append(tabs, b)
+		}
+	}
+	all := func(when, what string, holds func(view) bool) {
+		t.Helper()
+		for _, b := range tabs {
+			b.shows(what, holds)
+		}
+		for _, b := range tabs {
+			b.shoot(when)
+		}
+	}
+	calm := func(v view) bool {
+		return v.Tone == "good" && v.Title == "All 16384 slots are covered, and every VM holds one master" && v.Covered == "16384"
+	}
+	done := func(v view, steps ...string) bool {
+		for _, s := range steps {
+			if v.Steps[s] != "done" {
+				return false
+			}
+		}
+		return true
+	}
+	all("1-before", "the topology and the load", func(v view) bool {
+		return calm(v) && strings.Join(v.VMs, " ") == "vm1 vm2 vm3" && v.Nodes == 6 && v.Rows == 6 && v.Reads != "–" && v.Reads != "0"
+	})
+	began := time.Now()
+	tabs[0].shows("the instance has watched for long enough to assist", func(view) bool { return time.Since(began) > 8*time.Second })
+
+	real.PowerOffVM(t, "vm2")
+	tabs[0].shows("the death", func(v view) bool { return v.Tone != "good" && v.Steps["down"] == "done" })
+	tabs[0].shoot("2-at-once")
+	all("3-promoted", "the promotion, and that writes go on", func(v view) bool {
+		return v.Tone == "warn" && done(v, "suspect", "down", "promoted", "covered", "resumed") && v.Covered == "16384" &&
+			strings.Contains(v.Title, "redis-5 took over 5461 slots") && strings.Contains(v.Words, "down")
+	})
+	promoted := time.Now()
+
+	real.StartVM(t, "vm2")
+	all("4-back", "the return, and that the cluster is out of balance", func(v view) bool {
+		return done(v, "back") && v.Title == "vm1 holds two masters: rebalance"
+	})
+	tabs[0].shows("the votes of the last election have expired", func(view) bool { return time.Since(promoted) > 8*time.Second })
+	real.Failover(t, "redis-2")
+	all("5-rebalanced", "the balance", func(v view) bool { return calm(v) && done(v, "back", "rebalanced") && v.Events[0] != "" })
+}
+
+// call puts a little load on the service, so that its rates show something, until the test ends.
+func call(t *testing.T, url string) {
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		id := ""
+		for i := 0; ctx.Err() == nil; i++ {
+			method, path := http.MethodGet, "/v1/session"
+			if id == "" || i%3 == 0 {
+				method, path = http.MethodPost, "/v1/sessions"
+			}
+			r, err := http.NewRequestWithContext(ctx, method, url+path, strings.NewReader("{}"))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			r.Header.Set("Content-Type", "application/json")
+			r.Header.Set("Session-ID", id)
+			if answer, err := http.DefaultClient.Do(r); err == nil {
+				answer.Body.Close()
+				if new := answer.Header.Get("Session-ID"); new != "" {
+					id = new
+				}
+			}
+			<-tick.C
+		}
+	}()
+	t.Cleanup(func() { stop(); <-ended })
+}
