@@ -65,14 +65,14 @@ func readView(text, addr string) (View, error) {
 			nodes[i].Addr = net.JoinHostPort(host, port) // a node that has met nobody does not know its own address
 		}
 	}
-	return View{Nodes: nodes, Leaving: leavingSlots(text)}, nil
+	return View{Nodes: nodes, Leaving: movingSlots(text, "->-"), Coming: movingSlots(text, "-<-")}, nil
 }
 
-// leavingSlots reads what stands as [slot->-id] in the asked node's own line.
-func leavingSlots(text string) []int {
+// movingSlots reads what stands as [slot->-id] or [slot-<-id] in the asked node's own line.
+func movingSlots(text, way string) []int {
 	var slots []int
 	for _, field := range strings.Fields(text) {
-		first, _, moving := strings.Cut(strings.TrimPrefix(field, "["), "->-")
+		first, _, moving := strings.Cut(strings.TrimPrefix(field, "["), way)
 		if n, err := strconv.Atoi(first); moving && err == nil {
 			slots = append(slots, n)
 		}

@@ -98,6 +98,31 @@ func (w *watcher) leaving(p *placement, slot int) bool {
 	return slices.Contains(w.checkupOf(p.master).last.view.Leaving, slot)
 }
 
+// absent reports whether a replica's word that there is no such key was proof at a moment: no other master had got the
+// slot, or had begun to get it. Each has been asked since. To move a slot begins at the one that gets it (CLUSTER SETSLOT
+// IMPORTING), before the first key goes.
+func (w *watcher) absent(p *placement, slot int, at time.Time) bool {
+	for _, other := range w.topology.Load().view.Nodes {
+		// One that has no slots yet may be getting its first, unless it is dead.
+		if !other.Master || other.Addr == p.master.addr || other.Health == Failed && other.Slots == 0 {
+			continue
+		}
+		said := w.lastOf(w.client.node(other.Addr))
+		line, ok := said.view.Node(other.ID)
+		if !ok || said.asked.Before(at) || line.owns(slot) || slices.Contains(said.view.Coming, slot) {
+			return false
+		}
+	}
+	return true
+}
+
+// lastOf is a node's newest answer.
+func (w *watcher) lastOf(n *node) received {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.checkupOf(n).last
+}
+
 // waited notes what a WAIT at a master found.
 func (w *watcher) waited(n *node, replicas int64, err error) {
 	if p := w.topology.Load().mastered(n); p != nil && err == nil {

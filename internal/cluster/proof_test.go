@@ -311,3 +311,44 @@ func TestProven(t *testing.T) {
 		})
 	}
 }
+
+// A replica's word that there is no such key is proof once every other master, asked since, has nothing to do with the slot.
+func TestAbsent(t *testing.T) {
+	const slot = 17 // of m1
+	coming := func(a *received) { a.view.Coming = []int{slot} }
+	owning := func(a *received) { a.view = changed(a.view, "m3", func(n *Node) { n.Ranges = append(n.Ranges, SlotRange{slot, slot}) }) }
+	for _, c := range []struct {
+		name  string
+		world func(*world)
+		want  bool
+	}{
+		{"all were asked since", func(*world) {}, true},
+		{"one was asked before", func(x *world) { x.answers("m2", time.Second) }, false},
+		{"one never answered", func(x *world) { x.never("m2") }, false},
+		{"its master's silence does not matter", func(x *world) { x.never("m1") }, true},
+		{"a replica's neither", func(x *world) { x.never("r2") }, true},
+		{"another is getting the slot", func(x *world) { x.answers("m2", 0, coming) }, false},
+		{"another has got it", func(x *world) { x.answers("m3", 0, owning) }, false},
+		{"a dead master without slots cannot", func(x *world) {
+			x.place(changed(x.view, "r3", func(n *Node) { n.Master, n.Health = true, Failed }))
+			x.never("r3")
+		}, true},
+		{"a living one can", func(x *world) {
+			x.place(changed(x.view, "r3", func(n *Node) { n.Master = true }))
+			x.never("r3")
+		}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inWorld(t, func(x *world) {
+				at := time.Now().Add(-100 * time.Millisecond)
+				for _, n := range x.view.Nodes {
+					x.answers(n.ID, 0)
+				}
+				c.world(x)
+				if got := x.w.absent(x.shard("m1"), slot, at); got != c.want {
+					t.Errorf("got %t", got)
+				}
+			})
+		})
+	}
+}

@@ -79,6 +79,9 @@ type reading struct {
 	outcome  *Outcome
 	span     *span
 	redirect redirect
+
+	nobody   redis.Cmder // a replica's first word that there is no such key; nil if it has not said so
+	nobodyAt time.Time   // when it came
 }
 
 // run tries until a node has answered or the context ends.
@@ -119,10 +122,10 @@ func (r *reading) once(where int) (redis.Cmder, error) {
 	}
 	switch {
 	case p.master.state() == well:
-		return r.hedged(p.master, standIn)
+		return r.hedged(p, where, standIn)
 	case standIn != nil:
 		r.client.metrics.hedges.WithLabelValues("suspect").Inc()
-		return r.fromReplica(r.ask(standIn, true, false))
+		return r.fromReplica(p, where, r.ask(standIn, true, false))
 	case p.master.state() == suspect:
 		return r.value(r.ask(p.master, false, false)) // it is all there is, and may only be slow
 	}
@@ -130,7 +133,8 @@ func (r *reading) once(where int) (redis.Cmder, error) {
 }
 
 // hedged asks the master, and the stand-in too when the master fails or takes too long.
-func (r *reading) hedged(master, standIn *node) (redis.Cmder, error) {
+func (r *reading) hedged(p *placement, where int, standIn *node) (redis.Cmder, error) {
+	master := p.master
 	first := r.ask(master, false, false)
 	if standIn == nil {
 		return r.value(first)
@@ -143,7 +147,7 @@ func (r *reading) hedged(master, standIn *node) (redis.Cmder, error) {
 			return r.value(first)
 		}
 		r.client.metrics.hedges.WithLabelValues("failed").Inc()
-		return r.fromReplica(r.ask(standIn, true, false))
+		return r.fromReplica(p, where, r.ask(standIn, true, false))
 	case <-r.ctx.Done():
 		return r.value(first)
 	case <-delay.C:
@@ -154,7 +158,7 @@ func (r *reading) hedged(master, standIn *node) (redis.Cmder, error) {
 		return r.value(first)
 	}
 	r.client.metrics.hedges.WithLabelValues("slow").Inc()
-	return r.race(master, first, r.ask(standIn, true, false))
+	return r.race(p, where, first, r.ask(standIn, true, false))
 }
 
 // doubtful reports whether a replica's word that there is no such key should give way to its master's, who may have
@@ -164,18 +168,18 @@ func (r *reading) doubtful(err error, master *node) bool {
 }
 
 // race returns the first answer that is one.
-func (r *reading) race(master *node, first, second *attempt) (redis.Cmder, error) {
+func (r *reading) race(p *placement, where int, first, second *attempt) (redis.Cmder, error) {
 	select {
 	case <-first.done:
 		if first.err == nil || !transient(first.err) {
 			second.abandon()
 			return r.value(first)
 		}
-		return r.fromReplica(second)
+		return r.fromReplica(p, where, second)
 	case <-second.done:
-		if second.err == nil || !transient(second.err) && !r.doubtful(second.err, master) {
+		if second.err == nil || !transient(second.err) && !r.doubtful(second.err, p.master) {
 			first.abandon()
-			return r.fromReplica(second)
+			return r.fromReplica(p, where, second)
 		}
 		return r.value(first)
 	case <-r.ctx.Done():
@@ -207,12 +211,23 @@ func (r *reading) value(a *attempt) (redis.Cmder, error) {
 	return a.cmd, err
 }
 
-// fromReplica is value for an answer of the replica.
-func (r *reading) fromReplica(a *attempt) (redis.Cmder, error) {
+// fromReplica is value for an answer of the replica. That there is no such key is proven only once it is known that the
+// slot was not on the move: a replica does not notice that its master gives keys away. Until then the read goes round.
+func (r *reading) fromReplica(p *placement, where int, a *attempt) (redis.Cmder, error) {
 	err, _ := a.wait()
+	cmd := a.cmd
+	if errors.Is(err, redis.Nil) {
+		if r.nobody == nil {
+			r.nobody, r.nobodyAt = cmd, time.Now()
+		}
+		if !r.client.watch.absent(p, where, r.nobodyAt) {
+			return nil, errMaybeMoving
+		}
+		cmd = r.nobody
+	}
 	if err == nil || !transient(err) {
 		r.outcome.ReadReplica()
 		r.client.metrics.reads.WithLabelValues("replica").Inc()
 	}
-	return a.cmd, err
+	return cmd, err
 }

@@ -17,6 +17,7 @@ const Slots = 16384
 type View struct {
 	Nodes   []Node // sorted by VM, then by role
 	Leaving []int  // slots that the asked node is moving to another
+	Coming  []int  // slots that another is moving to the asked node
 }
 
 // A Node is one line of CLUSTER NODES.
@@ -216,4 +217,9 @@ func parseRanges(fields []string) ([]SlotRange, error) {
 		ranges = append(ranges, SlotRange{a, b})
 	}
 	return ranges, nil
+}
+
+// owns reports whether a slot is among the node's.
+func (n Node) owns(slot int) bool {
+	return slices.ContainsFunc(n.Ranges, func(r SlotRange) bool { return r.First <= slot && slot <= r.Last })
 }

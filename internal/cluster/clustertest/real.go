@@ -35,7 +35,7 @@ type Real struct {
 }
 
 type node struct {
-	container testcontainers.Container
+	container *testcontainers.DockerContainer
 	name, vm  string
 	ip        netip.Addr // on the containers' network, the same for as long as the cluster lives
 	addr      string     // ip:port, which the cluster announces
@@ -188,7 +188,7 @@ func (r *Real) startNode(ctx context.Context, name, vm string, ip netip.Addr) (*
 
 // run starts a container of the Redis image at an address on the cluster's network. Its port is published only where its
 // own address is out of reach.
-func (r *Real) run(ctx context.Context, name string, ip netip.Addr, port string, options ...testcontainers.ContainerCustomizer) (testcontainers.Container, error) {
+func (r *Real) run(ctx context.Context, name string, ip netip.Addr, port string, options ...testcontainers.ContainerCustomizer) (*testcontainers.DockerContainer, error) {
 	image := os.Getenv("REDIS_IMAGE")
 	if image == "" {
 		image = "redis:8"
@@ -197,7 +197,7 @@ func (r *Real) run(ctx context.Context, name string, ip netip.Addr, port string,
 }
 
 // runImage is run with another image.
-func (r *Real) runImage(ctx context.Context, image, name string, ip netip.Addr, port string, options ...testcontainers.ContainerCustomizer) (testcontainers.Container, error) {
+func (r *Real) runImage(ctx context.Context, image, name string, ip netip.Addr, port string, options ...testcontainers.ContainerCustomizer) (*testcontainers.DockerContainer, error) {
 	options = append(options,
 		testcontainers.WithLabels(labels()),
 		tcnetwork.WithNetwork([]string{name}, r.network),

@@ -40,7 +40,7 @@ type Service struct {
 
 	ip        netip.Addr
 	vm        string
-	container testcontainers.Container
+	container *testcontainers.DockerContainer
 }
 
 // services are those of a cluster, in the order of their starts, those that have ended included.
