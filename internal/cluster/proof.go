@@ -93,9 +93,7 @@ func (w *watcher) standIn(p *placement) *node {
 // leaving reports whether a slot is being moved away from its master. Its replica does not know that: it would take what
 // has been moved for absent.
 func (w *watcher) leaving(p *placement, slot int) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return slices.Contains(w.checkupOf(p.master).last.view.Leaving, slot)
+	return slices.Contains(w.lastOf(p.master).view.Leaving, slot)
 }
 
 // absent reports whether a replica's word that there is no such key was proof at a moment: no other master had got the

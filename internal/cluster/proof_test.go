@@ -316,7 +316,9 @@ func TestProven(t *testing.T) {
 func TestAbsent(t *testing.T) {
 	const slot = 17 // of m1
 	coming := func(a *received) { a.view.Coming = []int{slot} }
-	owning := func(a *received) { a.view = changed(a.view, "m3", func(n *Node) { n.Ranges = append(n.Ranges, SlotRange{slot, slot}) }) }
+	owning := func(a *received) {
+		a.view = changed(a.view, "m3", func(n *Node) { n.Ranges = append(n.Ranges, SlotRange{slot, slot}) })
+	}
 	for _, c := range []struct {
 		name  string
 		world func(*world)
