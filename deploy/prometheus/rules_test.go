@@ -17,24 +17,22 @@ import (
 	"github.com/sessiond/sessiond/deploy/grafana/dashboards"
 )
 
-// promtool runs it on files of this folder: the one on the PATH, or that of the image that PROMETHEUS_IMAGE names.
+// promtool runs it on files of this folder: that of the image that PROMETHEUS_IMAGE names, or the one on the PATH, which
+// must be of version 2.45 or later to know all of prometheus.yml.
 func promtool(t *testing.T, args ...string) {
 	t.Helper()
-	name := "promtool"
-	if _, err := exec.LookPath(name); err != nil {
-		image := os.Getenv("PROMETHEUS_IMAGE")
-		switch {
-		case image != "":
-			here, err := os.Getwd()
-			if err != nil {
-				t.Fatal(err)
-			}
-			name, args = "docker", append([]string{"run", "--rm", "-v", here + ":/rules:ro", "-w", "/rules", "--entrypoint", "promtool", image}, args...)
-		case os.Getenv("SESSIOND_TEST_CLUSTER") == "required":
-			t.Fatal("promtool is required: there is none on the PATH, and PROMETHEUS_IMAGE names no image")
-		default:
-			t.Skip("no promtool: install Debian's package prometheus, or name an image in PROMETHEUS_IMAGE")
+	name, image := "promtool", os.Getenv("PROMETHEUS_IMAGE")
+	if image != "" {
+		here, err := os.Getwd()
+		if err != nil {
+			t.Fatal(err)
 		}
+		name, args = "docker", append([]string{"run", "--rm", "-v", here + ":/rules:ro", "-w", "/rules", "--entrypoint", "promtool", image}, args...)
+	} else if _, err := exec.LookPath(name); err != nil {
+		if os.Getenv("SESSIOND_TEST_CLUSTER") == "required" {
+			t.Fatal("promtool is required: PROMETHEUS_IMAGE names no image, and there is none on the PATH")
+		}
+		t.Skip("no promtool: name an image in PROMETHEUS_IMAGE, as deploy/images/resolve.sh prometheus prints it, or install one")
 	}
 	if out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput(); err != nil {
 		t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
@@ -104,6 +102,41 @@ func TestAlerts(t *testing.T) {
 	for _, s := range sections {
 		if !slices.Contains(names, s) {
 			t.Errorf("the runbook has a section on %s, which is no alert", s)
+		}
+	}
+}
+
+// Every panel that the runbook sends its reader to exists, and so does every target of make.
+func TestRunbookNamesWhatExists(t *testing.T) {
+	runbook, err := os.ReadFile("../../docs/runbook.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	makefile, err := os.ReadFile("../../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	titles := map[string]bool{}
+	for _, d := range dashboards.All() {
+		_, name, _ := strings.Cut(d.Title, " / ")
+		titles[name] = true
+		for _, p := range d.Panels {
+			titles[p.Title] = true
+		}
+	}
+	panels := regexp.MustCompile(`(?:^|[^*])\*([^*\n]+)\*`).FindAllSubmatch(runbook, -1)
+	targets := regexp.MustCompile("`make ([a-z-]+)").FindAllSubmatch(runbook, -1)
+	if len(panels) < 20 || len(targets) < 3 {
+		t.Fatalf("found %d panels and %d targets only", len(panels), len(targets))
+	}
+	for _, m := range panels {
+		if !titles[string(m[1])] {
+			t.Errorf("the runbook names the panel %q, which does not exist", m[1])
+		}
+	}
+	for _, m := range targets {
+		if !bytes.Contains(makefile, fmt.Appendf(nil, "\n%s:", m[1])) {
+			t.Errorf("the runbook names make %s, which does not exist", m[1])
 		}
 	}
 }

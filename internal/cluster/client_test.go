@@ -132,8 +132,9 @@ func TestOverloadedWhileNoMasterIsThere(t *testing.T) {
 	if _, err := c.Run(t.Context(), put(), []string{"after"}, 1); err != nil {
 		t.Errorf("after that: %v", err)
 	}
-	if n := told(c, cluster.WritesResumed); n != 1 {
-		t.Errorf("the end of the stall was told %d times", n)
+	// On a slow machine the node may be lost from sight once more while the three are let through.
+	if stalls, ends := told(c, cluster.WritesStalled), told(c, cluster.WritesResumed); stalls == 0 || ends != stalls {
+		t.Errorf("%d stalls were told, and the end of %d", stalls, ends)
 	}
 }
 

@@ -48,7 +48,13 @@ func TestPanels(t *testing.T) {
 					places[[2]int{x, y}] = p.Title
 				}
 			}
-			if p.Type == "row" || p.Type == "text" {
+			if p.Type == "row" {
+				continue
+			}
+			if len(p.Description) < 40 && p.Type != "text" || p.Description == "" || !strings.HasSuffix(p.Description, ".") {
+				t.Errorf("%s: description %q", at, p.Description)
+			}
+			if p.Type == "text" {
 				continue
 			}
 			if titles[p.Title] {
@@ -56,8 +62,8 @@ func TestPanels(t *testing.T) {
 			}
 			titles[p.Title] = true
 			legend, known := drawn[p.Type]
-			if !known || len(p.Description) < 40 || len(p.Targets) == 0 || p.FieldConfig.Defaults.Unit == "" {
-				t.Errorf("%s: kind %q, unit %q, %d queries, description %q", at, p.Type, p.FieldConfig.Defaults.Unit, len(p.Targets), p.Description)
+			if !known || len(p.Targets) == 0 || p.FieldConfig.Defaults.Unit == "" {
+				t.Errorf("%s: kind %q, unit %q, %d queries", at, p.Type, p.FieldConfig.Defaults.Unit, len(p.Targets))
 			}
 			if p.Datasource == nil || p.Datasource.UID != "${datasource}" {
 				t.Errorf("%s does not ask the chosen data source", at)
@@ -72,6 +78,10 @@ func TestPanels(t *testing.T) {
 	}
 }
 
+// selectors are the metrics of the service in a query, with their braces if they have any. What a rule recorded is of all
+// instances.
+var selectors = regexp.MustCompile(`\bsessiond_[a-z_]+\b(\{[^}]*\}?)?`)
+
 // windows are the ranges of a query.
 var windows = regexp.MustCompile(`\[([^\]]*)\]`)
 
@@ -82,6 +92,11 @@ func checkTarget(t *testing.T, at string, p Panel, target Target) {
 	}
 	if drawn[p.Type] && target.LegendFormat == "" {
 		t.Errorf("%s: a query has no name in the legend", at)
+	}
+	for _, selector := range selectors.FindAllString(target.Expr, -1) {
+		if !strings.Contains(selector, `{instance=~"$instance"`) {
+			t.Errorf("%s: %s does not heed the choice of instances", at, selector)
+		}
 	}
 	for _, window := range windows.FindAllStringSubmatch(target.Expr, -1) {
 		if window[1] != "$__rate_interval" && window[1] != "$__range" {
