@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -169,35 +170,42 @@ func TestLivePage(t *testing.T) {
 	all("5-rebalanced", "the balance", func(v view) bool { return calm(v) && done(v, "back", "rebalanced") && v.Events[0] != "" })
 }
 
-// call puts a little load on the service, so that its rates show something, until the test ends.
+// callers are as many as it takes that some write of each shard is under way at any moment.
+const callers = 8
+
+// call puts a little load on the service, so that its rates show something and some writes wait, until the test ends.
 func call(t *testing.T, url string) {
 	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		tick := time.NewTicker(20 * time.Millisecond)
-		defer tick.Stop()
-		id := ""
-		for i := 0; ctx.Err() == nil; i++ {
-			method, path := http.MethodGet, "/v1/session"
-			if id == "" || i%3 == 0 {
-				method, path = http.MethodPost, "/v1/sessions"
-			}
-			r, err := http.NewRequestWithContext(ctx, method, url+path, strings.NewReader("{}"))
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			r.Header.Set("Content-Type", "application/json")
-			r.Header.Set("Session-ID", id)
-			if answer, err := http.DefaultClient.Do(r); err == nil {
-				answer.Body.Close()
-				if new := answer.Header.Get("Session-ID"); new != "" {
-					id = new
-				}
-			}
-			<-tick.C
+	var running sync.WaitGroup
+	for range callers {
+		running.Go(func() { callOn(ctx, t, url) })
+	}
+	t.Cleanup(func() { stop(); running.Wait() })
+}
+
+// callOn creates sessions and reads them.
+func callOn(ctx context.Context, t *testing.T, url string) {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	id := ""
+	for i := 0; ctx.Err() == nil; i++ {
+		method, path := http.MethodGet, "/v1/session"
+		if id == "" || i%2 == 0 {
+			method, path = http.MethodPost, "/v1/sessions"
 		}
-	}()
-	t.Cleanup(func() { stop(); <-ended })
+		r, err := http.NewRequestWithContext(ctx, method, url+path, strings.NewReader("{}"))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Session-ID", id)
+		if answer, err := http.DefaultClient.Do(r); err == nil {
+			answer.Body.Close()
+			if created := answer.Header.Get("Session-ID"); created != "" {
+				id = created
+			}
+		}
+		<-tick.C
+	}
 }
