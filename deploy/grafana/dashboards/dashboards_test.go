@@ -78,9 +78,9 @@ func TestPanels(t *testing.T) {
 	}
 }
 
-// selectors are the metrics of the service in a query, with their braces if they have any. What a rule recorded is of all
-// instances.
-var selectors = regexp.MustCompile(`\bsessiond_[a-z_]+\b(\{[^}]*\}?)?`)
+// selectors are the metrics of the service in a query, with their labels if any are asked for. What a rule recorded, with
+// colons in its name, is of all instances.
+var selectors = regexp.MustCompile(`[a-z:]*\bsessiond_[a-z_:]+(\{[^}]*)?`)
 
 // windows are the ranges of a query.
 var windows = regexp.MustCompile(`\[([^\]]*)\]`)
@@ -94,7 +94,7 @@ func checkTarget(t *testing.T, at string, p Panel, target Target) {
 		t.Errorf("%s: a query has no name in the legend", at)
 	}
 	for _, selector := range selectors.FindAllString(target.Expr, -1) {
-		if !strings.Contains(selector, `{instance=~"$instance"`) {
+		if name, labels, _ := strings.Cut(selector, "{"); !strings.Contains(name, ":") && !strings.HasPrefix(labels, `instance=~"$instance"`) {
 			t.Errorf("%s: %s does not heed the choice of instances", at, selector)
 		}
 	}
