@@ -205,7 +205,9 @@ func TestFaultsOnRealCluster(t *testing.T) {
 		}
 		t.Logf("all slots covered after %s", witness.Covered(t, began).Sub(began))
 		inOrder(t, real)
-		if log := real.Log(t, "redis-2"); !strings.Contains(log, "that a failover needs: it starts") {
+		// Where the machine takes its time, others are up soon enough for a failover, which does not come.
+		log := real.Log(t, "redis-2")
+		if !strings.Contains(log, "that a failover needs: it starts") && !strings.Contains(log, "no failover within 16 s: it starts") {
 			t.Errorf("redis-2 was not held:\n%s", log)
 		}
 	})
