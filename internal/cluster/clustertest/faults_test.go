@@ -205,9 +205,8 @@ func TestFaultsOnRealCluster(t *testing.T) {
 		}
 		t.Logf("all slots covered after %s", witness.Covered(t, began).Sub(began))
 		inOrder(t, real)
-		// Where the machine takes its time, others are up soon enough for a failover, which does not come.
-		log := real.Log(t, "redis-2")
-		if !strings.Contains(log, "that a failover needs: it starts") && !strings.Contains(log, "no failover within 16 s: it starts") {
+		// How the hold ends depends on who is up first: too few masters, or a replica that the others saw fail before.
+		if log := real.Log(t, "redis-2"); !strings.Contains(log, "it is held back until its replica has taken over") {
 			t.Errorf("redis-2 was not held:\n%s", log)
 		}
 	})
