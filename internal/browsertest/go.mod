@@ -1,4 +1,4 @@
-// A module github.com/sessiond/sessiond/internal/browsertest
+// A module of its own, so that what a browser test needs is not among the service's dependencies.
 module github.com/sessiond/sessiond/internal/browsertest
 
 go 1.26.0
