@@ -55,11 +55,17 @@ func openTab(t *testing.T, allocator context.Context, scheme string, may func(ur
 	if err != nil {
 		t.Fatal(err)
 	}
-	byScheme := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}
-	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, byScheme); err != nil {
+	if err := setScheme(ctx, scheme); err != nil {
 		t.Fatal(err)
 	}
 	return ctx, complaints
+}
+
+// setScheme makes it day or night.
+func setScheme(ctx context.Context, scheme string) error {
+	byScheme := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}
+	_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, byScheme)
+	return err
 }
 
 // screenshots is where they go.
