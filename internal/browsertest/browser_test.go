@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -92,7 +93,9 @@ func listen(ctx context.Context, may func(url string) bool) (complaints func() [
 		case *runtime.EventExceptionThrown:
 			say(e.ExceptionDetails.Text)
 		case *cdplog.EventEntryAdded:
-			say(e.Entry.Text)
+			if !strings.Contains(e.Entry.Text, "ERR_NETWORK_CHANGED") { // a VM's cable is pulled on this machine
+				say(e.Entry.Text)
+			}
 		case *network.EventRequestWillBeSent:
 			if e.Type != network.ResourceTypeDocument && e.Request.URL != "data:," && !may(e.Request.URL) {
 				say("request: " + e.Request.URL)

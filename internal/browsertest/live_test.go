@@ -169,7 +169,9 @@ func TestLivePage(t *testing.T) {
 	page.shoot("3-back")
 	page.shows("the votes of the last election have expired", func(view) bool { return time.Since(promoted) > 8*time.Second })
 	real.Failover(t, "redis-2")
-	page.shows("the balance", func(v view) bool { return calm(v) && told(v, cluster.Promoted, cluster.NodeUp, cluster.Promoted, cluster.Rebalanced) })
+	page.shows("the balance", func(v view) bool {
+		return calm(v) && told(v, cluster.Promoted, cluster.NodeUp, cluster.Promoted, cluster.Rebalanced)
+	})
 	page.shoot("4-rebalanced")
 }
 
