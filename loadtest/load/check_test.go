@@ -2,56 +2,129 @@ package load
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/sessiond/sessiond/loadtest/servicetest"
 )
 
-// stopping is a transport to two instances of which one is not ready.
-type stopping struct {
-	http.RoundTripper
-	sent atomic.Int64 // requests to the one that is not ready
+// An instance serves, and answers checks of its readiness as it is told.
+type instance struct {
+	http.Handler
+	readiness atomic.Int64 // status of /readyz; 0 never answers
+	checks    atomic.Int64
+	calls     atomic.Int64 // the others
 }
 
-func (s *stopping) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.URL.Path == "/readyz" {
-		status := http.StatusOK
-		if r.URL.Host == "stopping" {
-			status = http.StatusServiceUnavailable
+func (i *instance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != "/readyz" {
+		i.calls.Add(1)
+		i.Handler.ServeHTTP(w, r)
+		return
+	}
+	i.checks.Add(1)
+	status := int(i.readiness.Load())
+	if status == 0 {
+		<-r.Context().Done()
+		return
+	}
+	w.WriteHeader(status)
+}
+
+// eventually polls a condition.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not in time: %s", what)
 		}
-		return &http.Response{StatusCode: status, Body: http.NoBody, Request: r}, nil
 	}
-	if r.URL.Host == "stopping" {
-		s.sent.Add(1)
-	}
-	return s.RoundTripper.RoundTrip(r)
 }
 
-// A target that is not ready gets no requests, as behind a load balancer.
+// A target that is not ready gets no requests until it is ready again, as behind a load balancer.
 func TestLeavesAloneWhoIsNotReady(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		transport := &stopping{RoundTripper: servicetest.New()}
-		g, err := New(Config{
-			Targets: []string{"http://stopping", "http://ready"}, Transport: transport, CheckEvery: 100 * time.Millisecond,
-			Rate: Constant(200), Duration: 5 * time.Second, Sessions: 10, Users: 2, Mix: wholeMix, Seed: 1,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer g.Close()
-		time.Sleep(time.Second) // the first checks
-		if err := g.Prepare(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		g.Run(t.Context())
-		if got := transport.sent.Load(); got > 0 {
-			t.Errorf("%d requests went to the instance that is not ready", got)
-		}
-		if r := g.Report(); r.Reads.Count+r.Writes.Count < 900 {
-			t.Errorf("only %d requests were sent", r.Reads.Count+r.Writes.Count)
-		}
+	service := &servicetest.Handler{Service: servicetest.New()}
+	var urls []string
+	instances := [2]*instance{{Handler: service}, {Handler: service}}
+	for _, i := range instances {
+		i.readiness.Store(http.StatusOK)
+		server := httptest.NewServer(i)
+		defer server.Close()
+		urls = append(urls, server.URL)
+	}
+	stopping, other := instances[0], instances[1]
+	stopping.readiness.Store(http.StatusServiceUnavailable)
+	g, err := New(Config{
+		Targets: urls, CheckEvery: 5 * time.Millisecond, Rate: Constant(1000), Duration: 200 * time.Millisecond,
+		Sessions: 10, Users: 2, Mix: wholeMix, Seed: 1,
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	target := g.client.targets[0]
+	load := func() (toStopping int64) {
+		before := stopping.calls.Load()
+		g.Run(t.Context())
+		return stopping.calls.Load() - before
+	}
+
+	eventually(t, "the check is heard", target.unready.Load)
+	if err := g.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := load(); n != 0 {
+		t.Errorf("%d requests went to the instance that is not ready", n)
+	}
+
+	stopping.readiness.Store(0)
+	asked := stopping.checks.Load()
+	eventually(t, "checks go unanswered", func() bool { return stopping.checks.Load() > asked+2*silentChecks })
+	g.client.targets[1].shun()
+	if n := load(); n != 0 {
+		t.Errorf("%d requests went to the instance that said it is not ready, and now says nothing", n)
+	}
+
+	stopping.readiness.Store(http.StatusOK)
+	eventually(t, "the instance is ready again", func() bool { return !target.unready.Load() })
+	if n := load(); n == 0 {
+		t.Error("no request went to the instance that is ready again")
+	}
+
+	stopping.readiness.Store(0)
+	eventually(t, "an instance that answers no check is not ready", target.unready.Load)
+
+	other.readiness.Store(http.StatusServiceUnavailable)
+	eventually(t, "nobody is ready", g.client.targets[1].unready.Load)
+	if n := load(); n == 0 {
+		t.Error("where nobody is ready, everybody is asked")
+	}
+}
+
+// An answer decides at once, silence only when it lasts.
+func TestChecksDecide(t *testing.T) {
+	const ok, no, none = http.StatusOK, http.StatusServiceUnavailable, 0
+	for _, test := range []struct {
+		checks  []int
+		unready bool
+	}{
+		{nil, false},
+		{[]int{ok, no}, true},
+		{[]int{no, ok}, false},
+		{[]int{ok, none, none}, false},
+		{[]int{ok, none, none, none}, true},
+		{[]int{none, none, ok, none, none}, false},
+		{[]int{no, none}, true},
+		{[]int{none, none, none, none, ok}, false},
+	} {
+		var at target
+		for _, status := range test.checks {
+			at.checked(status)
+		}
+		if got := at.unready.Load(); got != test.unready {
+			t.Errorf("after %v: unready is %v", test.checks, got)
+		}
+	}
 }

@@ -7,23 +7,12 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"sync/atomic"
 	"time"
 )
 
-const (
-	// maxBody bounds what is read of an answer.
-	maxBody = 4 << 20
-	// shunned is how long a target that refused a connection is left alone, if there are others.
-	shunned = 250 * time.Millisecond
-)
-
-// A target is one instance.
-type target struct {
-	base *url.URL
-	down atomic.Int64 // until when it is shunned, UnixNano
-}
+// maxBody bounds what is read of an answer.
+const maxBody = 4 << 20
 
 // A client sends requests to the targets in turn.
 type client struct {
@@ -65,24 +54,6 @@ func newClient(cfg Config) (*client, error) {
 	return c, nil
 }
 
-// check asks a target again and again whether it is ready, and shuns it while it says no.
-func (c *client) check(ctx context.Context, t *target, every time.Duration) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for ctx.Err() == nil {
-		limit, cancel := context.WithTimeout(ctx, 2*every)
-		r := c.send(limit, t, call{method: http.MethodGet, path: "/readyz"})
-		cancel()
-		if r.status == http.StatusServiceUnavailable || r.unsent {
-			t.down.Store(time.Now().Add(shunned + 2*every).UnixNano())
-		}
-		select {
-		case <-ctx.Done():
-		case <-tick.C:
-		}
-	}
-}
-
 func (c *client) close() {
 	c.checking()
 	if c.owned != nil {
@@ -122,33 +93,13 @@ func (c *client) do(ctx context.Context, call call) reply {
 		if !r.unsent {
 			return r
 		}
-		t.down.Store(time.Now().Add(shunned).UnixNano())
+		t.shun()
 		if !c.redial || ctx.Err() != nil || try+1 == uint64(len(c.targets)) {
 			return r
 		}
 		r.redials++
 	}
 	return r
-}
-
-// pick takes the next target that is not shunned, or the next if all are.
-func (c *client) pick(turn uint64) *target {
-	n := uint64(len(c.targets))
-	now := int64(0)
-	for i := range n {
-		t := c.targets[(turn+i)%n]
-		down := t.down.Load()
-		if down == 0 || !c.redial {
-			return t
-		}
-		if now == 0 {
-			now = time.Now().UnixNano()
-		}
-		if down < now {
-			return t
-		}
-	}
-	return c.targets[turn%n]
 }
 
 // send sends a call to one target. Redirects and cookies are none of its business, so it goes without an http.Client.
