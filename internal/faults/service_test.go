@@ -76,6 +76,7 @@ func startWithDeadVM(t *testing.T) {
 // instanceStopped stops one of two instances, as a deployment does.
 func instanceStopped(t *testing.T) {
 	d := begin(t, setup{})
-	d.disturb("an instance stopped", func() { d.services[0].Stop(t) })
+	f := d.disturb("an instance stopped", func() { d.services[0].Stop(t) })
+	d.atMost("a request", max(f.longestRead, f.longestWrite[0]), longestRead, f.peace)
 	d.finish()
 }
