@@ -43,7 +43,7 @@ type figure struct {
 	single       int           // writes acknowledged with one copy
 	peace        time.Duration // the longest request of the last seconds before: what this machine takes by itself
 	quietP99     time.Duration
-	thirdP99     time.Duration // of the shard that lost nothing, in the first five seconds
+	thirdP99     time.Duration // of the shard that lost nothing, in the first seconds
 	violations   uint64
 	slowestRead  observation
 	slowestWrite observation
@@ -68,7 +68,11 @@ func (d *drill) figure(o outage) figure {
 	}
 	third := func(r observation) bool { s := shardOf(r.slot); return s != o.lostMaster && s != o.lostCopy }
 	f.quietP99 = p99(d.observations(o.began.Add(-quiet), o.began), third)
-	f.thirdP99 = p99(d.observations(o.began, o.began.Add(5*time.Second)), third)
+	first := o.began.Add(peaceful)
+	if o.ended.Before(first) {
+		first = o.ended
+	}
+	f.thirdP99 = p99(d.observations(o.began, first), third)
 	return f
 }
 

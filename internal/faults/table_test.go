@@ -114,7 +114,7 @@ func manyKills(t *testing.T, s setup, n int) column {
 	var c column
 	for i := range n {
 		vm := order[i%3]
-		o, f := d.die(vm, d.real.PowerOffVM)
+		o, f := d.powerFails(vm)
 		d.report(fmt.Sprintf("kill %d, %s", i+1, vm), f)
 		d.within(o, f, !s.noAssist)
 		c.kills, c.outages = append(c.kills, f), append(c.outages, o)
@@ -152,7 +152,7 @@ func stockControl(t *testing.T) column {
 	d.drive(setup{mix: load.Mix{Read: 50, Update: 40, Create: 5, Delete: 5}}, []string{server.URL})
 	d.lasts(quiet)
 	o := vmOutage("vm2")
-	d.real.PowerOffVM(t, "vm2")
+	d.real.CutPower(t, "vm2")
 	d.lasts(stockWatch)
 	o.ended = time.Now()
 	d.stop()

@@ -26,11 +26,20 @@ func (d *drill) die(vm string, how func(testing.TB, string)) (outage, figure) {
 	return o, d.figure(o)
 }
 
+// powerFails is die by a power cut. What is left of the VM is cleared away once its outage has been seen.
+func (d *drill) powerFails(vm string) (outage, figure) {
+	d.t.Helper()
+	o, f := d.die(vm, d.real.CutPower)
+	d.real.KillVM(d.t, vm)
+	return o, f
+}
+
 // within checks the times of an outage against their limits.
 func (d *drill) within(o outage, f figure, assisted bool) {
 	d.t.Helper()
 	d.atMost("a read", f.longestRead, longestRead, f.peace)
 	d.atMost("a write to the shard without its replica", f.longestWrite[o.lostCopy], longestOneCopy, f.peace)
+	d.atMost("the p99 of the third shard", f.thirdP99, 2*f.quietP99, f.peace)
 	if assisted {
 		d.atMost("a write to the shard without its master", f.longestWrite[o.lostMaster], longestAssisted, f.peace)
 		return
@@ -42,7 +51,7 @@ func powerCut(t *testing.T) {
 	for _, assist := range []bool{true, false} {
 		t.Run(map[bool]string{true: "assisted", false: "redis-alone"}[assist], func(t *testing.T) {
 			d := begin(t, setup{noAssist: !assist})
-			o, f := d.die("vm2", d.real.PowerOffVM)
+			o, f := d.powerFails("vm2")
 			d.report("power cut", f)
 			d.within(o, f, assist)
 			d.finish()
@@ -82,7 +91,7 @@ func awayForAWhile(t *testing.T, vm string, goes, comes func(*clustertest.Real, 
 // returns is a VM that comes back under load, and a cluster that is rebalanced then.
 func returns(t *testing.T) {
 	d := begin(t, setup{})
-	_, f := d.die("vm2", d.real.PowerOffVM)
+	_, f := d.powerFails("vm2")
 	d.report("power cut", f)
 	back := outage{began: time.Now()}
 	d.real.StartVM(t, "vm2")
@@ -99,17 +108,18 @@ func returns(t *testing.T) {
 // secondVM kills another VM after the first has returned and the cluster was rebalanced.
 func secondVM(t *testing.T) {
 	d := begin(t, setup{})
-	_, f := d.die("vm2", d.real.PowerOffVM)
+	_, f := d.powerFails("vm2")
 	d.report("first VM", f)
 	d.real.StartVM(t, "vm2")
 	d.inStep()
 	d.rebalance()
 	d.lasts(settled)
 	o := vmOutage("vm1")
-	d.real.PowerOffVM(t, "vm1")
+	d.real.CutPower(t, "vm1")
 	d.covered()
 	d.lasts(2 * settled)
 	o.ended = time.Now()
+	d.real.KillVM(t, "vm1")
 	d.lasts(settled)
 	d.report("second VM", d.figure(o))
 	d.finish()

@@ -15,8 +15,8 @@ import (
 	tcnetwork "github.com/testcontainers/testcontainers-go/network"
 )
 
-// The containers' network. Its subnet is chosen here, because the engine lets only a container on a chosen subnet keep
-// its address when it leaves the network and returns.
+// The containers' network. Its subnet is chosen here, because the engine gives fixed addresses only on a chosen subnet: a
+// VM returns under those that it had.
 
 // Where in the subnet the addresses of nodes and services begin; the gateway, which is the host, has the first.
 const (

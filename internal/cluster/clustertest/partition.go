@@ -27,14 +27,14 @@ const Host = "host"
 // healed then.
 func (r *Real) Cut(t testing.TB, a, b string) {
 	t.Helper()
-	r.filter(t, cutScript(insert, a, b, r.parties(t, a), r.parties(t, b)))
+	r.inNetworks(t, cutScript(insert, a, b, r.parties(t, a), r.parties(t, b)))
 	t.Cleanup(func() { _ = r.heal(cutScript(remove, a, b, r.parties(t, a), r.parties(t, b))) })
 }
 
 // Heal ends a Cut of the same two parties.
 func (r *Real) Heal(t testing.TB, a, b string) {
 	t.Helper()
-	r.filter(t, cutScript(remove, a, b, r.parties(t, a), r.parties(t, b)))
+	r.inNetworks(t, cutScript(remove, a, b, r.parties(t, a), r.parties(t, b)))
 }
 
 // IsolateVM cuts a VM off from everything but its own containers and the parties in except. What is left when the test
@@ -46,7 +46,7 @@ func (r *Real) IsolateVM(t testing.TB, vm string, except ...string) {
 	for _, party := range except {
 		friends = append(friends[:len(friends):len(friends)], r.parties(t, party)...)
 	}
-	script := filters{}
+	script := scripts{}
 	for _, c := range inside {
 		for _, friend := range friends {
 			if friend.ip != c.ip { // its own address is one end of every packet
@@ -58,24 +58,24 @@ func (r *Real) IsolateVM(t testing.TB, vm string, except ...string) {
 		script.add(c, insert("OUTPUT ! -o lo -j ISOLATED"))
 		script[c.id] = "iptables -w 5 -N ISOLATED; " + script[c.id]
 	}
-	r.filter(t, script)
+	r.inNetworks(t, script)
 	t.Cleanup(func() { _ = r.heal(healScript(r.of(vm))) })
 }
 
 // HealVM ends IsolateVM.
 func (r *Real) HealVM(t testing.TB, vm string) {
 	t.Helper()
-	r.filter(t, healScript(r.parties(t, vm)))
+	r.inNetworks(t, healScript(r.parties(t, vm)))
 }
 
-// filters are shell scripts by the ID of the container in whose network they run.
-type filters map[string]string
+// scripts are shell scripts by the ID of the container in whose network they run.
+type scripts map[string]string
 
-func (f filters) add(c *container, script string) {
-	if f[c.id] != "" {
-		f[c.id] += "; "
+func (s scripts) add(c *container, script string) {
+	if s[c.id] != "" {
+		s[c.id] += "; "
 	}
-	f[c.id] += script
+	s[c.id] += script
 }
 
 // insert and remove are the shell commands for a rule. What is to be removed may be gone, with a container's last start.
@@ -85,8 +85,8 @@ func remove(rule string) string {
 }
 
 // cutScript inserts or removes the rules of a cut. The comment tells it from the other cuts of a container.
-func cutScript(do func(rule string) string, nameA, nameB string, a, b []*container) filters {
-	script := filters{}
+func cutScript(do func(rule string) string, nameA, nameB string, a, b []*container) scripts {
+	script := scripts{}
 	between := func(c, other *container) {
 		if c.id == "" || c.ip == other.ip {
 			return
@@ -104,8 +104,8 @@ func cutScript(do func(rule string) string, nameA, nameB string, a, b []*contain
 	return script
 }
 
-func healScript(of []*container) filters {
-	script := filters{}
+func healScript(of []*container) scripts {
+	script := scripts{}
 	for _, c := range of {
 		script.add(c, remove("INPUT ! -i lo -j ISOLATED"))
 		script.add(c, remove("OUTPUT ! -o lo -j ISOLATED"))
@@ -135,22 +135,22 @@ func (r *Real) parties(t testing.TB, name string) []*container {
 	return []*container{{name: name, id: n.container.GetContainerID(), ip: n.ip, node: n}}
 }
 
-func (r *Real) filter(t testing.TB, script filters) {
+func (r *Real) inNetworks(t testing.TB, script scripts) {
 	t.Helper()
 	r.needDirect(t)
 	if len(script) == 0 {
 		t.Fatal("neither party is of this cluster")
 	}
-	if err := runFilters(t.Context(), script); err != nil {
+	if err := runScripts(t.Context(), script); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // heal is for the end of a test: what is healed or gone already is none of its troubles.
-func (r *Real) heal(script filters) error { return runFilters(context.Background(), script) }
+func (r *Real) heal(script scripts) error { return runScripts(context.Background(), script) }
 
-// runFilters runs all scripts at the same time. Those of containers that do not run have nothing to do.
-func runFilters(ctx context.Context, script filters) error {
+// runScripts runs all scripts at the same time. Those of containers that do not run have nothing to do.
+func runScripts(ctx context.Context, script scripts) error {
 	engine, err := testcontainers.NewDockerClientWithOpts(ctx)
 	if err != nil {
 		return err
