@@ -1,8 +1,10 @@
 package cluster_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,13 +16,16 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster"
 )
 
-// A fake is a shard of two nodes that say what the test has them say. Its scripts write one byte to the stream each.
+// A fake is a shard of two nodes, and a master without slots, that say what the test has them say. Its scripts write one
+// byte to the stream each.
 type fake struct {
-	nodes  [2]*server.Server // the master and its replica
-	failed atomic.Bool       // the cluster has marked the replica FAIL
-	copies atomic.Int32      // what WAIT says
-	offset atomic.Int64      // what both have of the stream
-	mute   atomic.Bool       // the replica answers, but keeps its replication to itself for longer than a probe lasts
+	addrs  [3]*net.TCPAddr // of the master, its replica, and the other master
+	failed atomic.Bool     // the cluster has marked the replica FAIL
+	copies atomic.Int32    // what WAIT says
+	offset atomic.Int64    // what both have of the stream
+	mute   atomic.Bool     // the replica answers, but keeps its replication to itself for longer than a probe lasts
+	silent atomic.Bool     // the master answers nothing
+	gets   atomic.Bool     // the other master is getting the slot of the key "moving"
 
 	mu  sync.Mutex
 	ran []string // first keys of the scripts; guarded by mu
@@ -31,28 +36,38 @@ func startFake(t *testing.T) *fake {
 	f := new(fake)
 	f.copies.Store(1)
 	f.offset.Store(100)
-	for i := range f.nodes {
+	var nodes [3]*server.Server
+	for i := range nodes {
 		s, err := server.NewServer("127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(s.Close)
-		f.nodes[i] = s
+		nodes[i], f.addrs[i] = s, s.Addr()
 	}
-	for i, s := range f.nodes {
+	t.Cleanup(func() { f.silent.Store(false) }) // nobody waits any more
+	for i, s := range nodes {
 		register := func(cmd string, do server.Cmd) {
-			if err := s.Register(cmd, do); err != nil {
+			err := s.Register(cmd, func(p *server.Peer, cmd string, args []string) {
+				for i == 0 && f.silent.Load() {
+					time.Sleep(time.Millisecond)
+				}
+				do(p, cmd, args)
+			})
+			if err != nil {
 				t.Fatal(err)
 			}
 		}
 		ok := func(p *server.Peer, _ string, _ []string) { p.WriteOK() }
+		register("HELLO", func(p *server.Peer, _ string, _ []string) { p.WriteError("ERR unknown command") }) // RESP2 it is
 		register("READONLY", ok)
 		register("READWRITE", ok)
 		register("CLIENT", ok)
 		register("CLUSTER", func(p *server.Peer, _ string, _ []string) { p.WriteBulk(f.clusterNodes(i)) })
 		register("INFO", func(p *server.Peer, _ string, _ []string) { p.WriteBulk(f.info(i)) })
 		register("CONFIG", func(p *server.Peer, _ string, _ []string) { p.WriteStrings([]string{"cluster-node-timeout", "2000"}) })
-		register("GET", func(p *server.Peer, _ string, _ []string) { p.WriteBulk(fmt.Sprint(i)) })
+		register("GET", func(p *server.Peer, _ string, _ []string) { p.WriteNull() })
+		register("GETRANGE", func(p *server.Peer, _ string, _ []string) { p.WriteBulk("") })
 		register("WAIT", func(p *server.Peer, _ string, _ []string) { p.WriteInt(int(f.copies.Load())) })
 		register("EVALSHA", func(p *server.Peer, _ string, args []string) {
 			f.mu.Lock()
@@ -66,17 +81,21 @@ func startFake(t *testing.T) *fake {
 }
 
 func (f *fake) clusterNodes(self int) string {
-	flags := [2]string{"master", "slave"}
+	flags := [3]string{"master", "slave", "master"}
 	if f.failed.Load() {
 		flags[1] += ",fail"
 	}
 	flags[self] = "myself," + flags[self]
 	now := time.Now().UnixMilli()
 	line := func(i int, master, slots string) string {
-		addr := f.nodes[i].Addr()
+		addr := f.addrs[i]
 		return fmt.Sprintf("id%d %s@%d,redis-%d.vm%d %s %s 0 %d 1 connected%s\n", i, addr, addr.Port, i, i, flags[i], master, now, slots)
 	}
-	return line(0, "-", " 0-16383") + line(1, "id0", "")
+	getting := ""
+	if self == 2 && f.gets.Load() {
+		getting = fmt.Sprintf(" [%d-<-id0]", cluster.SlotOf("moving"))
+	}
+	return line(0, "-", " 0-16383") + line(1, "id0", "") + line(2, "-", getting)
 }
 
 func (f *fake) info(self int) string {
@@ -84,7 +103,7 @@ func (f *fake) info(self int) string {
 		time.Sleep(400 * time.Millisecond)
 	}
 	fields := []string{"run_id:" + fmt.Sprint(self), fmt.Sprintf("server_time_usec:%d", time.Now().UnixMicro())}
-	if self == 0 {
+	if self != 1 {
 		fields = append(fields, "role:master", fmt.Sprintf("master_repl_offset:%d", f.offset.Load()))
 	} else {
 		fields = append(fields, "role:slave", "master_link_status:up", "master_sync_in_progress:0", fmt.Sprintf("slave_repl_offset:%d", f.offset.Load()))
@@ -106,7 +125,7 @@ func (f *fake) has(key string) bool {
 // client is one that has seen both nodes well, the replica in step.
 func (f *fake) client(t *testing.T) *cluster.Client {
 	t.Helper()
-	c := cluster.New(cluster.Config{Addrs: []string{f.nodes[0].Addr().String()}})
+	c := cluster.New(cluster.Config{Addrs: []string{f.addrs[0].String()}})
 	t.Cleanup(func() { c.Close() })
 	ready(t, c)
 	eventually(t, "the replica is in step", func() bool { return see(c, "redis-1").InStep })
@@ -146,4 +165,33 @@ func TestStrictFindsTheWayBack(t *testing.T) {
 		got := write(t, c, "k2", "v", cluster.Strict, time.Second)
 		return got.err == nil && got.achieved == cluster.Replicated
 	})
+}
+
+// A replica does not notice that its master gives keys away: that it has none of a session, or nothing of it to list, is
+// said only once nobody is known to be getting its slot.
+func TestReplicaFindsNothingOfASlotOnTheMove(t *testing.T) {
+	f := startFake(t)
+	c := f.client(t)
+	f.gets.Store(true)
+	f.silent.Store(true)
+	reads := map[string]func(context.Context) error{
+		"GET": func(ctx context.Context) error {
+			_, err := c.Get(ctx, "moving")
+			return err
+		},
+		"GETRANGE": func(ctx context.Context) error { return c.Heads(ctx, []string{"moving"}, 2)[0].Err },
+	}
+	for name, read := range reads {
+		ctx, outcome := cluster.WithTerms(within(t, 500*time.Millisecond), cluster.Terms{})
+		if err := read(ctx); !errors.Is(err, cluster.ErrUnavailable) || outcome.Replica() {
+			t.Errorf("%s of a slot on the move: got %v, from a replica %t", name, err, outcome.Replica())
+		}
+	}
+	f.gets.Store(false)
+	for name, read := range reads {
+		ctx, outcome := cluster.WithTerms(within(t, 10*time.Second), cluster.Terms{})
+		if err := read(ctx); err != nil && !errors.Is(err, cluster.ErrNil) || !outcome.Replica() {
+			t.Errorf("%s of a slot that stays: got %v, from a replica %t", name, err, outcome.Replica())
+		}
+	}
 }

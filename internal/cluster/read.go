@@ -80,8 +80,8 @@ type reading struct {
 	span     *span
 	redirect redirect
 
-	nobody   redis.Cmder // a replica's first word that there is no such key; nil if it has not said so
-	nobodyAt time.Time   // when it came
+	nobody   *attempt  // a replica's first word that there is no such key; nil if it has not said so
+	nobodyAt time.Time // when it came
 }
 
 // run tries until a node has answered or the context ends.
@@ -161,10 +161,19 @@ func (r *reading) hedged(p *placement, where int, standIn *node) (redis.Cmder, e
 	return r.race(p, where, first, r.ask(standIn, true, false))
 }
 
+// findsNothing reports whether the answer is that there is no such key: none to GET, an empty one to GETRANGE.
+func (a *attempt) findsNothing() bool {
+	if a.err != nil {
+		return errors.Is(a.err, redis.Nil)
+	}
+	text, ok := a.cmd.(*redis.StringCmd)
+	return ok && text.Val() == ""
+}
+
 // doubtful reports whether a replica's word that there is no such key should give way to its master's, who may have
 // begun to move the slot elsewhere: as long as that is well, it will answer.
-func (r *reading) doubtful(err error, master *node) bool {
-	return errors.Is(err, redis.Nil) && master.state() == well
+func doubtful(answered *attempt, master *node) bool {
+	return answered.findsNothing() && master.state() == well
 }
 
 // race returns the first answer that is one.
@@ -177,7 +186,7 @@ func (r *reading) race(p *placement, where int, first, second *attempt) (redis.C
 		}
 		return r.fromReplica(p, where, second)
 	case <-second.done:
-		if second.err == nil || !transient(second.err) && !r.doubtful(second.err, p.master) {
+		if !transient(second.err) && !doubtful(second, p.master) {
 			first.abandon()
 			return r.fromReplica(p, where, second)
 		}
@@ -215,19 +224,19 @@ func (r *reading) value(a *attempt) (redis.Cmder, error) {
 // slot was not on the move: a replica does not notice that its master gives keys away. Until then the read goes round.
 func (r *reading) fromReplica(p *placement, where int, a *attempt) (redis.Cmder, error) {
 	err, _ := a.wait()
-	cmd := a.cmd
-	if errors.Is(err, redis.Nil) {
+	if transient(err) {
+		return a.cmd, err
+	}
+	if a.findsNothing() {
 		if r.nobody == nil {
-			r.nobody, r.nobodyAt = cmd, time.Now()
+			r.nobody, r.nobodyAt = a, time.Now()
 		}
 		if !r.client.watch.absent(p, where, r.nobodyAt) {
 			return nil, errMaybeMoving
 		}
-		cmd = r.nobody
+		a = r.nobody
 	}
-	if err == nil || !transient(err) {
-		r.outcome.ReadReplica()
-		r.client.metrics.reads.WithLabelValues("replica").Inc()
-	}
-	return cmd, err
+	r.outcome.ReadReplica()
+	r.client.metrics.reads.WithLabelValues("replica").Inc()
+	return a.cmd, a.err
 }
