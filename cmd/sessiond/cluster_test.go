@@ -142,8 +142,9 @@ func TestRebalanceOnRealCluster(t *testing.T) {
 	client := real.Client(t)
 	witness := real.Poll(t)
 	redis := onCluster(t, real).Redis
+	var stderr syncBuffer
 	try := func(dryRun bool) (out string, err error) {
-		var stdout, stderr syncBuffer
+		var stdout syncBuffer
 		rebalance := rebalanceCmd{Redis: redis, DryRun: dryRun, Timeout: time.Minute}
 		err = rebalance.Run(t.Context(), console{&stdout, &stderr})
 		return stdout.String(), err
@@ -192,5 +193,8 @@ func TestRebalanceOnRealCluster(t *testing.T) {
 	}
 	if got := masters(); !maps.Equal(got, even) {
 		t.Errorf("got %v", got)
+	}
+	if told := stderr.String(); !strings.Contains(told, "waiting until the votes of earlier elections have expired") {
+		t.Errorf("a command that has just come cannot know of elections before its time, and must wait:\n%s", told)
 	}
 }

@@ -20,17 +20,6 @@ const (
 	pongSlack    = 30 * time.Millisecond  // between our clock and a node's account of its pongs
 )
 
-// votesLast is for how long Redis counts the votes of an election (its auth_retry_time). A node that won one, was made a
-// replica again and is asked to take over within that time believes that it has the votes already: it calls itself master
-// in an epoch that is over, and what it acknowledges until the others contradict is lost. (Seen with Redis 8.0.2; Valkey
-// mended it in pull request 1711.) So nobody is asked by an instance that has not watched for as long.
-func votesLast(nodeTimeout time.Duration) time.Duration {
-	if nodeTimeout == 0 {
-		nodeTimeout = 15 * time.Second // Redis' default
-	}
-	return 2 * max(2*nodeTimeout, 2*time.Second)
-}
-
 // Evidence is what speaks for and against asking a replica to take over.
 type evidence struct {
 	wasWell  bool          // the master has answered this instance before

@@ -137,6 +137,26 @@ func TestConsider(t *testing.T) {
 	})
 }
 
+// Votes may count that were given since a client began to watch, or since the shard last moved, whichever is later.
+func TestVotesCount(t *testing.T) {
+	inWorld(t, func(x *world) {
+		expect := func(name, replica string, want time.Duration) {
+			t.Helper()
+			if got := x.w.votesCount(x.node(replica)); max(got, 0) != want {
+				t.Errorf("%s: got %s, want %s", name, got, want)
+			}
+		}
+		expect("a minute after it began", "r1", 0)
+		x.shard("m1").moveNow()
+		time.Sleep(3 * time.Second)
+		expect("3 s after a promotion", "r1", 5*time.Second)
+		expect("in another shard", "r2", 0)
+		x.w.since = time.Now().Add(-time.Second)
+		expect("a second after it began", "r1", 7*time.Second)
+		expect("in another shard then", "r2", 7*time.Second)
+	})
+}
+
 func TestStillMaster(t *testing.T) {
 	inWorld(t, func(x *world) {
 		a := newAssistant(x.w, limit)

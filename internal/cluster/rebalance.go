@@ -177,8 +177,9 @@ const maxLag = 64 << 10
 const failoverTimeout = 6 * time.Second
 
 // Rebalance makes the moves that PlanRebalance finds, one after the other, each by a plain CLUSTER FAILOVER, which loses
-// nothing: writes to the shard wait for some milliseconds. Each begins when the replica is in step, and the next when all
-// nodes that answer have seen the promotion and the former master follows. It fails where the plan does, before anything
+// nothing: writes to the shard wait for some milliseconds. Each begins when the replica is in step and no votes of an
+// earlier election can count any more, which a client that is new to the cluster knows only after four node timeouts; and
+// the next when all nodes that answer have seen the promotion and the former master follows. It fails where the plan does, before anything
 // was moved, and with the step that was waited for when the context ends; what was moved until then stays so.
 func (c *Client) Rebalance(ctx context.Context, log *slog.Logger) error {
 	view, err := c.Look(ctx)
@@ -190,6 +191,9 @@ func (c *Client) Rebalance(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	for _, m := range moves {
+		if c.watch.votesCount(c.node(m.Replica.Addr)) > 0 {
+			log.Info("cluster: waiting until the votes of earlier elections have expired", "replica", m.Replica.Addr)
+		}
 		log.Info("cluster: promoting", "replica", m.Replica.Addr, "vm", m.Replica.VM(), "instead of", m.Master.Addr, "on", m.Master.VM())
 		if err := c.promote(ctx, m); err != nil {
 			return fmt.Errorf("%s: %w", m, err)
@@ -203,8 +207,17 @@ func (c *Client) promote(ctx context.Context, m Move) error {
 	if err := until(ctx, func(ctx context.Context) error { return c.follows(ctx, m.Replica, m.Master) }); err != nil {
 		return fmt.Errorf("waiting until the replica is in step: %w", err)
 	}
+	err := until(ctx, func(context.Context) error {
+		if wait := c.watch.votesCount(c.node(m.Replica.Addr)); wait > 0 {
+			return fmt.Errorf("those of %s may count for %s", m.Replica.Addr, wait.Round(time.Millisecond))
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("waiting until the votes of earlier elections have expired: %w", err)
+	}
 	var asked time.Time
-	err := until(ctx, func(ctx context.Context) error {
+	err = until(ctx, func(ctx context.Context) error {
 		v, err := c.view(ctx, m.Replica.Addr)
 		if err != nil {
 			return err
