@@ -232,6 +232,7 @@ func (r *reading) fromReplica(p *placement, where int, a *attempt) (redis.Cmder,
 			r.nobody, r.nobodyAt = a, time.Now()
 		}
 		if !r.client.watch.absent(p, where, r.nobodyAt) {
+			r.client.watch.urge(r.nobodyAt)
 			return nil, errMaybeMoving
 		}
 		a = r.nobody

@@ -15,6 +15,7 @@ const (
 	heartbeat    = 20 * time.Millisecond  // how often pulses are felt
 	peaceful     = time.Second            // between two questions to a node while all is well
 	alarmed      = 50 * time.Millisecond  // the same while something is wrong
+	urged        = 10 * time.Millisecond  // the same while a read waits for what a node says
 	alarmLasts   = 15 * time.Second       // at most, after something changed; then it is the new peace
 	hurryLasts   = time.Second            // after something failed that may mean a change
 	suspectAfter = 100 * time.Millisecond // of silence
@@ -45,6 +46,7 @@ type watcher struct {
 	change     chan struct{}      // closed at the next change of a state or of the topology; guarded by mu
 	hurryUntil time.Time          // guarded by mu
 	alarmUntil time.Time          // guarded by mu
+	urgedAt    time.Time          // answers to questions from before do not do for some read; guarded by mu
 }
 
 type refusedAnswer struct{ err error }
@@ -176,6 +178,9 @@ func (w *watcher) take(n *node, now time.Time) bool {
 		}
 	}
 	u := w.checkupOf(n)
+	if u.asked.Before(w.urgedAt) {
+		every = min(every, urged)
+	}
 	if u.probing || now.Sub(u.asked) < every {
 		return false
 	}
@@ -264,6 +269,21 @@ func (w *watcher) hurry() {
 	w.mu.Lock()
 	w.hurryUntil = time.Now().Add(hurryLasts)
 	w.mu.Unlock()
+	w.beatNow()
+}
+
+// urge has each node asked again that has not been asked since a moment.
+func (w *watcher) urge(at time.Time) {
+	w.mu.Lock()
+	if at.After(w.urgedAt) {
+		w.urgedAt = at
+	}
+	w.mu.Unlock()
+	w.beatNow()
+}
+
+// beatNow asks for a beat before the next heartbeat.
+func (w *watcher) beatNow() {
 	select {
 	case w.kick <- struct{}{}:
 	default:
