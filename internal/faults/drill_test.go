@@ -10,6 +10,7 @@ import (
 
 	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
+	"github.com/sessiond/sessiond/loadtest/ledger"
 	"github.com/sessiond/sessiond/loadtest/load"
 )
 
@@ -236,6 +237,9 @@ func (d *drill) judge() (violations uint64) {
 	if report.Ledger.Total() > 0 || swept.Violations > 0 || swept.Unread > 0 {
 		d.t.Errorf("sessions lost, stale or resurrected: %+v\n%s", swept, report.Ledger)
 	}
+	wrong := report.Ledger.Violations
+	d.t.Logf("of %d reads and %d acknowledged writes, and %d sessions read back: %d lost, %d stale, %d resurrected", report.Ledger.Reads,
+		report.Ledger.Acked, swept.Live+swept.Deleted, wrong[ledger.Lost], wrong[ledger.Stale], wrong[ledger.Resurrected])
 	if n := report.NotSentInFlight; n > 0 {
 		d.t.Errorf("%d requests could not be sent: too many were under way", n)
 	}

@@ -163,28 +163,24 @@ func stockControl(t *testing.T) column {
 	return column{kills: []figure{f}, outages: []outage{o}, violations: d.load.Report().Ledger.Total()}
 }
 
-// table is the figures as the issue lists them.
+// table is the figures as the issue lists them, with its goals.
 func table(columns []column) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	row := func(name string, cell func(column) string) {
+	row := func(name, goal string, cell func(column) string) {
 		fmt.Fprint(w, name)
 		for _, c := range columns {
 			fmt.Fprint(w, "\t", cell(c))
 		}
-		fmt.Fprintln(w)
+		fmt.Fprintln(w, "\t"+goal)
 	}
 	longest := func(of func(figure, outage) time.Duration) func(column) string {
 		return func(c column) string {
-			var all []time.Duration
-			for i, o := range c.outages {
-				all = append(all, of(c.kills[i], o))
-			}
-			if len(all) == 0 {
+			most, median, ok := spread(c, func(f figure, o outage) float64 { return float64(of(f, o)) })
+			if !ok {
 				return "-"
 			}
-			slices.Sort(all)
-			return fmt.Sprintf("%s (%s)", ms(all[len(all)-1]), ms(all[len(all)/2]))
+			return fmt.Sprintf("%s (%s)", ms(time.Duration(most)), ms(time.Duration(median)))
 		}
 	}
 	total := func(of func(figure) int) func(column) string {
@@ -196,19 +192,43 @@ func table(columns []column) string {
 			return fmt.Sprint(sum)
 		}
 	}
-	row("", func(c column) string { return c.name })
-	row("kills", func(c column) string { return fmt.Sprint(len(c.outages)) })
-	row("reads, in the outages", total(func(f figure) int { return f.reads }))
-	row("failed reads", total(func(f figure) int { return f.failedReads }))
-	row("longest read", longest(func(f figure, _ outage) time.Duration { return f.longestRead }))
-	row("writes, in the outages", total(func(f figure) int { return f.writes }))
-	row("failed writes", total(func(f figure) int { return f.failedWrites }))
-	row("promotion", longest(func(f figure, _ outage) time.Duration { return f.promotion }))
-	row("longest write, shard that lost its master", longest(func(f figure, o outage) time.Duration { return f.longestWrite[o.lostMaster] }))
-	row("longest write, shard that lost its replica", longest(func(f figure, o outage) time.Duration { return f.longestWrite[o.lostCopy] }))
-	row("p99 of the third shard", longest(func(f figure, _ outage) time.Duration { return f.thirdP99 }))
-	row("p99 of the third shard before", longest(func(f figure, _ outage) time.Duration { return f.quietP99 }))
-	row("lost, stale, resurrected", func(c column) string { return fmt.Sprint(c.violations) })
+	row("", "goal", func(c column) string { return c.name })
+	row("kills", "", func(c column) string { return fmt.Sprint(len(c.outages)) })
+	row("reads, in the outages", "", total(func(f figure) int { return f.reads }))
+	row("failed reads", "0", total(func(f figure) int { return f.failedReads }))
+	row("longest read", longestRead.String(), longest(func(f figure, _ outage) time.Duration { return f.longestRead }))
+	row("writes, in the outages", "", total(func(f figure) int { return f.writes }))
+	row("failed writes", "0; none but in the minority", total(func(f figure) int { return f.failedWrites }))
+	row("promotion", "", longest(func(f figure, _ outage) time.Duration { return f.promotion }))
+	row("longest write, shard that lost its master", fmt.Sprintf("assisted %s", longestAssisted),
+		longest(func(f figure, o outage) time.Duration { return f.longestWrite[o.lostMaster] }))
+	row("the same, beyond the promotion", fmt.Sprintf("unassisted %s", longestWithout),
+		longest(func(f figure, o outage) time.Duration { return f.longestWrite[o.lostMaster] - f.promotion }))
+	row("longest write, shard that lost its replica", longestOneCopy.String(),
+		longest(func(f figure, o outage) time.Duration { return f.longestWrite[o.lostCopy] }))
+	row("p99 of the third shard", "", longest(func(f figure, _ outage) time.Duration { return f.thirdP99 }))
+	row("p99 of the third shard before", "", longest(func(f figure, _ outage) time.Duration { return f.quietP99 }))
+	row("the one by the other", "at most 2", func(c column) string {
+		most, median, ok := spread(c, func(f figure, _ outage) float64 { return f.thirdP99.Seconds() / f.quietP99.Seconds() })
+		if !ok {
+			return "-"
+		}
+		return fmt.Sprintf("%.1f (%.1f)", most, median)
+	})
+	row("lost, stale, resurrected", "0", func(c column) string { return fmt.Sprint(c.violations) })
 	w.Flush()
 	return b.String()
+}
+
+// spread is the most and the median of a figure over a column's outages, if there are any.
+func spread(c column, of func(figure, outage) float64) (most, median float64, ok bool) {
+	var all []float64
+	for i, o := range c.outages {
+		all = append(all, of(c.kills[i], o))
+	}
+	if len(all) == 0 {
+		return 0, 0, false
+	}
+	slices.Sort(all)
+	return all[len(all)-1], all[len(all)/2], true
 }
