@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -158,8 +159,26 @@ func testReads(t *testing.T, real *clustertest.Real) {
 			t.Errorf("in peace: got %q, %v, from a replica %t", v, err, replica)
 		}
 	}
+	script := cluster.NewScript("return {redis.call('GET', KEYS[1]), ARGV[1]}")
+	query := func(terms cluster.Terms, limit time.Duration) (string, error, bool) {
+		ctx, outcome := cluster.WithTerms(within(t, limit), terms)
+		v, err := c.Query(ctx, script, []string{key}, "and an argument")
+		return strings.Join(v, " "), err, outcome.Replica()
+	}
+	if v, err, replica := query(cluster.Terms{}, 5*time.Second); v != "the value and an argument" || err != nil || replica {
+		t.Errorf("a script in peace: got %q, %v, from a replica %t", v, err, replica)
+	}
+	writes := cluster.NewScript("return {redis.call('SET', KEYS[1], 'x')}")
+	if v, err := c.Query(within(t, 5*time.Second), writes, []string{key}); err == nil {
+		t.Errorf("a script that writes: got %q", v)
+	}
 	real.PauseVM(t, "vm1")
 	atOnce(
+		func() {
+			if v, err, replica := query(cluster.Terms{}, 2*time.Second); v != "the value and an argument" || err != nil || !replica {
+				t.Errorf("a script with its master paused: got %q, %v, from a replica %t", v, err, replica)
+			}
+		},
 		func() {
 			if v, err, replica := get(key, cluster.Terms{}, 2*time.Second); v != "the value" || err != nil || !replica {
 				t.Errorf("with its master paused: got %q, %v, from a replica %t", v, err, replica)

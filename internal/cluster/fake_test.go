@@ -68,6 +68,7 @@ func startFake(t *testing.T) *fake {
 		register("CONFIG", func(p *server.Peer, _ string, _ []string) { p.WriteStrings([]string{"cluster-node-timeout", "2000"}) })
 		register("GET", func(p *server.Peer, _ string, _ []string) { p.WriteNull() })
 		register("GETRANGE", func(p *server.Peer, _ string, _ []string) { p.WriteBulk("") })
+		register("EVALSHA_RO", func(p *server.Peer, _ string, _ []string) { p.WriteStrings([]string{"what is here"}) })
 		register("WAIT", func(p *server.Peer, _ string, _ []string) { p.WriteInt(int(f.copies.Load())) })
 		register("EVALSHA", func(p *server.Peer, _ string, args []string) {
 			f.mu.Lock()
@@ -167,8 +168,8 @@ func TestStrictFindsTheWayBack(t *testing.T) {
 	})
 }
 
-// A replica does not notice that its master gives keys away: that it has none of a session, or nothing of it to list, is
-// said only once nobody is known to be getting its slot.
+// A replica does not notice that its master gives keys away: what it says for want of one counts only once nobody is known
+// to be getting the slot.
 func TestReplicaFindsNothingOfASlotOnTheMove(t *testing.T) {
 	f := startFake(t)
 	c := f.client(t)
@@ -177,6 +178,10 @@ func TestReplicaFindsNothingOfASlotOnTheMove(t *testing.T) {
 	reads := map[string]func(context.Context) error{
 		"GET": func(ctx context.Context) error {
 			_, err := c.Get(ctx, "moving")
+			return err
+		},
+		"EVALSHA_RO": func(ctx context.Context) error {
+			_, err := c.Query(ctx, cluster.NewScript("return {}"), []string{"moving"})
 			return err
 		},
 		"GETRANGE": func(ctx context.Context) error { return c.Heads(ctx, []string{"moving"}, 2)[0].Err },

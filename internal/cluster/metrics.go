@@ -183,7 +183,9 @@ func (h attemptHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.P
 }
 
 // counted are the commands that have a label of their own; what sets up a connection has not.
-var counted = map[string]bool{"get": true, "getrange": true, "evalsha": true, "eval": true, "wait": true}
+var counted = map[string]bool{
+	"get": true, "getrange": true, "evalsha": true, "eval": true, "evalsha_ro": true, "eval_ro": true, "wait": true,
+}
 
 func (h attemptHook) count(took time.Duration, cmds ...redis.Cmder) {
 	node := h.name()

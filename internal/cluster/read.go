@@ -44,6 +44,21 @@ func (c *Client) Heads(ctx context.Context, keys []string, n int64) []Value {
 	})
 }
 
+// Query runs a script that only reads, and that answers with an array of strings (EVALSHA_RO, since Redis 7.0), where Get
+// would read its first key. All keys must lie in one slot.
+func (c *Client) Query(ctx context.Context, s *Script, keys []string, args ...any) ([]string, error) {
+	for whole := false; ; whole = true {
+		cmd, err := c.read(ctx, keys[0], func() redis.Cmder { return s.command(ctx, whole, "_ro", keys, args) })
+		switch {
+		case !whole && redis.HasErrorPrefix(err, "NOSCRIPT "):
+		case err != nil:
+			return nil, err
+		default:
+			return cmd.(*redis.Cmd).StringSlice()
+		}
+	}
+}
+
 func many(keys []string, read func(key string) ([]byte, error)) []Value {
 	values := make([]Value, len(keys))
 	var wg sync.WaitGroup
@@ -80,8 +95,8 @@ type reading struct {
 	span     *span
 	redirect redirect
 
-	nobody   *attempt  // a replica's first word that there is no such key; nil if it has not said so
-	nobodyAt time.Time // when it came
+	lacking   *attempt  // a replica's first answer that may be for want of a key; nil if there is none
+	lackingAt time.Time // when it came
 }
 
 // run tries until a node has answered or the context ends.
@@ -161,39 +176,52 @@ func (r *reading) hedged(p *placement, where int, standIn *node) (redis.Cmder, e
 	return r.race(p, where, first, r.ask(standIn, true, false))
 }
 
-// findsNothing reports whether the answer is that there is no such key: none to GET, an empty one to GETRANGE.
-func (a *attempt) findsNothing() bool {
+// mayLack reports whether the answer may be for want of a key that was given away: none to GET, nothing to GETRANGE, and
+// whatever a script says that looks at many.
+func (a *attempt) mayLack() bool {
 	if a.err != nil {
 		return errors.Is(a.err, redis.Nil)
 	}
-	text, ok := a.cmd.(*redis.StringCmd)
-	return ok && text.Val() == ""
+	switch cmd := a.cmd.(type) {
+	case *redis.StringCmd:
+		return cmd.Val() == ""
+	case *redis.Cmd:
+		return true
+	}
+	return false
 }
 
-// doubtful reports whether a replica's word that there is no such key should give way to its master's, who may have
-// begun to move the slot elsewhere: as long as that is well, it will answer.
-func doubtful(answered *attempt, master *node) bool {
-	return answered.findsNothing() && master.state() == well
-}
-
-// race returns the first answer that is one.
+// race returns the first answer that is one. A replica's for want of a key gives way to its master's, who may have begun
+// to move the slot elsewhere: as long as that is well, it will answer.
 func (r *reading) race(p *placement, where int, first, second *attempt) (redis.Cmder, error) {
-	select {
-	case <-first.done:
-		if first.err == nil || !transient(first.err) {
+	replica := second.done
+	for {
+		changed := r.client.watch.changed()
+		select {
+		case <-second.done:
+			if transient(second.err) {
+				return r.value(first)
+			}
+			if !second.mayLack() || p.master.state() != well {
+				first.abandon()
+				return r.fromReplica(p, where, second)
+			}
+			replica = nil // until the master answers, or something is wrong with it
+		default:
+		}
+		select {
+		case <-first.done:
+			if !transient(first.err) {
+				second.abandon()
+				return r.value(first)
+			}
+			return r.fromReplica(p, where, second)
+		case <-replica:
+		case <-changed:
+		case <-r.ctx.Done():
 			second.abandon()
 			return r.value(first)
 		}
-		return r.fromReplica(p, where, second)
-	case <-second.done:
-		if !transient(second.err) && !doubtful(second, p.master) {
-			first.abandon()
-			return r.fromReplica(p, where, second)
-		}
-		return r.value(first)
-	case <-r.ctx.Done():
-		second.abandon()
-		return r.value(first)
 	}
 }
 
@@ -220,22 +248,22 @@ func (r *reading) value(a *attempt) (redis.Cmder, error) {
 	return a.cmd, err
 }
 
-// fromReplica is value for an answer of the replica. That there is no such key is proven only once it is known that the
-// slot was not on the move: a replica does not notice that its master gives keys away. Until then the read goes round.
+// fromReplica is value for an answer of the replica. One that may be for want of a key counts only once it is known that
+// the slot was not on the move: a replica does not notice that its master gives keys away. Until then the read goes round.
 func (r *reading) fromReplica(p *placement, where int, a *attempt) (redis.Cmder, error) {
 	err, _ := a.wait()
 	if transient(err) {
 		return a.cmd, err
 	}
-	if a.findsNothing() {
-		if r.nobody == nil {
-			r.nobody, r.nobodyAt = a, time.Now()
+	if a.mayLack() {
+		if r.lacking == nil {
+			r.lacking, r.lackingAt = a, time.Now()
 		}
-		if !r.client.watch.absent(p, where, r.nobodyAt) {
-			r.client.watch.urge(r.nobodyAt)
+		if !r.client.watch.absent(p, where, r.lackingAt) {
+			r.client.watch.urge(r.lackingAt)
 			return nil, errMaybeMoving
 		}
-		a = r.nobody
+		a = r.lacking
 	}
 	r.outcome.ReadReplica()
 	r.client.metrics.reads.WithLabelValues("replica").Inc()

@@ -28,14 +28,14 @@ func NewScript(source string) *Script {
 // Loosely returns the script with another default: it waits for no replica unless the request asks for it.
 func (s *Script) Loosely() *Script { return &Script{s.source, s.sha, true} }
 
-// command is the call of the script, by its digest or whole.
-func (s *Script) command(ctx context.Context, whole bool, keys []string, args []any) *redis.Cmd {
+// command is the call of the script, by its digest or whole. The suffix is that of the two commands' names.
+func (s *Script) command(ctx context.Context, whole bool, suffix string, keys []string, args []any) *redis.Cmd {
 	name, body := "evalsha", s.sha
 	if whole {
 		name, body = "eval", s.source
 	}
 	call := make([]any, 0, 3+len(keys)+len(args))
-	call = append(call, name, body, len(keys))
+	call = append(call, name+suffix, body, len(keys))
 	for _, k := range keys {
 		call = append(call, k)
 	}
@@ -161,7 +161,7 @@ func (w *writing) once(where int) ([]string, error) {
 	if w.durability == Strict && !w.inDoubt && w.client.watch.proven(to.node) {
 		return nil, errNoReplica
 	}
-	a := newAttempt(w.ctx, w.script.command(w.ctx, w.whole, w.keys, w.args))
+	a := newAttempt(w.ctx, w.script.command(w.ctx, w.whole, "", w.keys, w.args))
 	a.asking, a.strict = to.asking, w.durability == Strict
 	w.span.sent(to.node, "master")
 	if w.durability == Async {

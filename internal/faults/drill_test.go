@@ -113,7 +113,7 @@ func (d *drill) drive(s setup, targets []string) {
 		s.sessions = 1500
 	}
 	if s.mix == (load.Mix{}) {
-		s.mix = load.Mix{Read: 50, Update: 30, Patch: 8, Create: 5, Delete: 5, Rotate: 2}
+		s.mix = load.Mix{Read: 47, List: 3, Update: 30, Patch: 8, Create: 5, Delete: 5, Rotate: 2}
 	}
 	var err error
 	d.load, err = load.New(load.Config{

@@ -29,11 +29,12 @@ var (
 	revokeLua string
 )
 
-// scripts are the writes, each one atomic step in one slot.
+// scripts are the writes, each one atomic step in one slot, and one that only reads.
 type scripts struct {
 	create, replace, delete, rotate, retire, enlist, revoke *cluster.Script
-	touch, list                                             *cluster.Script // wait for no replica unless they are told to
+	touch                                                   *cluster.Script // waits for no replica unless it is told to
 	slide                                                   *cluster.Script // touch, for who must be sure of what it finds
+	list                                                    *cluster.Script // only reads
 }
 
 func loadScripts() scripts {
@@ -47,7 +48,7 @@ func loadScripts() scripts {
 		rotate:  script(rotateLua),
 		retire:  script(retireLua),
 		enlist:  script(enlistLua),
-		list:    script(listLua).Loosely(),
+		list:    script(listLua),
 		revoke:  script(revokeLua),
 	}
 }

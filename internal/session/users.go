@@ -19,7 +19,7 @@ func (s *RedisStore) ListUser(ctx context.Context, t *Tenant, user, cursor strin
 		return nil, "", ErrBadCursor
 	}
 	slot := t.inUserSlot(user)
-	reply, err := s.cluster.Run(ctx, s.scripts.list, []string{slot.indexKey()}, slot.keyPrefix(), user, after, limit)
+	reply, err := s.cluster.Query(ctx, s.scripts.list, []string{slot.indexKey()}, slot.keyPrefix(), user, after, limit)
 	if err != nil {
 		return nil, "", err
 	}

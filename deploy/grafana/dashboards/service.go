@@ -123,7 +123,7 @@ func connections() []Panel {
 			query(quantile("0.99", "le, node", `sessiond_redis_attempt_duration_seconds_bucket{$}`), "{{node}}"),
 		).logarithmic(),
 		timeseries("Attempts by command", unitPerSec,
-			"Commands sent each second: get and getrange read, evalsha writes, wait asks for the replica once for a group of writes. eval instead of evalsha: a node that did not hold the script yet.",
+			"Commands sent each second: get, getrange and evalsha_ro read, evalsha writes, wait asks for the replica once for a group of writes. eval and eval_ro instead: a node that did not hold the script yet.",
 			query(rate("command", `sessiond_redis_attempts_total{$}`), "{{command}}"),
 		),
 	}

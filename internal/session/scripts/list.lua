@@ -7,12 +7,10 @@ if after ~= '' and string.sub(after, 1, 8) ~= owner(u) then return {'cursor'} en
 local reply, found, last = {'ok', ''}, 0, ''
 for _, m in ipairs(members(KEYS[1], u, after)) do
   local key, h = indexed(prefix, m, u)
-  if not h then
-    redis.call('ZREM', KEYS[1], m)
-  elseif found == limit then
+  if h and found == limit then
     reply[2] = last
     break
-  else
+  elseif h then -- the dead are skipped, and removed by who adds to the index: a replica may run this
     found, last = found + 1, m
     reply[#reply + 1] = string.sub(m, -NAME)
     reply[#reply + 1] = clear(key, h)

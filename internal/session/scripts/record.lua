@@ -141,7 +141,8 @@ end
 
 -- The index of a user's sessions: a sorted set for all users of one tag, all scores 0, so that it is sorted by member.
 -- A member is 8 bytes of the user's hash, 8 of the time of creation, and the name: one user's sessions stand together,
--- the oldest first. It holds no deadline, so that a touch does not write to it; who reads it skips and removes the dead.
+-- the oldest first. It holds no deadline, so that a touch does not write to it; who reads it skips the dead, who adds
+-- to it removes some.
 
 local function owner(u)
   local hex, b = redis.sha1hex(u), {}
