@@ -53,11 +53,15 @@ func outcomeUnknown(err error) error { return fmt.Errorf("%w: %s", ErrOutcomeUnk
 func isRefusal(err error) bool { return errors.Is(translate(err), ErrRefused) }
 
 // passing are the replies of a node that another attempt may get past: it is starting, its shard has no master at the
-// moment, its slots are on the move, it cannot write its log, or the caller's map is older than a failover.
+// moment, its slots are on the move, also under a script that looks at more keys than it was given, it cannot write its
+// log, or the caller's map is older than a failover.
 var passing = []string{
 	"LOADING ", "CLUSTERDOWN ", "MASTERDOWN ", "TRYAGAIN ", "MOVED ", "ASK ", "READONLY ", "BUSY ", "NOREPLICAS ",
-	"MISCONF ", "max number of clients reached",
+	"MISCONF ", "max number of clients reached", keyElsewhere,
 }
+
+// keyElsewhere begins the error of a script that came upon a key which has moved already. It may have written before.
+const keyElsewhere = "Script attempted to access a non local key"
 
 // transient reports whether another attempt may succeed where this one failed.
 func transient(err error) bool {
@@ -82,7 +86,7 @@ var neverSent = []error{redis.ErrPoolTimeout, redis.ErrPoolExhausted, redis.ErrC
 // there was no connection to send the command on.
 func unsent(err error) bool {
 	if _, ok := errors.AsType[redis.Error](err); ok {
-		return true
+		return !redis.HasErrorPrefix(err, keyElsewhere)
 	}
 	for _, never := range neverSent {
 		if errors.Is(err, never) {

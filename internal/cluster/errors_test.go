@@ -42,6 +42,7 @@ func TestClassification(t *testing.T) {
 		{"a demoted master", reply("READONLY You can't write against a read only replica."), true, true},
 		{"too many clients", reply("ERR max number of clients reached"), true, true},
 		{"a busy script", reply("BUSY Redis is busy running a script."), true, true},
+		{"a script came upon a key that has moved", reply("ERR Script attempted to access a non local key in a cluster node script: 84d2"), true, false},
 		{"refused", dial, true, true},
 		{"refused, wrapped", fmt.Errorf("x: %w", dial), true, true},
 		{"no connection in the pool", redis.ErrPoolTimeout, true, true},

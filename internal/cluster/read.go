@@ -48,7 +48,7 @@ func (c *Client) Heads(ctx context.Context, keys []string, n int64) []Value {
 // would read its first key. All keys must lie in one slot.
 func (c *Client) Query(ctx context.Context, s *Script, keys []string, args ...any) ([]string, error) {
 	for whole := false; ; whole = true {
-		cmd, err := c.read(ctx, keys[0], func() redis.Cmder { return s.command(ctx, whole, "_ro", keys, args) })
+		cmd, err := c.readBy(ctx, s, keys[0], func() redis.Cmder { return s.command(ctx, whole, "_ro", keys, args) })
 		switch {
 		case !whole && redis.HasErrorPrefix(err, "NOSCRIPT "):
 		case err != nil:
@@ -79,8 +79,13 @@ func bytesOf(cmd redis.Cmder, err error) ([]byte, error) {
 // read sends a command that only reads, as made anew for each attempt, until a node has answered or the context ends. It
 // returns the one that was answered.
 func (c *Client) read(ctx context.Context, key string, command func() redis.Cmder) (redis.Cmder, error) {
+	return c.readBy(ctx, nil, key, command)
+}
+
+// readBy is read for a command that calls a script.
+func (c *Client) readBy(ctx context.Context, s *Script, key string, command func() redis.Cmder) (redis.Cmder, error) {
 	where := slot(key)
-	r := reading{client: c, ctx: ctx, command: command, outcome: OutcomeOf(ctx), span: startSpan(ctx, "redis read", where)}
+	r := reading{client: c, ctx: ctx, command: command, script: s, outcome: OutcomeOf(ctx), span: startSpan(ctx, "redis read", where)}
 	answered, err := r.run(where)
 	r.span.end(err)
 	return answered, err
@@ -91,6 +96,7 @@ type reading struct {
 	client   *Client
 	ctx      context.Context
 	command  func() redis.Cmder
+	script   *Script // nil for a command that calls none
 	outcome  *Outcome
 	span     *span
 	redirect redirect
@@ -108,7 +114,7 @@ func (r *reading) run(where int) (redis.Cmder, error) {
 		if err == nil || !transient(err) {
 			return answered, translate(err)
 		}
-		if c.watch.redirect(err, &r.redirect) && round < maxRedirects {
+		if r.script.follows(err) && c.watch.redirect(err, &r.redirect) && round < maxRedirects {
 			continue
 		}
 		if refused := c.watch.refusal(); refused != nil {

@@ -102,6 +102,12 @@ func (w *watcher) redirect(err error, to *redirect) bool {
 	return false
 }
 
+// follows reports whether a redirect may be followed: a wide script (see Widely) does not go ahead of its slot. Nil is no
+// script.
+func (s *Script) follows(err error) bool {
+	return s == nil || !s.wide || !redis.HasErrorPrefix(err, "ASK ")
+}
+
 func isRedirect(err error) bool {
 	return redis.HasErrorPrefix(err, "MOVED ") || redis.HasErrorPrefix(err, "ASK ")
 }

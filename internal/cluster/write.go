@@ -13,7 +13,7 @@ import (
 // A Script is a Lua script, run by its digest (EVALSHA) and sent whole (EVAL) to a node that does not hold it yet.
 type Script struct {
 	source, sha string
-	loose       bool
+	loose, wide bool
 }
 
 // NewScript prepares a script from its source.
@@ -26,7 +26,20 @@ func NewScript(source string) *Script {
 }
 
 // Loosely returns the script with another default: it waits for no replica unless the request asks for it.
-func (s *Script) Loosely() *Script { return &Script{s.source, s.sha, true} }
+func (s *Script) Loosely() *Script {
+	other := *s
+	other.loose = true
+	return &other
+}
+
+// Widely returns the script as one that looks at more keys of its slot than it is given. While a slot is on the move they
+// may be in two places: where the slot leaves Redis fails such a script, but where it arrives (ASKING) it lets the script
+// take what has not come yet for absent. So a wide script waits for the end of the move instead of following it there.
+func (s *Script) Widely() *Script {
+	other := *s
+	other.wide = true
+	return &other
+}
 
 // command is the call of the script, by its digest or whole. The suffix is that of the two commands' names.
 func (s *Script) command(ctx context.Context, whole bool, suffix string, keys []string, args []any) *redis.Cmd {
@@ -130,7 +143,7 @@ func (w *writing) run(where int) ([]string, error) {
 		if err == nil || !transient(err) {
 			return reply, w.final(err)
 		}
-		if watch.redirect(err, &w.redirect) && round < maxRedirects {
+		if w.script.follows(err) && watch.redirect(err, &w.redirect) && round < maxRedirects {
 			continue
 		}
 		if refused := watch.refusal(); refused != nil {

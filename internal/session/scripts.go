@@ -29,7 +29,9 @@ var (
 	revokeLua string
 )
 
-// scripts are the writes, each one atomic step in one slot, and one that only reads.
+// scripts are the writes, each one atomic step in one slot, and one that only reads. Those that look at a user's other
+// sessions are wide, or are given a key that is not there yet: Redis runs no such script while its slot is on the move
+// (TRYAGAIN).
 type scripts struct {
 	create, replace, delete, rotate, retire, enlist, revoke *cluster.Script
 	touch                                                   *cluster.Script // waits for no replica unless it is told to
@@ -47,8 +49,8 @@ func loadScripts() scripts {
 		delete:  script(deleteLua),
 		rotate:  script(rotateLua),
 		retire:  script(retireLua),
-		enlist:  script(enlistLua),
-		list:    script(listLua),
+		enlist:  script(enlistLua).Widely(),
+		list:    script(listLua).Widely(),
 		revoke:  script(revokeLua),
 	}
 }

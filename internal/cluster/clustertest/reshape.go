@@ -1,9 +1,7 @@
 package clustertest
 
 import (
-	"cmp"
 	"context"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,68 +38,6 @@ func (r *Real) Failover(t testing.TB, replica string) {
 		t.Fatalf("%s: CLUSTER FAILOVER: %v", replica, err)
 	}
 	r.poll(t, replica+" is master", func() bool { return len(r.self(t, replica).ranges) > 0 })
-}
-
-// MoveSlots moves n slots of a master, those with keys first, to another master with all their keys, as redis-cli
-// --cluster reshard does, while the cluster serves. It returns when both know. A slot takes some 10 ms: every step is
-// synced to the nodes' disks.
-func (r *Real) MoveSlots(t testing.TB, from, to string, n int) {
-	t.Helper()
-	source, target := r.at(t, from), r.at(t, to)
-	me := r.self(t, from)
-	other := r.self(t, to)
-	if len(me.slots()) < n || len(other.ranges) == 0 {
-		t.Fatalf("%s has %d slots, %s has %v", from, len(me.slots()), to, other.ranges)
-	}
-	host, port, _ := net.SplitHostPort(r.Addr(t, to))
-	ctx := t.Context()
-	for _, slot := range fullestFirst(t, source, me.slots())[:n] {
-		must := func(rdb *redis.Client, args ...any) {
-			t.Helper()
-			if err := rdb.Do(ctx, args...).Err(); err != nil {
-				t.Fatalf("%v: %v", args, err)
-			}
-		}
-		must(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", me.id)
-		must(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", other.id)
-		for {
-			keys, err := source.ClusterGetKeysInSlot(ctx, slot, 100).Result()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(keys) == 0 {
-				break
-			}
-			args := []any{"MIGRATE", host, port, "", 0, 5000, "KEYS"}
-			for _, k := range keys {
-				args = append(args, k)
-			}
-			must(source, args...)
-		}
-		// The target first: if the source gave the slot away before, nobody would own it for a moment.
-		must(target, "CLUSTER", "SETSLOT", slot, "NODE", other.id)
-		must(source, "CLUSTER", "SETSLOT", slot, "NODE", other.id)
-	}
-}
-
-// fullestFirst sorts slots by how many keys they hold.
-func fullestFirst(t testing.TB, rdb *redis.Client, slots []int) []int {
-	t.Helper()
-	counts := map[int]int64{}
-	cmds, err := rdb.Pipelined(t.Context(), func(p redis.Pipeliner) error {
-		for _, slot := range slots {
-			p.ClusterCountKeysInSlot(t.Context(), slot)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, cmd := range cmds {
-		counts[slots[i]] = cmd.(*redis.IntCmd).Val()
-	}
-	slices.SortStableFunc(slots, func(a, b int) int { return cmp.Compare(counts[b], counts[a]) })
-	return slots
 }
 
 // SetMaxMemory limits every node's memory (CONFIG SET maxmemory), in bytes; 1 makes every write fail that needs memory.
