@@ -57,7 +57,7 @@ func TestLeavesAloneWhoIsNotReady(t *testing.T) {
 	stopping, other := instances[0], instances[1]
 	stopping.readiness.Store(http.StatusServiceUnavailable)
 	g, err := New(Config{
-		Targets: urls, CheckEvery: 5 * time.Millisecond, Rate: Constant(1000), Duration: 200 * time.Millisecond,
+		Targets: urls, CheckEvery: 50 * time.Millisecond, Rate: Constant(1000), Duration: 200 * time.Millisecond,
 		Sessions: 10, Users: 2, Mix: wholeMix, Seed: 1,
 	})
 	if err != nil {
@@ -126,5 +126,36 @@ func TestChecksDecide(t *testing.T) {
 		if got := at.unready.Load(); got != test.unready {
 			t.Errorf("after %v: unready is %v", test.checks, got)
 		}
+	}
+}
+
+// A call goes to every target before it fails, the best first.
+func TestPick(t *testing.T) {
+	a, b, c := new(target), new(target), new(target)
+	all := &client{targets: []*target{a, b, c}, redial: true}
+	order := func() string {
+		names := map[*target]string{a: "a", b: "b", c: "c"}
+		var tried []*target
+		text := ""
+		for range all.targets {
+			at := all.pick(1, tried)
+			tried = append(tried, at)
+			text += names[at]
+		}
+		return text
+	}
+	if got := order(); got != "bca" {
+		t.Errorf("in turn: %s", got)
+	}
+	b.unready.Store(true)
+	if got := order(); got != "cab" {
+		t.Errorf("b is not ready: %s", got)
+	}
+	c.shun()
+	if got := order(); got != "acb" {
+		t.Errorf("and c refused a connection: %s", got)
+	}
+	if all.redial = false; order() != "cab" {
+		t.Errorf("where refused connections are not heeded: %s", order())
 	}
 }

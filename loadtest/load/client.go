@@ -84,9 +84,10 @@ func (c *client) do(ctx context.Context, call call) reply {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	var r reply
-	first := c.turn.Add(1)
-	for try := range uint64(len(c.targets)) {
-		t := c.pick(first + try)
+	var tried []*target
+	turn := c.turn.Add(1)
+	for {
+		t := c.pick(turn, tried)
 		redials := r.redials
 		r = c.send(ctx, t, call)
 		r.redials = redials
@@ -94,12 +95,12 @@ func (c *client) do(ctx context.Context, call call) reply {
 			return r
 		}
 		t.shun()
-		if !c.redial || ctx.Err() != nil || try+1 == uint64(len(c.targets)) {
+		tried = append(tried, t)
+		if !c.redial || ctx.Err() != nil || len(tried) == len(c.targets) {
 			return r
 		}
 		r.redials++
 	}
-	return r
 }
 
 // send sends a call to one target. Redirects and cookies are none of its business, so it goes without an http.Client.

@@ -67,8 +67,8 @@ type Config struct {
 	// NoRedial fails a request whose connection was refused, instead of trying the other targets. Such a request was
 	// never sent, and a load balancer would do the same when an instance stops.
 	NoRedial bool
-	// CheckEvery is how often each target is asked whether it is ready (/readyz): one that says no is left alone, as by a
-	// load balancer. 0 asks nothing.
+	// CheckEvery is how often each target is asked whether it is ready (/readyz), from New on: one that says anything but
+	// 200, or nothing three times in a row, is left alone, as by a load balancer. 0 asks nothing.
 	CheckEvery time.Duration
 	// Durability is sent with every write: `Prefer: durability=...`. None if empty.
 	Durability string

@@ -31,7 +31,7 @@ type Generator struct {
 	abandoned  atomic.Int64
 }
 
-// New checks the configuration. It sends nothing.
+// New checks the configuration. It sends nothing but the checks of readiness, if any are wanted.
 func New(cfg Config) (*Generator, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {

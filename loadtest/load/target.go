@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -25,8 +26,8 @@ type target struct {
 
 func (t *target) shun() { t.shunned.Store(time.Now().Add(shunned).UnixNano()) }
 
-// drawback orders targets: the fewer, the better. One that is about to stop still accepts connections, and breaks them
-// when it is gone, so it comes last.
+// drawback orders targets: the less, the better. One that is about to stop still accepts connections, and breaks them when
+// it is gone, so it comes behind one that refused a connection a moment ago.
 func (t *target) drawback(heedShunned bool) int {
 	n := 0
 	if t.unready.Load() {
@@ -38,15 +39,23 @@ func (t *target) drawback(heedShunned bool) int {
 	return n
 }
 
-// pick takes the next of the targets that have the fewest drawbacks.
-func (c *client) pick(turn uint64) *target {
+// pick takes the next of the targets that have the least drawback, and of those that this call has tried, none unless all
+// are.
+func (c *client) pick(turn uint64, tried []*target) *target {
 	n := uint64(len(c.targets))
-	best := c.targets[turn%n]
-	least := best.drawback(c.redial)
-	for i := uint64(1); i < n && least > 0; i++ {
+	var best *target
+	least := 0
+	for i := range n {
 		t := c.targets[(turn+i)%n]
-		if d := t.drawback(c.redial); d < least {
+		d := t.drawback(c.redial)
+		if slices.Contains(tried, t) {
+			d += 4
+		}
+		if best == nil || d < least {
 			best, least = t, d
+		}
+		if least == 0 {
+			break
 		}
 	}
 	return best
