@@ -93,7 +93,7 @@ func printStatus(ctx context.Context, client *cluster.Client, c console) error {
 type rebalanceCmd struct {
 	Redis   redisFlags    `embed:""`
 	DryRun  bool          `env:"-" help:"Only print what would be done."`
-	Timeout time.Duration `default:"60s" env:"-" help:"How long it may take in all (${default})."`
+	Timeout time.Duration `default:"3m" env:"-" help:"How long it may take in all (${default}); four node timeouts of it pass before anything is moved."`
 }
 
 // Run brings every VM back to one master, and prints what it does. It fails, with the reasons, if it cannot.

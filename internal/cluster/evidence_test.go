@@ -154,6 +154,10 @@ func TestVotesCount(t *testing.T) {
 		x.w.since = time.Now().Add(-time.Second)
 		expect("a second after it began", "r1", 7*time.Second)
 		expect("in another shard then", "r2", 7*time.Second)
+		x.checkup("r2").last.nodeTimeout = 15 * time.Second
+		expect("with Redis' default of a node timeout", "r2", 59*time.Second)
+		x.checkup("r2").last.nodeTimeout = 0
+		expect("with one that is not known", "r2", 59*time.Second)
 	})
 }
 

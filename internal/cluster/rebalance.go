@@ -177,23 +177,22 @@ const maxLag = 64 << 10
 const failoverTimeout = 6 * time.Second
 
 // Rebalance makes the moves that PlanRebalance finds, one after the other, each by a plain CLUSTER FAILOVER, which loses
-// nothing: writes to the shard wait for some milliseconds. Each begins when the replica is in step and no votes of an
-// earlier election can count any more, which a client that is new to the cluster knows only after four node timeouts; and
-// the next when all nodes that answer have seen the promotion and the former master follows. It fails where the plan does, before anything
-// was moved, and with the step that was waited for when the context ends; what was moved until then stays so.
+// nothing: writes to the shard wait for some milliseconds. It begins when no votes of earlier elections can count any more,
+// which a client that is new to the cluster knows only after four node timeouts. Each move begins when the replica is in
+// step, and the next when all nodes that answer have seen the promotion and the former master follows. It fails where the
+// plan does, before anything was moved, and with the step that was waited for when the context ends; what was moved until
+// then stays so.
 func (c *Client) Rebalance(ctx context.Context, log *slog.Logger) error {
-	view, err := c.Look(ctx)
-	if err != nil {
-		return err
+	moves, err := c.planRebalance(ctx)
+	for waited := true; waited && err == nil; {
+		if waited, err = c.outlastVotes(ctx, moves, log); waited && err == nil {
+			moves, err = c.planRebalance(ctx) // the other plan is as old as the wait
+		}
 	}
-	moves, err := PlanRebalance(view)
 	if err != nil {
 		return err
 	}
 	for _, m := range moves {
-		if c.watch.votesCount(c.node(m.Replica.Addr)) > 0 {
-			log.Info("cluster: waiting until the votes of earlier elections have expired", "replica", m.Replica.Addr)
-		}
 		log.Info("cluster: promoting", "replica", m.Replica.Addr, "vm", m.Replica.VM(), "instead of", m.Master.Addr, "on", m.Master.VM())
 		if err := c.promote(ctx, m); err != nil {
 			return fmt.Errorf("%s: %w", m, err)
@@ -203,21 +202,50 @@ func (c *Client) Rebalance(ctx context.Context, log *slog.Logger) error {
 	return nil
 }
 
+// planRebalance is the plan for the cluster as it is now.
+func (c *Client) planRebalance(ctx context.Context) ([]Move, error) {
+	view, err := c.Look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return PlanRebalance(view)
+}
+
+// outlastVotes waits until no votes can count any more that the replicas were given, and reports whether it had to. If the
+// context will end before, it fails at once.
+func (c *Client) outlastVotes(ctx context.Context, moves []Move, log *slog.Logger) (waited bool, err error) {
+	for _, m := range moves {
+		replica := c.node(m.Replica.Addr)
+		err := until(ctx, func(context.Context) error {
+			if c.watch.lastOf(replica).at.IsZero() { // its node timeout is not known yet
+				return fmt.Errorf("%s has not answered", m.Replica.Addr)
+			}
+			return nil
+		})
+		if err != nil {
+			return waited, err
+		}
+		wait := c.watch.votesCount(replica)
+		if wait <= 0 {
+			continue
+		}
+		if end, ok := ctx.Deadline(); ok && time.Until(end) < wait {
+			return waited, fmt.Errorf("votes of earlier elections may count for another %s, and there is less time", wait.Round(time.Millisecond))
+		}
+		log.Info("cluster: waiting until the votes of earlier elections have expired", "replica", m.Replica.Addr, "for", wait.Round(time.Millisecond))
+		if waited = true; !sleep(ctx, wait) {
+			return waited, ctx.Err()
+		}
+	}
+	return waited, nil
+}
+
 func (c *Client) promote(ctx context.Context, m Move) error {
 	if err := until(ctx, func(ctx context.Context) error { return c.follows(ctx, m.Replica, m.Master) }); err != nil {
 		return fmt.Errorf("waiting until the replica is in step: %w", err)
 	}
-	err := until(ctx, func(context.Context) error {
-		if wait := c.watch.votesCount(c.node(m.Replica.Addr)); wait > 0 {
-			return fmt.Errorf("those of %s may count for %s", m.Replica.Addr, wait.Round(time.Millisecond))
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("waiting until the votes of earlier elections have expired: %w", err)
-	}
 	var asked time.Time
-	err = until(ctx, func(ctx context.Context) error {
+	err := until(ctx, func(ctx context.Context) error {
 		v, err := c.view(ctx, m.Replica.Addr)
 		if err != nil {
 			return err
