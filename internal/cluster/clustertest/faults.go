@@ -28,8 +28,9 @@ func (r *Real) KillVM(t testing.TB, vm string) {
 // and no RST says goodbye. What is sent to it is met by silence, for some seconds; after that the host, like any neighbour
 // on its link, finds that nobody answers for the address, and dialling fails with "no route to host".
 //
-// KillVM ends the processes. Who measures what the survivors feel calls it afterwards: here they share their cores with the
-// engine, which for a third of a second is busy with clearing away the containers (seen).
+// KillVM, the other half, ends the processes; StartVM brings back what has been through both. Who measures what the survivors
+// feel calls it when that is done: here they share their cores with the engine, which for a third of a second is busy with
+// clearing away the containers (seen).
 func (r *Real) CutPower(t testing.TB, vm string) {
 	t.Helper()
 	script := scripts{}
