@@ -68,7 +68,8 @@ func startFake(t *testing.T) *fake {
 		register("CONFIG", func(p *server.Peer, _ string, _ []string) { p.WriteStrings([]string{"cluster-node-timeout", "2000"}) })
 		register("GET", func(p *server.Peer, _ string, _ []string) { p.WriteNull() })
 		register("GETRANGE", func(p *server.Peer, _ string, _ []string) { p.WriteBulk("") })
-		register("EVALSHA_RO", func(p *server.Peer, _ string, _ []string) { p.WriteStrings([]string{"what is here"}) })
+		register("EVALSHA_RO", func(p *server.Peer, _ string, _ []string) { p.WriteError("NOSCRIPT it was never sent") })
+		register("EVAL_RO", func(p *server.Peer, _ string, _ []string) { p.WriteStrings([]string{"what is here"}) })
 		register("WAIT", func(p *server.Peer, _ string, _ []string) { p.WriteInt(int(f.copies.Load())) })
 		register("EVALSHA", func(p *server.Peer, _ string, args []string) {
 			f.mu.Lock()
@@ -180,7 +181,7 @@ func TestReplicaFindsNothingOfASlotOnTheMove(t *testing.T) {
 			_, err := c.Get(ctx, "moving")
 			return err
 		},
-		"EVALSHA_RO": func(ctx context.Context) error {
+		"EVAL_RO": func(ctx context.Context) error {
 			_, err := c.Query(ctx, cluster.NewScript("return {}"), []string{"moving"})
 			return err
 		},

@@ -137,6 +137,9 @@ func classify(err error) (outcome, redirect string) {
 		return "ok", ""
 	}
 	if _, ok := errors.AsType[redis.Error](err); ok {
+		if redis.HasErrorPrefix(err, keyElsewhere) {
+			return "redirect", "tryagain" // the same for a script
+		}
 		word, _, _ := strings.Cut(err.Error(), " ")
 		if kind, ok := redirectKinds[word]; ok {
 			return "redirect", kind

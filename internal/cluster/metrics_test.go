@@ -23,6 +23,7 @@ func TestAttemptOutcome(t *testing.T) {
 		{reply("MOVED 3999 10.0.0.1:6379"), "redirect", "moved"},
 		{reply("ASK 3999 10.0.0.1:6379"), "redirect", "ask"},
 		{reply("TRYAGAIN Multiple keys request"), "redirect", "tryagain"},
+		{reply("ERR Script attempted to access a non local key in a cluster node"), "redirect", "tryagain"},
 		{reply("CLUSTERDOWN The cluster is down"), "redirect", "clusterdown"},
 		{reply("MASTERDOWN Link with MASTER is down"), "redirect", "masterdown"},
 		{reply("LOADING Redis is loading"), "redirect", "loading"},

@@ -96,13 +96,14 @@ func (w *watcher) leaving(p *placement, slot int) bool {
 	return slices.Contains(w.lastOf(p.master).view.Leaving, slot)
 }
 
-// absent reports whether a replica's word that there is no such key was proof at a moment: no other master had got the
-// slot, or had begun to get it. Each has been asked since. To move a slot begins at the one that gets it (CLUSTER SETSLOT
-// IMPORTING), before the first key goes.
+// absent reports whether a key that a replica lacked at a moment was nowhere else: no other master had got the slot, or had
+// begun to get it. Each has been asked since. To move a slot begins at the one that gets it (CLUSTER SETSLOT IMPORTING),
+// before the first key goes.
 func (w *watcher) absent(p *placement, slot int, at time.Time) bool {
 	for _, other := range w.topology.Load().view.Nodes {
 		// One that has no slots yet may be getting its first, unless it is dead.
-		if !other.Master || other.Addr == p.master.addr || other.Health == Failed && other.Slots == 0 {
+		gone := other.Slots == 0 && (other.Health == Failed || other.Health == NoAddress)
+		if !other.Master || other.Addr == p.master.addr || gone {
 			continue
 		}
 		said := w.lastOf(w.client.node(other.Addr))

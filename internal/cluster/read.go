@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -20,12 +19,12 @@ type Value struct {
 // It asks the master, and the replica when the master is not well or does not answer within the hedge delay: a replica
 // that was in step when its master was last seen well holds every write that was acknowledged as replicated.
 func (c *Client) Get(ctx context.Context, key string) ([]byte, error) {
-	return bytesOf(c.read(ctx, key, func() redis.Cmder { return redis.NewStringCmd(ctx, "get", key) }))
+	return bytesOf(c.read(ctx, key, nil, func(bool) redis.Cmder { return redis.NewStringCmd(ctx, "get", key) }))
 }
 
 // Now is the clock of a node that holds the key's slot (TIME).
 func (c *Client) Now(ctx context.Context, key string) (time.Time, error) {
-	cmd, err := c.read(ctx, key, func() redis.Cmder { return redis.NewTimeCmd(ctx, "time") })
+	cmd, err := c.read(ctx, key, nil, func(bool) redis.Cmder { return redis.NewTimeCmd(ctx, "time") })
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -40,23 +39,18 @@ func (c *Client) GetMany(ctx context.Context, keys []string) []Value {
 // Heads are the first n bytes of many keys' values (GETRANGE), empty where there is no such key.
 func (c *Client) Heads(ctx context.Context, keys []string, n int64) []Value {
 	return many(keys, func(key string) ([]byte, error) {
-		return bytesOf(c.read(ctx, key, func() redis.Cmder { return redis.NewStringCmd(ctx, "getrange", key, 0, n-1) }))
+		return bytesOf(c.read(ctx, key, nil, func(bool) redis.Cmder { return redis.NewStringCmd(ctx, "getrange", key, 0, n-1) }))
 	})
 }
 
 // Query runs a script that only reads, and that answers with an array of strings (EVALSHA_RO, since Redis 7.0), where Get
 // would read its first key. All keys must lie in one slot.
 func (c *Client) Query(ctx context.Context, s *Script, keys []string, args ...any) ([]string, error) {
-	for whole := false; ; whole = true {
-		cmd, err := c.readBy(ctx, s, keys[0], func() redis.Cmder { return s.command(ctx, whole, "_ro", keys, args) })
-		switch {
-		case !whole && redis.HasErrorPrefix(err, "NOSCRIPT "):
-		case err != nil:
-			return nil, err
-		default:
-			return cmd.(*redis.Cmd).StringSlice()
-		}
+	cmd, err := c.read(ctx, keys[0], s, func(whole bool) redis.Cmder { return s.command(ctx, whole, "_ro", keys, args) })
+	if err != nil {
+		return nil, err
 	}
+	return cmd.(*redis.Cmd).StringSlice()
 }
 
 func many(keys []string, read func(key string) ([]byte, error)) []Value {
@@ -77,13 +71,8 @@ func bytesOf(cmd redis.Cmder, err error) ([]byte, error) {
 }
 
 // read sends a command that only reads, as made anew for each attempt, until a node has answered or the context ends. It
-// returns the one that was answered.
-func (c *Client) read(ctx context.Context, key string, command func() redis.Cmder) (redis.Cmder, error) {
-	return c.readBy(ctx, nil, key, command)
-}
-
-// readBy is read for a command that calls a script.
-func (c *Client) readBy(ctx context.Context, s *Script, key string, command func() redis.Cmder) (redis.Cmder, error) {
+// returns the one that was answered. A script that the command calls is sent whole where it is told to be.
+func (c *Client) read(ctx context.Context, key string, s *Script, command func(whole bool) redis.Cmder) (redis.Cmder, error) {
 	where := slot(key)
 	r := reading{client: c, ctx: ctx, command: command, script: s, outcome: OutcomeOf(ctx), span: startSpan(ctx, "redis read", where)}
 	answered, err := r.run(where)
@@ -95,13 +84,15 @@ func (c *Client) readBy(ctx context.Context, s *Script, key string, command func
 type reading struct {
 	client   *Client
 	ctx      context.Context
-	command  func() redis.Cmder
-	script   *Script // nil for a command that calls none
+	command  func(whole bool) redis.Cmder
+	script   *Script // that the command calls; nil if it calls none
 	outcome  *Outcome
 	span     *span
+	whole    bool // a master does not hold the script
 	redirect redirect
 
 	lacking   *attempt  // a replica's first answer that may be for want of a key; nil if there is none
+	lackingOf *node     // whose replica that was
 	lackingAt time.Time // when it came
 }
 
@@ -111,6 +102,10 @@ func (r *reading) run(where int) (redis.Cmder, error) {
 	for round := 0; ; round++ {
 		changed := c.watch.changed()
 		answered, err := r.once(where)
+		if redis.HasErrorPrefix(err, "NOSCRIPT ") {
+			r.whole = true
+			continue
+		}
 		if err == nil || !transient(err) {
 			return answered, translate(err)
 		}
@@ -153,87 +148,10 @@ func (r *reading) once(where int) (redis.Cmder, error) {
 	return nil, errNoMaster
 }
 
-// hedged asks the master, and the stand-in too when the master fails or takes too long.
-func (r *reading) hedged(p *placement, where int, standIn *node) (redis.Cmder, error) {
-	master := p.master
-	first := r.ask(master, false, false)
-	if standIn == nil {
-		return r.value(first)
-	}
-	delay := time.NewTimer(r.client.cfg.HedgeDelay)
-	defer delay.Stop()
-	select {
-	case <-first.done:
-		if first.err == nil || !transient(first.err) || isRedirect(first.err) {
-			return r.value(first)
-		}
-		r.client.metrics.hedges.WithLabelValues("failed").Inc()
-		return r.fromReplica(p, where, r.ask(standIn, true, false))
-	case <-r.ctx.Done():
-		return r.value(first)
-	case <-delay.C:
-	}
-	// The budget is for a master that answers others: one that answers nobody has no load to be doubled.
-	if master.pulse.silence() < r.client.cfg.HedgeDelay && !r.client.hedges.take() {
-		r.client.metrics.hedges.WithLabelValues("denied").Inc()
-		return r.value(first)
-	}
-	r.client.metrics.hedges.WithLabelValues("slow").Inc()
-	return r.race(p, where, first, r.ask(standIn, true, false))
-}
-
-// mayLack reports whether the answer may be for want of a key that was given away: none to GET, nothing to GETRANGE, and
-// whatever a script says that looks at many.
-func (a *attempt) mayLack() bool {
-	if a.err != nil {
-		return errors.Is(a.err, redis.Nil)
-	}
-	switch cmd := a.cmd.(type) {
-	case *redis.StringCmd:
-		return cmd.Val() == ""
-	case *redis.Cmd:
-		return true
-	}
-	return false
-}
-
-// race returns the first answer that is one. A replica's for want of a key gives way to its master's, who may have begun
-// to move the slot elsewhere: as long as that is well, it will answer.
-func (r *reading) race(p *placement, where int, first, second *attempt) (redis.Cmder, error) {
-	replica := second.done
-	for {
-		changed := r.client.watch.changed()
-		select {
-		case <-second.done:
-			if transient(second.err) {
-				return r.value(first)
-			}
-			if !second.mayLack() || p.master.state() != well {
-				first.abandon()
-				return r.fromReplica(p, where, second)
-			}
-			replica = nil // until the master answers, or something is wrong with it
-		default:
-		}
-		select {
-		case <-first.done:
-			if !transient(first.err) {
-				second.abandon()
-				return r.value(first)
-			}
-			return r.fromReplica(p, where, second)
-		case <-replica:
-		case <-changed:
-		case <-r.ctx.Done():
-			second.abandon()
-			return r.value(first)
-		}
-	}
-}
-
 // ask sends the command to a node.
 func (r *reading) ask(n *node, asReplica, asking bool) *attempt {
-	a := newAttempt(r.ctx, r.command())
+	whole := r.whole || asReplica // which holds no script before it was sent one: Redis does not replicate them
+	a := newAttempt(r.ctx, r.command(whole))
 	a.asking = asking
 	if asReplica {
 		r.span.sent(n, "replica")
@@ -248,30 +166,8 @@ func (r *reading) ask(n *node, asReplica, asking bool) *attempt {
 
 func (r *reading) value(a *attempt) (redis.Cmder, error) {
 	err, _ := a.wait()
-	if err == nil || !transient(err) {
+	if !transient(err) {
 		r.client.metrics.reads.WithLabelValues("master").Inc()
 	}
 	return a.cmd, err
-}
-
-// fromReplica is value for an answer of the replica. One that may be for want of a key counts only once it is known that
-// the slot was not on the move: a replica does not notice that its master gives keys away. Until then the read goes round.
-func (r *reading) fromReplica(p *placement, where int, a *attempt) (redis.Cmder, error) {
-	err, _ := a.wait()
-	if transient(err) {
-		return a.cmd, err
-	}
-	if a.mayLack() {
-		if r.lacking == nil {
-			r.lacking, r.lackingAt = a, time.Now()
-		}
-		if !r.client.watch.absent(p, where, r.lackingAt) {
-			r.client.watch.urge(r.lackingAt)
-			return nil, errMaybeMoving
-		}
-		a = r.lacking
-	}
-	r.outcome.ReadReplica()
-	r.client.metrics.reads.WithLabelValues("replica").Inc()
-	return a.cmd, a.err
 }

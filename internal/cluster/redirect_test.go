@@ -83,6 +83,24 @@ func TestRedirectsOnRealCluster(t *testing.T) {
 	if got := write(t, c, fresh, fresh+"2", cluster.Async, 5*time.Second); got.err != nil {
 		t.Errorf("during the move, a new key: %v", got.err)
 	}
+	// A script that looks at more than its key neither runs on without what has moved, nor ahead of what has not.
+	wide := func(declared, other string) error {
+		script := cluster.NewScript("redis.call('SET', KEYS[1], 'x') return {redis.call('GET', ARGV[1])}").Widely()
+		_, err := c.Run(within(t, 300*time.Millisecond), script, []string{declared}, other)
+		return err
+	}
+	if err := wide(key, stays); !errors.Is(err, cluster.ErrUnavailable) {
+		t.Errorf("during the move, a wide script on a key that has moved: %v", err)
+	}
+	if v, err := c.Get(within(t, 5*time.Second), key); string(v) == "x" {
+		t.Errorf("it ran ahead of its slot: %v", err)
+	}
+	if err := wide(stays, key); !errors.Is(err, cluster.ErrOutcomeUnknown) {
+		t.Errorf("during the move, a wide script that comes upon a key that has moved: %v", err)
+	}
+	if got := write(t, c, stays, stays+"2", cluster.Replicated, 5*time.Second); got.err != nil {
+		t.Fatal(got.err)
+	}
 	// Each of key's and absent's reads, and the first writes of key and fresh, by digest and whole.
 	if n := asked("ask"); n < 4 {
 		t.Errorf("%d ASK redirects were followed", n)

@@ -16,8 +16,9 @@ const maxRedirects = 5
 // errNoMaster means that the slot has no master at the moment that could be asked.
 var errNoMaster = errors.New("the slot has no master that is well")
 
-// errMaybeMoving means that a replica knows of no such key, and that nobody can say yet that the key was not on the move.
-var errMaybeMoving = errors.New("it is not proven that there is no such key")
+// errMaybeMoving means that a replica has answered for want of a key, and that nobody can say yet that the slot was not on
+// the move.
+var errMaybeMoving = errors.New("it is not proven that the slot was not on the move")
 
 // at is where a slot is; nil if it is nowhere, or if nothing is known yet.
 func (t *topology) at(slot int) *placement {

@@ -244,3 +244,8 @@ func (t *topology) mastered(n *node) *placement {
 	}
 	return t.shards[i]
 }
+
+// listsAsMaster reports whether the view shows the node as a master, if only of no slots.
+func (t *topology) listsAsMaster(n *node) bool {
+	return slices.ContainsFunc(t.view.Nodes, func(line Node) bool { return line.Master && line.Addr == n.addr })
+}

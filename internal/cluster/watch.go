@@ -15,7 +15,7 @@ const (
 	heartbeat    = 20 * time.Millisecond  // how often pulses are felt
 	peaceful     = time.Second            // between two questions to a node while all is well
 	alarmed      = 50 * time.Millisecond  // the same while something is wrong
-	urged        = 10 * time.Millisecond  // the same while a read waits for what a node says
+	urged        = 10 * time.Millisecond  // the same while a read waits for what a master says
 	alarmLasts   = 15 * time.Second       // at most, after something changed; then it is the new peace
 	hurryLasts   = time.Second            // after something failed that may mean a change
 	suspectAfter = 100 * time.Millisecond // of silence
@@ -46,7 +46,7 @@ type watcher struct {
 	change     chan struct{}      // closed at the next change of a state or of the topology; guarded by mu
 	hurryUntil time.Time          // guarded by mu
 	alarmUntil time.Time          // guarded by mu
-	urgedAt    time.Time          // answers to questions from before do not do for some read; guarded by mu
+	urgedAt    time.Time          // some read needs masters' answers to questions from after; guarded by mu
 }
 
 type refusedAnswer struct{ err error }
@@ -178,7 +178,7 @@ func (w *watcher) take(n *node, now time.Time) bool {
 		}
 	}
 	u := w.checkupOf(n)
-	if u.asked.Before(w.urgedAt) {
+	if u.asked.Before(w.urgedAt) && t != nil && t.listsAsMaster(n) {
 		every = min(every, urged)
 	}
 	if u.probing || now.Sub(u.asked) < every {
@@ -272,7 +272,7 @@ func (w *watcher) hurry() {
 	w.beatNow()
 }
 
-// urge has each node asked again that has not been asked since a moment.
+// urge has each master asked again that has not been asked since a moment.
 func (w *watcher) urge(at time.Time) {
 	w.mu.Lock()
 	if at.After(w.urgedAt) {

@@ -14,8 +14,8 @@ import (
 	"github.com/sessiond/sessiond/internal/session/sessiontest"
 )
 
-// The sessions of a user lie in one slot. While that moves, some are here and some there: each can be read and written,
-// but a list waits until they are together again, wherever the index is, and so does what acts on all of them.
+// The sessions of a user lie in one slot. While that moves, some are here and some there: each can be read, but a list
+// waits until they are together again, wherever the index is, and so does what acts on all of them.
 func TestUserInASlotOnTheMoveOnRealCluster(t *testing.T) {
 	real := clustertest.Start(t)
 	store, tenant := newStore(t, real.Client(t), time.Now), sessiontest.Tenant(t, "moving")
