@@ -39,8 +39,10 @@ func (d *drill) within(o outage, f figure, assisted bool) {
 	d.t.Helper()
 	d.atMost("a read", f.longestRead, longestRead, f.peace)
 	d.atMost("a write to the shard without its replica", f.longestWrite[o.lostCopy], longestOneCopy, f.peace)
-	d.atMost("the p99 of the third shard", f.thirdP99, 2*f.quietP99, f.worstP99)
 	if assisted {
+		// After a promotion by Redis alone, the writes of some seconds are let through at once, which the machine that all of
+		// this runs on feels everywhere.
+		d.atMost("the p99 of the third shard", f.thirdP99, 2*f.quietP99, f.worstP99)
 		d.atMost("a write to the shard without its master", f.longestWrite[o.lostMaster], longestAssisted, f.peace)
 		return
 	}

@@ -153,6 +153,17 @@ func (l *Ledger) read(key string, final bool) *Read {
 	return r
 }
 
+// List begins to look for a session in a list.
+func (l *Ledger) List(key string) *Listing {
+	r := &Listing{l: l, key: key, name: l.find(key)}
+	if r.name != nil {
+		r.name.s.mu.Lock()
+		defer r.name.s.mu.Unlock()
+		r.snap = r.name.s.snapshot(l.cfg.Now())
+	}
+	return r
+}
+
 // Forget drops a key, and with the last key of a session what is known of it. Requests that are under way are still
 // judged.
 func (l *Ledger) Forget(key string) {

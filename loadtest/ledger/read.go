@@ -87,6 +87,31 @@ func (r *Read) Failed() {
 	r.name.unuse(r.old, false, now, r.l.cfg.Slack)
 }
 
+// A Listing looks for one session in a list, which does not use the session's ID.
+type Listing struct {
+	l    *Ledger
+	key  string
+	name *name // nil for a key that the ledger does not know
+	snap snapshot
+}
+
+// Absent judges that the list lacks the session. The caller knows that no rotation of it was under way meanwhile.
+func (r *Listing) Absent() Verdict {
+	if r.name == nil {
+		return OK
+	}
+	now := r.l.cfg.Now()
+	s := r.name.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := judgeMissing(r.l, r.name, r.snap, now)
+	if f.verdict != OK {
+		f.reason = "not listed: " + f.reason
+	}
+	return r.l.found(s, f, Finding{Key: r.key, Request: "list", Started: r.snap.at, Ended: now,
+		LastSeq: r.snap.last.seq, LastVersion: r.snap.last.version})
+}
+
 // judgeMissing looks for a reason why the session may be gone.
 func judgeMissing(l *Ledger, n *name, snap snapshot, now time.Time) finding {
 	s, slack := n.s, l.cfg.Slack

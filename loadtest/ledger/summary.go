@@ -45,7 +45,7 @@ func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil 
 type Finding struct {
 	Verdict Verdict
 	Reason  string
-	Request string // "read" or "write"
+	Request string // "read", "write" or "list"
 	// Key is the caller's, and with session IDs a credential: String shortens it.
 	Key            string `json:"-"`
 	Started, Ended time.Time

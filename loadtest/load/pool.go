@@ -27,6 +27,8 @@ type seat struct {
 
 // A pool is the sessions in use. Keys are drawn by the dispatcher alone; the requests give their seats back.
 type pool struct {
+	byUser map[string][]int // seats; never changes
+
 	mu      sync.Mutex
 	seats   []seat
 	vacant  []int // empty seats that no write is filling
@@ -41,11 +43,12 @@ type retired struct {
 }
 
 func newPool(cfg Config, users []string) *pool {
-	p := &pool{seats: make([]seat, cfg.Sessions), forget: cfg.Ledger.Forget}
+	p := &pool{byUser: map[string][]int{}, seats: make([]seat, cfg.Sessions), forget: cfg.Ledger.Forget}
 	for i := range p.seats {
 		p.vacant = append(p.vacant, i)
 		if u := i / cfg.SessionsPerUser; u < len(users) {
 			p.seats[i].user = users[u]
+			p.byUser[users[u]] = append(p.byUser[users[u]], i)
 		}
 	}
 	return p
@@ -108,6 +111,19 @@ func (p *pool) look(draw func() int, now time.Time) (int, seat, bool) {
 		}
 	}
 	return 0, seat{}, false
+}
+
+// settled are the IDs of a user's sessions that no write is changing, and of which every ID is known.
+func (p *pool) settled(user string) map[string]bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	ids := map[string]bool{}
+	for _, i := range p.byUser[user] {
+		if s := p.seats[i]; s.id != "" && !s.busy && s.turnBy.IsZero() {
+			ids[s.id] = true
+		}
+	}
+	return ids
 }
 
 // put gives a seat back after a write, with what is in it now.

@@ -126,12 +126,47 @@ func judgeRead(judge *ledger.Read, got reply) (ledger.Verdict, Outcome) {
 	return ledger.OK, Refused
 }
 
+// list asks for a user's sessions. Those of which nothing changed meanwhile must all be there.
 func (g *Generator) list(ctx context.Context, p *plan, r *Result) {
-	r.Outcome = Answered
+	before := g.pool.settled(p.at.user)
+	looks := map[string]*ledger.Listing{}
+	for id := range before {
+		looks[id] = g.cfg.Ledger.List(id)
+	}
 	got := g.exchange(ctx, r, call{method: http.MethodGet, path: "/v1/users/" + url.PathEscape(p.at.user) + "/sessions", header: g.headers.read})
-	if r.Failed = got.status != http.StatusOK; r.Failed {
+	listed, whole := listing(got)
+	after := g.pool.settled(p.at.user)
+	for id, look := range looks {
+		if !whole || !after[id] || listed[handleOf(g.cfg.Tenant, id)] {
+			continue
+		}
+		if v := look.Absent(); v != ledger.OK {
+			r.Verdict = v
+		}
+	}
+	r.Outcome = Answered
+	if got.status != http.StatusOK {
 		r.Outcome = Refused
 	}
+	r.Failed = r.Outcome == Refused || r.Verdict != ledger.OK
+}
+
+// listing is the handles in a list, and whether those are all.
+func listing(got reply) (handles map[string]bool, whole bool) {
+	var page struct {
+		Sessions []struct {
+			Handle string `json:"handle"`
+		} `json:"sessions"`
+		NextCursor string `json:"next_cursor"`
+	}
+	if got.status != http.StatusOK || json.Unmarshal(got.body, &page) != nil {
+		return nil, false
+	}
+	handles = map[string]bool{}
+	for _, s := range page.Sessions {
+		handles[s.Handle] = true
+	}
+	return handles, page.NextCursor == ""
 }
 
 // write carries out every operation that changes a session. The seat is taken.

@@ -13,11 +13,24 @@ func Slot(id string) uint16 { return SlotIn("default", id) }
 
 // SlotIn is Slot for any tenant; issued IDs lie in the same slot for all.
 func SlotIn(tenant, id string) uint16 {
-	if raw, err := base64.RawURLEncoding.DecodeString(id); err == nil && len(raw) == 24 && raw[0] == 1 {
-		return tagSlot(raw[1:3])
-	}
+	tag, _ := derived(tenant, id)
+	return tagSlot(tag)
+}
+
+// handleOf is the public name of a session, by its ID.
+func handleOf(tenant, id string) string {
+	tag, name := derived(tenant, id)
+	return base64.RawURLEncoding.EncodeToString(tag) + base64.RawURLEncoding.EncodeToString(name)
+}
+
+// derived is what follows from an ID.
+func derived(tenant, id string) (tag, name []byte) {
 	sum := sha512.Sum512([]byte("session/1\x00" + tenant + "\x00" + id))
-	return tagSlot(sum[48:50])
+	tag, name = sum[48:50], sum[:16]
+	if raw, err := base64.RawURLEncoding.DecodeString(id); err == nil && len(raw) == 24 && raw[0] == 1 {
+		tag = raw[1:3]
+	}
+	return tag, name
 }
 
 // KeySlot is the slot of a key in Redis, one without braces.

@@ -13,12 +13,15 @@ func TestSlot(t *testing.T) {
 	if got := KeySlot("foo"); got != 12182 { // Redis documentation, CLUSTER KEYSLOT
 		t.Errorf("foo is in slot %d, want 12182", got)
 	}
-	for id, tag := range map[string]string{ // docs/ids.md: a handle begins with the tag
-		"AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcY": "AgM",
-		"my-framework.session_0123456789~": "R8Y",
+	for id, handle := range map[string]string{ // docs/ids.md: a handle begins with the tag
+		"AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcY": "AgMX-KyHr1Uq4VJTZ4z63wlqw",
+		"my-framework.session_0123456789~": "R8Y8Hz1q4Ibzxy5ba13bbwqoQ",
 	} {
-		if got, want := Slot(id), crc16(tag)%slots; got != want {
+		if got, want := Slot(id), crc16(handle[:3])%slots; got != want {
 			t.Errorf("slot of %s is %d, want %d", id, got, want)
+		}
+		if got := handleOf("default", id); got != handle {
+			t.Errorf("handle of %s is %s, want %s", id, got, handle)
 		}
 	}
 	if got, want := UserSlot("default", "alice"), crc16("tKA")%slots; got != want {

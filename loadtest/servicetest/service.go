@@ -3,6 +3,7 @@ package servicetest
 
 import (
 	"bytes"
+	"crypto/sha512"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
@@ -37,7 +38,7 @@ const (
 	UndoWrite             // applied and acknowledged, and undone when it is written again
 	KeepDeleted           // a deletion that is acknowledged, but not applied
 	AnswerStale           // a read of the write before the last
-	ForgetSession         // a live session is not found
+	ForgetSession         // a live session is not found, or not listed
 	SpoilContent          // a read of a damaged payload
 	ApplyTwice            // a write that takes effect twice
 	Late                  // answered after a second
@@ -168,7 +169,11 @@ func (f *Service) RoundTrip(req *http.Request) (*http.Response, error) {
 		return problemResponse(503, "outcome-unknown"), nil
 	}
 	if op == List {
-		return response(200, "", map[string]any{"sessions": []any{}}), nil
+		listed := f.ofUser(strings.Split(req.URL.Path, "/")[3])
+		if what == ForgetSession && len(listed) > 0 {
+			listed = listed[1:]
+		}
+		return response(200, "", map[string]any{"sessions": listed}), nil
 	}
 	if op == Create {
 		f.next++
@@ -235,6 +240,17 @@ func (f *Service) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
+// ofUser is the list of a user's sessions.
+func (f *Service) ofUser(user string) []map[string]string {
+	listed := []map[string]string{}
+	for _, s := range f.sessions {
+		if s.user == user && !s.deleted && s.movedTo == nil {
+			listed = append(listed, map[string]string{"handle": handle(s.id)})
+		}
+	}
+	return listed
+}
+
 func (f *Service) find(id string) *session {
 	s := f.sessions[id]
 	for s != nil && s.movedTo != nil {
@@ -286,6 +302,13 @@ func issue(n int) string {
 	binary.BigEndian.PutUint16(raw[1:], uint16(n))
 	binary.BigEndian.PutUint64(raw[16:], uint64(n))
 	return base64.RawURLEncoding.EncodeToString(raw)
+}
+
+// handle is the public name of an issued ID, of the tenant "default" (docs/ids.md).
+func handle(id string) string {
+	raw, _ := base64.RawURLEncoding.DecodeString(id)
+	sum := sha512.Sum512([]byte("session/1\x00default\x00" + id))
+	return base64.RawURLEncoding.EncodeToString(raw[1:3]) + base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
 func etag(version int) string { return fmt.Sprintf(`"life.%d"`, version) }
