@@ -14,7 +14,7 @@ import (
 // masters: Redis decides.
 const (
 	assistJitter = 20 * time.Millisecond  // at most, so that several instances seldom ask at once; no harm if they do
-	plainLimit   = 150 * time.Millisecond // for the hand-over by agreement (seen: 12 ms); then the replica cannot reach its master either
+	plainLimit   = 100 * time.Millisecond // for the hand-over by agreement (seen: 12 ms, and 20 under load); then the replica cannot reach its master either
 	forceLimit   = 500 * time.Millisecond // for the election (seen: 25 to 80 ms); then it is left to Redis
 	settleTime   = time.Minute            // in which a shard is asked once at most, and not at all after it moved
 	pongSlack    = 30 * time.Millisecond  // between our clock and a node's account of its pongs
