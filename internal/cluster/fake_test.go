@@ -68,7 +68,12 @@ func startFake(t *testing.T) *fake {
 		register("CONFIG", func(p *server.Peer, _ string, _ []string) { p.WriteStrings([]string{"cluster-node-timeout", "2000"}) })
 		register("GET", func(p *server.Peer, _ string, _ []string) { p.WriteNull() })
 		register("GETRANGE", func(p *server.Peer, _ string, _ []string) { p.WriteBulk("") })
-		register("EVALSHA_RO", func(p *server.Peer, _ string, _ []string) { p.WriteError("NOSCRIPT it was never sent") })
+		register("EVALSHA_RO", func(p *server.Peer, _ string, _ []string) {
+			if i == 1 {
+				t.Error("a replica was sent a script by its digest: it holds none")
+			}
+			p.WriteError("NOSCRIPT it was never sent")
+		})
 		register("EVAL_RO", func(p *server.Peer, _ string, _ []string) { p.WriteStrings([]string{"what is here"}) })
 		register("WAIT", func(p *server.Peer, _ string, _ []string) { p.WriteInt(int(f.copies.Load())) })
 		register("EVALSHA", func(p *server.Peer, _ string, args []string) {

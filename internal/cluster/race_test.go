@@ -109,6 +109,9 @@ func TestRaceOfHedgedReads(t *testing.T) {
 			h.ends(h.first, io.EOF)
 		}, "replica", redis.Nil},
 		{"the master sends us elsewhere: its replica is not asked", func(h *hedged) { h.ends(h.first, reply(moved)) }, "master", reply(moved)},
+		{"the master's script has come upon a key that has moved: its replica is not asked", func(h *hedged) {
+			h.ends(h.first, reply("ERR "+keyElsewhere))
+		}, "master", reply("ERR " + keyElsewhere)},
 		{"the caller leaves", func(h *hedged) {
 			h.ends(h.second, redis.Nil)
 			h.cancel()

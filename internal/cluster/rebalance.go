@@ -215,17 +215,16 @@ func (c *Client) planRebalance(ctx context.Context) ([]Move, error) {
 // context will end before, it fails at once.
 func (c *Client) outlastVotes(ctx context.Context, moves []Move, log *slog.Logger) (waited bool, err error) {
 	for _, m := range moves {
-		replica := c.node(m.Replica.Addr)
 		err := until(ctx, func(context.Context) error {
-			if c.watch.lastOf(replica).at.IsZero() { // its node timeout is not known yet
+			if c.watch.lastOf(c.node(m.Replica.Addr)).at.IsZero() { // its node timeout is not known yet
 				return fmt.Errorf("%s has not answered", m.Replica.Addr)
 			}
 			return nil
 		})
 		if err != nil {
-			return waited, err
+			return waited, fmt.Errorf("waiting for a word of the replica: %w", err)
 		}
-		wait := c.watch.votesCount(replica)
+		wait := c.watch.votesCount(c.node(m.Replica.Addr))
 		if wait <= 0 {
 			continue
 		}
@@ -234,7 +233,7 @@ func (c *Client) outlastVotes(ctx context.Context, moves []Move, log *slog.Logge
 		}
 		log.Info("cluster: waiting until the votes of earlier elections have expired", "replica", m.Replica.Addr, "for", wait.Round(time.Millisecond))
 		if waited = true; !sleep(ctx, wait) {
-			return waited, ctx.Err()
+			return waited, fmt.Errorf("waiting until the votes of earlier elections have expired: %w", ctx.Err())
 		}
 	}
 	return waited, nil
@@ -254,6 +253,9 @@ func (c *Client) promote(ctx context.Context, m Move) error {
 			return nil
 		}
 		if time.Since(asked) > failoverTimeout {
+			if c.watch.votesCount(c.node(m.Replica.Addr)) > 0 { // somebody else has moved the shard meanwhile
+				return fmt.Errorf("votes of an earlier election may count for %s", m.Replica.Addr)
+			}
 			if err := c.at(m.Replica.Addr).ClusterFailover(ctx).Err(); err != nil {
 				return fmt.Errorf("%s: CLUSTER FAILOVER: %w", m.Replica.Addr, err)
 			}

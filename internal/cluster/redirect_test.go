@@ -83,27 +83,27 @@ func TestRedirectsOnRealCluster(t *testing.T) {
 	if got := write(t, c, fresh, fresh+"2", cluster.Async, 5*time.Second); got.err != nil {
 		t.Errorf("during the move, a new key: %v", got.err)
 	}
+	// Each of key's and absent's reads, and the first writes of key and fresh, by digest and whole.
+	if n := asked("ask"); n < 4 {
+		t.Errorf("%d ASK redirects were followed", n)
+	}
 	// A script that looks at more than its key neither runs on without what has moved, nor ahead of what has not.
 	wide := func(declared, other string) error {
 		script := cluster.NewScript("redis.call('SET', KEYS[1], 'x') return {redis.call('GET', ARGV[1])}").Widely()
 		_, err := c.Run(within(t, 300*time.Millisecond), script, []string{declared}, other)
 		return err
 	}
-	if err := wide(key, stays); !errors.Is(err, cluster.ErrUnavailable) {
+	if err := wide(key, stays); !errors.Is(err, cluster.ErrUnavailable) && !errors.Is(err, cluster.ErrOutcomeUnknown) { // where its time ends in an attempt
 		t.Errorf("during the move, a wide script on a key that has moved: %v", err)
 	}
-	if v, err := c.Get(within(t, 5*time.Second), key); string(v) == "x" {
-		t.Errorf("it ran ahead of its slot: %v", err)
+	if v, err := c.Get(within(t, 5*time.Second), key); err != nil || string(v) != key+"2" {
+		t.Errorf("it ran ahead of its slot: got %q, %v", v, err)
 	}
 	if err := wide(stays, key); !errors.Is(err, cluster.ErrOutcomeUnknown) {
 		t.Errorf("during the move, a wide script that comes upon a key that has moved: %v", err)
 	}
 	if got := write(t, c, stays, stays+"2", cluster.Replicated, 5*time.Second); got.err != nil {
 		t.Fatal(got.err)
-	}
-	// Each of key's and absent's reads, and the first writes of key and fresh, by digest and whole.
-	if n := asked("ask"); n < 4 {
-		t.Errorf("%d ASK redirects were followed", n)
 	}
 	if n, _ := source.Exists(t.Context(), fresh).Result(); n != 0 {
 		t.Error("the new key was made where the slot leaves")

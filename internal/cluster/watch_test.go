@@ -25,6 +25,7 @@ func TestPaceOfQuestions(t *testing.T) {
 			x.w.alarm()
 		}, "r1", heartbeat},
 		{"a read waits for its word", func(x *world) { x.w.urge(time.Now()) }, "m2", urged},
+		{"a read waits for masters' word, and it is none", func(x *world) { x.w.urge(time.Now()) }, "r2", peaceful},
 		{"a read waited for its word of earlier", func(x *world) { x.w.urge(time.Now().Add(-time.Minute)) }, "m2", peaceful},
 	} {
 		inWorld(t, func(x *world) {

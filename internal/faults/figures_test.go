@@ -69,7 +69,7 @@ func (d *drill) figure(o outage) figure {
 	}
 	third := func(r observation) bool { s := shardOf(r.slot); return s != o.lostMaster && s != o.lostCopy }
 	f.quietP99 = p99(d.observations(o.began.Add(-quiet), o.began), third)
-	for at := o.began.Add(-quiet); at.Before(o.began); at = at.Add(time.Second) {
+	for at := o.began.Add(-peaceful); at.Before(o.began); at = at.Add(time.Second) {
 		f.worstP99 = max(f.worstP99, p99(d.observations(at, at.Add(time.Second)), third))
 	}
 	first := o.began.Add(peaceful)

@@ -215,7 +215,12 @@ func table(columns []column) string {
 	row("p99 of the third shard", "", longest(func(f figure, _ outage) time.Duration { return f.thirdP99 }))
 	row("p99 of the third shard before", "", longest(func(f figure, _ outage) time.Duration { return f.quietP99 }))
 	row("the one by the other", "at most 2", func(c column) string {
-		most, median := spread(c, func(f figure, _ outage) float64 { return float64(f.thirdP99) / float64(max(f.quietP99, 1)) })
+		most, median := spread(c, func(f figure, _ outage) float64 {
+			if f.quietP99 == 0 {
+				return 0
+			}
+			return float64(f.thirdP99) / float64(f.quietP99)
+		})
 		if most == 0 {
 			return "-"
 		}

@@ -39,7 +39,7 @@ func TestUserInASlotOnTheMoveOnRealCluster(t *testing.T) {
 		if page, _, err := store.ListUser(limited(moment), tenant, user, "", 10); !errors.Is(err, cluster.ErrUnavailable) {
 			t.Errorf("%s: listed %d sessions of 4, %v", stage, len(page), err)
 		}
-		if n, err := store.RevokeUser(limited(moment), tenant, user, session.Handle{}); !errors.Is(err, cluster.ErrUnavailable) {
+		if n, err := store.RevokeUser(limited(moment), tenant, user, session.Handle{}); !errors.Is(err, cluster.ErrUnavailable) && !errors.Is(err, cluster.ErrOutcomeUnknown) { // where its time ends in an attempt
 			t.Errorf("%s: revoked %d, %v", stage, n, err)
 		}
 		for _, ref := range refs {
