@@ -7,7 +7,7 @@ import (
 )
 
 // stepLimit bounds one step: what hangs longer is broken off and counts as failed.
-const stepLimit = 2 * time.Minute
+const stepLimit = 4 * time.Minute
 
 // A Made is a step that was carried out, or tried.
 type Made struct {

@@ -65,7 +65,8 @@ type Summary struct {
 	Reads, Unanswered uint64
 	// Acked, Unknown and Refused are the writes by outcome. An Unknown stays counted when a later version settles it.
 	Acked, Unknown, Refused uint64
-	// Violations counts the answers by verdict, without OK; a session that is lost is found so by every later read.
+	// Violations counts the answers by verdict, without OK; a session that is lost is found so by every later read, and a
+	// list counts once for each session that it lacks.
 	Violations map[Verdict]uint64
 	// Sessions counts the sessions for which a verdict was found at least once.
 	Sessions map[Verdict]uint64

@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sessiond/sessiond/loadtest/servicetest"
@@ -131,6 +132,10 @@ func TestChecksDecide(t *testing.T) {
 
 // A call goes to every target before it fails, the best first.
 func TestPick(t *testing.T) {
+	synctest.Test(t, testPick)
+}
+
+func testPick(t *testing.T) {
 	a, b, c := new(target), new(target), new(target)
 	all := &client{targets: []*target{a, b, c}, redial: true}
 	order := func() string {

@@ -22,7 +22,7 @@ type Config struct {
 	Targets []string
 	// Token is the API key, sent as a bearer token; none if empty.
 	Token string
-	// Tenant is the API key's, which Slot figures need. "default" if empty.
+	// Tenant is the API key's, which Slot figures need, and the judgement of lists. "default" if empty.
 	Tenant string
 
 	// Rate is the schedule of arrivals, reads and writes together.

@@ -29,6 +29,7 @@ type Generator struct {
 	recorder   *recorder
 	inFlight   atomic.Int64
 	abandoned  atomic.Int64
+	named      atomic.Bool // an answer has shown the handle that the tenant gives to its session
 }
 
 // New checks the configuration. It sends nothing but the checks of readiness, if any are wanted.

@@ -69,6 +69,7 @@ func TestFindsFaults(t *testing.T) {
 		"a stale read":                  {at(servicetest.Read, servicetest.AnswerStale), []ledger.Verdict{ledger.Stale}},
 		"a lost session":                {at(servicetest.Read, servicetest.ForgetSession), []ledger.Verdict{ledger.Lost}},
 		"a list without a session":      {at(servicetest.List, servicetest.ForgetSession), []ledger.Verdict{ledger.Lost}},
+		"late lists":                    {at(servicetest.List, servicetest.Late), nil},
 		"a damaged payload":             {at(servicetest.Read, servicetest.SpoilContent), []ledger.Verdict{ledger.Corrupt}},
 		"a write applied twice":         {at(servicetest.Update, servicetest.ApplyTwice), []ledger.Verdict{ledger.Duplicated}},
 		"a refused write that is there": {at(servicetest.Update, servicetest.LiesUnavailable), []ledger.Verdict{ledger.Corrupt, ledger.Lost, ledger.Duplicated}},

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"maps"
@@ -105,6 +106,9 @@ func (g *Generator) read(ctx context.Context, p *plan, r *Result) {
 	got := g.exchange(ctx, r, call{method: http.MethodGet, path: "/v1/sessions/" + p.at.id, header: g.headers.read})
 	r.Verdict, r.Outcome = judgeRead(judge, got)
 	r.Failed = r.Outcome == Refused || r.Verdict != ledger.OK
+	if !g.named.Load() && bytes.Contains(got.body, []byte(handleOf(g.cfg.Tenant, p.at.id))) {
+		g.named.Store(true)
+	}
 	if r.Status == http.StatusNotFound && p.seat >= 0 {
 		g.pool.gone(p.seat, p.at.id)
 	}
@@ -126,7 +130,8 @@ func judgeRead(judge *ledger.Read, got reply) (ledger.Verdict, Outcome) {
 	return ledger.OK, Refused
 }
 
-// list asks for a user's sessions. Those of which nothing changed meanwhile must all be there.
+// list asks for a user's sessions. Those of which nothing changed meanwhile must all be there, once it is known that their
+// handles are computed rightly.
 func (g *Generator) list(ctx context.Context, p *plan, r *Result) {
 	before := g.pool.settled(p.at.user)
 	looks := map[string]*ledger.Listing{}
@@ -137,7 +142,7 @@ func (g *Generator) list(ctx context.Context, p *plan, r *Result) {
 	listed, whole := listing(got)
 	after := g.pool.settled(p.at.user)
 	for id, look := range looks {
-		if !whole || !after[id] || listed[handleOf(g.cfg.Tenant, id)] {
+		if !whole || !g.named.Load() || !after[id] || listed[handleOf(g.cfg.Tenant, id)] {
 			continue
 		}
 		if v := look.Absent(); v != ledger.OK {

@@ -201,7 +201,7 @@ func (f *Service) RoundTrip(req *http.Request) (*http.Response, error) {
 		if what == SpoilContent {
 			data = bytes.Replace(data, []byte(`"p":"`), []byte(`"p":"!`), 1)
 		}
-		return response(200, etag(version), map[string]any{"version": version, "data": data}), nil
+		return response(200, etag(version), map[string]any{"handle": handle(s.id), "version": version, "data": data}), nil
 	case op == Update || op == Patch:
 		if match := req.Header.Get("If-Match"); match != "" && match != etag(s.version) {
 			return problemResponse(412, "version-mismatch"), nil
