@@ -62,7 +62,9 @@ func (d *drill) figure(o outage) figure {
 		f.count(r)
 	}
 	for _, r := range d.observations(o.began.Add(-peaceful), o.began) {
-		f.peace = max(f.peace, r.took)
+		if !r.intended.Add(r.took).After(o.began) { // what was under way felt the fault
+			f.peace = max(f.peace, r.took)
+		}
 	}
 	if o.lostMaster == 0 {
 		return f // nobody lost anything

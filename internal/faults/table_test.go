@@ -128,6 +128,10 @@ func manyKills(t *testing.T, s setup, n int) column {
 		d.forget()
 		d.lasts(quiet)
 	}
+	// A single outage has some 25 requests above its p99, which one moment of standing still makes: the median tells.
+	if _, median := spread(c, slowed); *limits && !s.noAssist && median > mostOfQuiet {
+		t.Errorf("the p99 of the third shard was %.1f times its quiet value, at most %d is wanted of the median", median, mostOfQuiet)
+	}
 	c.violations = d.judge()
 	d.returnsToQuiet()
 	return c
@@ -214,13 +218,8 @@ func table(columns []column) string {
 		longest(func(f figure, o outage) time.Duration { return f.longestWrite[o.lostCopy] }))
 	row("p99 of the third shard", "", longest(func(f figure, _ outage) time.Duration { return f.thirdP99 }))
 	row("p99 of the third shard before", "", longest(func(f figure, _ outage) time.Duration { return f.quietP99 }))
-	row("the one by the other", "at most 2", func(c column) string {
-		most, median := spread(c, func(f figure, _ outage) float64 {
-			if f.quietP99 == 0 {
-				return 0
-			}
-			return float64(f.thirdP99) / float64(f.quietP99)
-		})
+	row("the one by the other", fmt.Sprintf("at most %d", mostOfQuiet), func(c column) string {
+		most, median := spread(c, slowed)
 		if most == 0 {
 			return "-"
 		}
@@ -229,6 +228,14 @@ func table(columns []column) string {
 	row("lost, stale, resurrected", "0", func(c column) string { return fmt.Sprint(c.violations) })
 	w.Flush()
 	return b.String()
+}
+
+// slowed is how many times its quiet value the p99 of the third shard was.
+func slowed(f figure, _ outage) float64 {
+	if f.quietP99 == 0 {
+		return 0
+	}
+	return float64(f.thirdP99) / float64(f.quietP99)
 }
 
 // spread is the most and the median of a figure over a column's outages; zero if there are none.
