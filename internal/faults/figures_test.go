@@ -43,7 +43,7 @@ type figure struct {
 	single       int           // writes acknowledged with one copy
 	peace        time.Duration // the longest request of the last seconds before: what this machine takes by itself
 	quietP99     time.Duration // of the third shard, before
-	worstP99     time.Duration // of the worst single second of that
+	worstP99     time.Duration // of the worst single second of the last ones
 	thirdP99     time.Duration // of the shard that lost nothing, in the first seconds
 	violations   uint64
 	slowestRead  observation
