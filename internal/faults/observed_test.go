@@ -22,7 +22,8 @@ func TestKillIsSeen(t *testing.T) {
 	if !*observe {
 		return // what is not chosen does not count as skipped
 	}
-	d := begin(t, setup{rate: 300, args: []string{"--census=1s"}})
+	// Gauges are scraped once a second: they surely show what lasts longer, which with the bundle's 500 ms it does not.
+	d := begin(t, setup{rate: 300, noAssist: true, args: []string{"--census=1s", "--failover-assist=1500ms"}})
 	client, err := api.NewClient(api.Config{Address: d.real.StartPrometheus(t)})
 	if err != nil {
 		t.Fatal(err)
@@ -90,8 +91,9 @@ func (p *observer) becomes(what, expr string) {
 // over runs a query over the test's time, as a panel does, and returns what it finds.
 func (p *observer) over(expr string) model.Matrix {
 	p.t.Helper()
-	now := time.Now()
-	value, warnings, _, err := p.api.QueryRange(p.t.Context(), expr, prometheus.Range{Start: p.from, End: now, Step: time.Second})
+	now := time.Now() // the last step, so that what has just come is found
+	start := now.Add(-now.Sub(p.from).Truncate(time.Second))
+	value, warnings, _, err := p.api.QueryRange(p.t.Context(), expr, prometheus.Range{Start: start, End: now, Step: time.Second})
 	if err != nil || len(warnings) > 0 {
 		p.t.Errorf("%s: %v, warnings %q", expr, err, warnings)
 		return nil
