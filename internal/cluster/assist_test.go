@@ -132,7 +132,7 @@ func testReplicaBehind(t *testing.T, real *clustertest.Real) {
 	}
 	real.Heal(t, clustertest.Host, "redis-1")
 	real.Heal(t, "redis-1", "redis-4")
-	if got, err := c.Get(within(t, 20*time.Second), key); err != nil || string(got) != "v" {
+	if got, err := c.Get(within(t, 20*time.Second), nil, key); err != nil || string(got) != "v" {
 		t.Errorf("the write that the replica did not have: got %q, %v", got, err)
 	}
 }

@@ -54,32 +54,32 @@ func within(t *testing.T, d time.Duration) context.Context {
 func TestAnswersOfAnEmbeddedNode(t *testing.T) {
 	e := clustertest.StartEmbedded(t)
 	c := ready(t, e.Client(t, cluster.Config{}))
-	if _, err := c.Get(t.Context(), "absent"); !errors.Is(err, cluster.ErrNil) {
+	if _, err := c.Get(t.Context(), nil, "absent"); !errors.Is(err, cluster.ErrNil) {
 		t.Errorf("an absent key: %v", err)
 	}
-	ctx, outcome := cluster.WithTerms(t.Context(), cluster.Terms{})
-	if got, err := c.Run(ctx, put(), []string{"a"}, "long value"); err != nil || !slices.Equal(got, []string{"long value"}) {
+	terms := new(cluster.Terms)
+	if got, err := c.Run(t.Context(), terms, put(), []string{"a"}, "long value"); err != nil || !slices.Equal(got, []string{"long value"}) {
 		t.Fatalf("got %v, %v", got, err)
 	}
-	if outcome.Durability() != cluster.Single {
-		t.Errorf("a node without a replica achieved %q", outcome.Durability())
+	if terms.Achieved() != cluster.Single {
+		t.Errorf("a node without a replica achieved %q", terms.Achieved())
 	}
-	for i, v := range c.GetMany(t.Context(), []string{"x", "a", "y"}) {
+	for i, v := range c.GetMany(t.Context(), nil, []string{"x", "a", "y"}) {
 		if i == 1 && string(v.Bytes) != "long value" || i != 1 && !errors.Is(v.Err, cluster.ErrNil) {
 			t.Errorf("%d: got %q, %v", i, v.Bytes, v.Err)
 		}
 	}
-	for i, v := range c.Heads(t.Context(), []string{"a", "x"}, 4) {
+	for i, v := range c.Heads(t.Context(), nil, []string{"a", "x"}, 4) {
 		if want := []string{"long", ""}[i]; v.Err != nil || string(v.Bytes) != want {
 			t.Errorf("%d: got %q, %v", i, v.Bytes, v.Err)
 		}
 	}
-	strict, _ := cluster.WithTerms(t.Context(), cluster.Terms{Durability: cluster.Strict})
-	if _, err := c.Run(strict, put(), []string{"strict"}, 1); !errors.Is(err, cluster.ErrUnavailable) || e.Exists("strict") {
+	strict := &cluster.Terms{Durability: cluster.Strict}
+	if _, err := c.Run(t.Context(), strict, put(), []string{"strict"}, 1); !errors.Is(err, cluster.ErrUnavailable) || e.Exists("strict") {
 		t.Errorf("a strict write without a replica: %v, applied %t", err, e.Exists("strict"))
 	}
 	broken := cluster.NewScript(`return redis.call('LPUSH', KEYS[1], 1)`)
-	if _, err := c.Run(t.Context(), broken, []string{"a"}); err == nil || errors.Is(err, cluster.ErrUnavailable) || errors.Is(err, cluster.ErrOutcomeUnknown) {
+	if _, err := c.Run(t.Context(), nil, broken, []string{"a"}); err == nil || errors.Is(err, cluster.ErrUnavailable) || errors.Is(err, cluster.ErrOutcomeUnknown) {
 		t.Errorf("a defect in a script: %v", err)
 	}
 }
@@ -90,13 +90,13 @@ func TestRecoversWhenTheConnectionBreaks(t *testing.T) {
 	reads.Base = writes.Dial
 	c := ready(t, e.Client(t, cluster.Config{Dial: reads.Dial}))
 	for i, asked := range []cluster.Durability{cluster.Replicated, cluster.Async} {
-		ctx, _ := cluster.WithTerms(within(t, 10*time.Second), cluster.Terms{Durability: asked})
+		ctx, terms := within(t, 10*time.Second), &cluster.Terms{Durability: asked}
 		writes.LoseNext(1)
-		if got, err := c.Run(ctx, put(), []string{"k"}, i); err != nil || got[0] != fmt.Sprint(i) || !writes.Lost() {
+		if got, err := c.Run(ctx, terms, put(), []string{"k"}, i); err != nil || got[0] != fmt.Sprint(i) || !writes.Lost() {
 			t.Errorf("a write: got %v, %v, lost %t", got, err, writes.Lost())
 		}
 		reads.LoseNext(1)
-		if got, err := c.Get(ctx, "k"); err != nil || string(got) != fmt.Sprint(i) || !reads.Lost() {
+		if got, err := c.Get(ctx, terms, "k"); err != nil || string(got) != fmt.Sprint(i) || !reads.Lost() {
 			t.Errorf("a read: got %q, %v, lost %t", got, err, reads.Lost())
 		}
 	}
@@ -109,12 +109,12 @@ func TestOverloadedWhileNoMasterIsThere(t *testing.T) {
 	errs := make(chan error, 3)
 	for i := range 3 {
 		go func() {
-			_, err := c.Run(within(t, 20*time.Second), put(), []string{fmt.Sprint("waits", i)}, 1)
+			_, err := c.Run(within(t, 20*time.Second), nil, put(), []string{fmt.Sprint("waits", i)}, 1)
 			errs <- err
 		}()
 	}
 	eventually(t, "three writes wait", func() bool { return c.State().Shards[0].Writes == 3 })
-	if _, err := c.Run(within(t, 20*time.Second), put(), []string{"refused"}, 1); !errors.Is(err, cluster.ErrOverloaded) || !errors.Is(err, cluster.ErrUnavailable) {
+	if _, err := c.Run(within(t, 20*time.Second), nil, put(), []string{"refused"}, 1); !errors.Is(err, cluster.ErrOverloaded) || !errors.Is(err, cluster.ErrUnavailable) {
 		t.Errorf("the fourth: %v", err)
 	}
 	eventually(t, "the stall is told", func() bool { return told(c, cluster.WritesStalled) == 1 })
@@ -129,7 +129,7 @@ func TestOverloadedWhileNoMasterIsThere(t *testing.T) {
 	if e.Exists("refused") || !e.Exists("waits0") || c.State().Shards[0].Writes != 0 {
 		t.Errorf("the node holds %v, %d writes are under way", e.Keys(), c.State().Shards[0].Writes)
 	}
-	if _, err := c.Run(t.Context(), put(), []string{"after"}, 1); err != nil {
+	if _, err := c.Run(t.Context(), nil, put(), []string{"after"}, 1); err != nil {
 		t.Errorf("after that: %v", err)
 	}
 	// On a slow machine the node may be lost from sight once more while the three are let through.
@@ -155,10 +155,10 @@ func TestDeadlineWithoutDoubt(t *testing.T) {
 	c := ready(t, e.Client(t, cluster.Config{}))
 	e.Close()
 	eventually(t, "the node is not well", func() bool { return c.State().Nodes[0].Seen != "well" })
-	if _, err := c.Run(within(t, 100*time.Millisecond), put(), []string{"k"}, 1); !errors.Is(err, cluster.ErrUnavailable) || errors.Is(err, cluster.ErrOutcomeUnknown) {
+	if _, err := c.Run(within(t, 100*time.Millisecond), nil, put(), []string{"k"}, 1); !errors.Is(err, cluster.ErrUnavailable) || errors.Is(err, cluster.ErrOutcomeUnknown) {
 		t.Errorf("a write: %v", err)
 	}
-	if _, err := c.Get(within(t, 100*time.Millisecond), "k"); !errors.Is(err, cluster.ErrUnavailable) {
+	if _, err := c.Get(within(t, 100*time.Millisecond), nil, "k"); !errors.Is(err, cluster.ErrUnavailable) {
 		t.Errorf("a read: %v", err)
 	}
 	if err := e.Restart(); err != nil {
@@ -170,7 +170,7 @@ func TestDeadlineWithoutDoubt(t *testing.T) {
 	}
 	never := cluster.New(cluster.Config{Addrs: []string{"127.0.0.1:1"}})
 	defer never.Close()
-	if _, err := never.Run(within(t, 50*time.Millisecond), put(), []string{"k"}, 1); !errors.Is(err, cluster.ErrUnavailable) {
+	if _, err := never.Run(within(t, 50*time.Millisecond), nil, put(), []string{"k"}, 1); !errors.Is(err, cluster.ErrUnavailable) {
 		t.Errorf("a cluster that was never seen: %v", err)
 	}
 	if _, err := never.Ready(within(t, 50*time.Millisecond)); !errors.Is(err, cluster.ErrUnavailable) {
@@ -182,11 +182,11 @@ func TestDeadlineInDoubt(t *testing.T) {
 	e := clustertest.StartEmbedded(t)
 	lossy := &clustertest.Lossy{Match: []byte("evalsha")}
 	c := ready(t, e.Client(t, cluster.Config{Dial: lossy.Dial}))
-	if _, err := c.Run(t.Context(), put(), []string{"k"}, 1); err != nil {
+	if _, err := c.Run(t.Context(), nil, put(), []string{"k"}, 1); err != nil {
 		t.Fatal(err)
 	}
 	lossy.LoseNext(1 << 20)
-	if _, err := c.Run(within(t, 300*time.Millisecond), put(), []string{"k"}, 2); !errors.Is(err, cluster.ErrOutcomeUnknown) || errors.Is(err, cluster.ErrUnavailable) {
+	if _, err := c.Run(within(t, 300*time.Millisecond), nil, put(), []string{"k"}, 2); !errors.Is(err, cluster.ErrOutcomeUnknown) || errors.Is(err, cluster.ErrUnavailable) {
 		t.Errorf("all answers were lost: %v", err)
 	}
 	if got, _ := e.Get("k"); got != "2" {
@@ -199,15 +199,15 @@ func TestRefusedInDoubt(t *testing.T) {
 	e := clustertest.StartEmbedded(t)
 	lossy := &clustertest.Lossy{Match: []byte("evalsha")}
 	c := ready(t, e.Client(t, cluster.Config{Dial: lossy.Dial}))
-	if _, err := c.Run(t.Context(), put(), []string{"k"}, 2); err != nil {
+	if _, err := c.Run(t.Context(), nil, put(), []string{"k"}, 2); err != nil {
 		t.Fatal(err)
 	}
 	lossy.OnLoss = func() { e.SetError("OOM command not allowed when used memory > 'maxmemory'.") }
 	lossy.LoseNext(1)
-	if _, err := c.Run(within(t, 10*time.Second), put(), []string{"k"}, 3); !errors.Is(err, cluster.ErrOutcomeUnknown) || errors.Is(err, cluster.ErrFull) {
+	if _, err := c.Run(within(t, 10*time.Second), nil, put(), []string{"k"}, 3); !errors.Is(err, cluster.ErrOutcomeUnknown) || errors.Is(err, cluster.ErrFull) {
 		t.Errorf("refused in doubt: %v", err)
 	}
-	if _, err := c.Run(within(t, 10*time.Second), put(), []string{"k"}, 4); !errors.Is(err, cluster.ErrFull) {
+	if _, err := c.Run(within(t, 10*time.Second), nil, put(), []string{"k"}, 4); !errors.Is(err, cluster.ErrFull) {
 		t.Errorf("refused without doubt: %v", err)
 	}
 	e.SetError("")
@@ -221,18 +221,18 @@ func TestScriptIsSentWholeOnce(t *testing.T) {
 	c := ready(t, e.Client(t, cluster.Config{}))
 	e.Commands()
 	for i, want := range []string{"EVALSHA WAIT EVAL SET WAIT", "EVALSHA SET WAIT"} {
-		if _, err := c.Run(t.Context(), put(), []string{"k"}, i); err != nil {
+		if _, err := c.Run(t.Context(), nil, put(), []string{"k"}, i); err != nil {
 			t.Fatal(err)
 		}
 		if got := strings.Join(e.Commands(), " "); got != want {
 			t.Errorf("run %d sent %s, want %s", i, got, want)
 		}
 	}
-	ctx, _ := cluster.WithTerms(t.Context(), cluster.Terms{Durability: cluster.Async})
-	if _, err := c.Run(ctx, put(), []string{"k"}, 1); err != nil {
+	async := &cluster.Terms{Durability: cluster.Async}
+	if _, err := c.Run(t.Context(), async, put(), []string{"k"}, 1); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Get(ctx, "k"); err != nil {
+	if _, err := c.Get(t.Context(), async, "k"); err != nil {
 		t.Fatal(err)
 	}
 	if got := strings.Join(e.Commands(), " "); got != "EVALSHA SET GET" {
@@ -264,22 +264,21 @@ func TestMetrics(t *testing.T) {
 		for i := from; i < to; i++ {
 			key := fmt.Sprint("secret-", i)
 			for _, d := range []cluster.Durability{cluster.Replicated, cluster.Async} {
-				ctx, _ := cluster.WithTerms(t.Context(), cluster.Terms{Durability: d})
-				if _, err := c.Run(ctx, put(), []string{key}, key); err != nil {
+				if _, err := c.Run(t.Context(), &cluster.Terms{Durability: d}, put(), []string{key}, key); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if _, err := c.Get(t.Context(), key); err != nil {
+			if _, err := c.Get(t.Context(), nil, key); err != nil {
 				t.Fatal(err)
 			}
-			_, _ = c.Get(t.Context(), "not-"+key)
-			_ = c.Heads(t.Context(), []string{key}, 3)
+			_, _ = c.Get(t.Context(), nil, "not-"+key)
+			_ = c.Heads(t.Context(), nil, []string{key}, 3)
 		}
 	}
 	lossy.LoseNext(1)
 	traffic(0, 3)
 	e.SetError("BUSY " + "secret-busy")
-	_, _ = c.Get(within(t, 50*time.Millisecond), "secret-busy")
+	_, _ = c.Get(within(t, 50*time.Millisecond), nil, "secret-busy")
 	e.SetError("")
 	traffic(3, 6)
 	problems, err := testutil.GatherAndLint(registry)
@@ -341,11 +340,11 @@ func TestCloseLeavesNothing(t *testing.T) {
 		c := cluster.New(cluster.Config{Addrs: []string{e.Addr(), "127.0.0.1:1"}, FailoverAssist: time.Second})
 		ready(t, c)
 		for i := range 20 {
-			if _, err := c.Run(t.Context(), put(), []string{fmt.Sprint(i)}, i); err != nil {
+			if _, err := c.Run(t.Context(), nil, put(), []string{fmt.Sprint(i)}, i); err != nil {
 				t.Fatal(err)
 			}
 		}
-		c.GetMany(t.Context(), []string{"1", "2", "3", "4", "5", "6"})
+		c.GetMany(t.Context(), nil, []string{"1", "2", "3", "4", "5", "6"})
 		if err := c.Close(); err != nil {
 			t.Errorf("closing: %v", err)
 		}

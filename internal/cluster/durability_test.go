@@ -24,9 +24,9 @@ type written struct {
 func write(t *testing.T, c *cluster.Client, key, value string, d cluster.Durability, limit time.Duration) written {
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	ctx, outcome := cluster.WithTerms(ctx, cluster.Terms{Durability: d})
-	_, err := c.Run(ctx, put(), []string{key}, value)
-	return written{outcome.Durability(), err, time.Now()}
+	terms := &cluster.Terms{Durability: d}
+	_, err := c.Run(ctx, terms, put(), []string{key}, value)
+	return written{terms.Achieved(), err, time.Now()}
 }
 
 // What each durability is worth, and reads, while nodes are paused.
@@ -147,50 +147,50 @@ func testReads(t *testing.T, real *clustertest.Real) {
 	if got := write(t, c, key, "the value", cluster.Replicated, 5*time.Second); got.err != nil || got.achieved != cluster.Replicated {
 		t.Fatalf("got %q, %v", got.achieved, got.err)
 	}
-	get := func(key string, terms cluster.Terms, limit time.Duration) (string, error, bool) {
+	get := func(key string, masterOnly bool, limit time.Duration) (string, error, bool) {
 		ctx, cancel := context.WithTimeout(t.Context(), limit)
 		defer cancel()
-		ctx, outcome := cluster.WithTerms(ctx, terms)
-		v, err := c.Get(ctx, key)
-		return string(v), err, outcome.Replica()
+		terms := &cluster.Terms{MasterOnly: masterOnly}
+		v, err := c.Get(ctx, terms, key)
+		return string(v), err, terms.FromReplica()
 	}
-	for _, terms := range []cluster.Terms{{}, {MasterOnly: true}} {
-		if v, err, replica := get(key, terms, 5*time.Second); v != "the value" || err != nil || replica {
+	for _, masterOnly := range []bool{false, true} {
+		if v, err, replica := get(key, masterOnly, 5*time.Second); v != "the value" || err != nil || replica {
 			t.Errorf("in peace: got %q, %v, from a replica %t", v, err, replica)
 		}
 	}
 	script := cluster.NewScript("return {redis.call('GET', KEYS[1]), ARGV[1]}")
-	query := func(terms cluster.Terms, limit time.Duration) (string, error, bool) {
-		ctx, outcome := cluster.WithTerms(within(t, limit), terms)
-		v, err := c.Query(ctx, script, []string{key}, "and an argument")
-		return strings.Join(v, " "), err, outcome.Replica()
+	query := func(limit time.Duration) (string, error, bool) {
+		terms := new(cluster.Terms)
+		v, err := c.Query(within(t, limit), terms, script, []string{key}, "and an argument")
+		return strings.Join(v, " "), err, terms.FromReplica()
 	}
-	if v, err, replica := query(cluster.Terms{}, 5*time.Second); v != "the value and an argument" || err != nil || replica {
+	if v, err, replica := query(5*time.Second); v != "the value and an argument" || err != nil || replica {
 		t.Errorf("a script in peace: got %q, %v, from a replica %t", v, err, replica)
 	}
 	writes := cluster.NewScript("return {redis.call('SET', KEYS[1], 'x')}")
-	if v, err := c.Query(within(t, 5*time.Second), writes, []string{key}); err == nil {
+	if v, err := c.Query(within(t, 5*time.Second), nil, writes, []string{key}); err == nil {
 		t.Errorf("a script that writes: got %q", v)
 	}
 	real.PauseVM(t, "vm1")
 	atOnce(
 		func() {
-			if v, err, replica := query(cluster.Terms{}, 2*time.Second); v != "the value and an argument" || err != nil || !replica {
+			if v, err, replica := query(2*time.Second); v != "the value and an argument" || err != nil || !replica {
 				t.Errorf("a script with its master paused: got %q, %v, from a replica %t", v, err, replica)
 			}
 		},
 		func() {
-			if v, err, replica := get(key, cluster.Terms{}, 2*time.Second); v != "the value" || err != nil || !replica {
+			if v, err, replica := get(key, false, 2*time.Second); v != "the value" || err != nil || !replica {
 				t.Errorf("with its master paused: got %q, %v, from a replica %t", v, err, replica)
 			}
 		},
 		func() {
-			if v, err, replica := get(key+"absent", cluster.Terms{}, 2*time.Second); !errors.Is(err, cluster.ErrNil) || !replica {
+			if v, err, replica := get(key+"absent", false, 2*time.Second); !errors.Is(err, cluster.ErrNil) || !replica {
 				t.Errorf("an absent key: got %q, %v, from a replica %t", v, err, replica)
 			}
 		},
 		func() {
-			if v, err, replica := get(key, cluster.Terms{MasterOnly: true}, 400*time.Millisecond); !errors.Is(err, cluster.ErrUnavailable) || replica {
+			if v, err, replica := get(key, true, 400*time.Millisecond); !errors.Is(err, cluster.ErrUnavailable) || replica {
 				t.Errorf("of the master only: got %q, %v, from a replica %t", v, err, replica)
 			}
 		},
@@ -198,7 +198,7 @@ func testReads(t *testing.T, real *clustertest.Real) {
 	real.UnpauseVM(t, "vm1")
 	inStep(t, c)
 	eventually(t, "the master answers", func() bool {
-		v, err, replica := get(key, cluster.Terms{MasterOnly: true}, time.Second)
+		v, err, replica := get(key, true, time.Second)
 		return v == "the value" && err == nil && !replica
 	})
 }
@@ -215,9 +215,9 @@ func testReadsBehind(t *testing.T, real *clustertest.Real) {
 	real.PauseVM(t, "vm1")
 	silentFor(t, c, "redis-1", 200*time.Millisecond)
 	for _, k := range []string{key, key + "absent"} {
-		ctx, outcome := cluster.WithTerms(within(t, 300*time.Millisecond), cluster.Terms{})
-		if v, err := c.Get(ctx, k); !errors.Is(err, cluster.ErrUnavailable) || outcome.Replica() {
-			t.Errorf("got %q, %v, from a replica %t", v, err, outcome.Replica())
+		terms := new(cluster.Terms)
+		if v, err := c.Get(within(t, 300*time.Millisecond), terms, k); !errors.Is(err, cluster.ErrUnavailable) || terms.FromReplica() {
+			t.Errorf("got %q, %v, from a replica %t", v, err, terms.FromReplica())
 		}
 	}
 	real.UnpauseVM(t, "vm1")

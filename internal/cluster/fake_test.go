@@ -181,28 +181,28 @@ func TestReplicaFindsNothingOfASlotOnTheMove(t *testing.T) {
 	c := f.client(t)
 	f.gets.Store(true)
 	f.silent.Store(true)
-	reads := map[string]func(context.Context) error{
-		"GET": func(ctx context.Context) error {
-			_, err := c.Get(ctx, "moving")
+	reads := map[string]func(context.Context, *cluster.Terms) error{
+		"GET": func(ctx context.Context, terms *cluster.Terms) error {
+			_, err := c.Get(ctx, terms, "moving")
 			return err
 		},
-		"EVAL_RO": func(ctx context.Context) error {
-			_, err := c.Query(ctx, cluster.NewScript("return {}"), []string{"moving"})
+		"EVAL_RO": func(ctx context.Context, terms *cluster.Terms) error {
+			_, err := c.Query(ctx, terms, cluster.NewScript("return {}"), []string{"moving"})
 			return err
 		},
-		"GETRANGE": func(ctx context.Context) error { return c.Heads(ctx, []string{"moving"}, 2)[0].Err },
+		"GETRANGE": func(ctx context.Context, terms *cluster.Terms) error { return c.Heads(ctx, terms, []string{"moving"}, 2)[0].Err },
 	}
 	for name, read := range reads {
-		ctx, outcome := cluster.WithTerms(within(t, 500*time.Millisecond), cluster.Terms{})
-		if err := read(ctx); !errors.Is(err, cluster.ErrUnavailable) || outcome.Replica() {
-			t.Errorf("%s of a slot on the move: got %v, from a replica %t", name, err, outcome.Replica())
+		terms := new(cluster.Terms)
+		if err := read(within(t, 500*time.Millisecond), terms); !errors.Is(err, cluster.ErrUnavailable) || terms.FromReplica() {
+			t.Errorf("%s of a slot on the move: got %v, from a replica %t", name, err, terms.FromReplica())
 		}
 	}
 	f.gets.Store(false)
 	for name, read := range reads {
-		ctx, outcome := cluster.WithTerms(within(t, 10*time.Second), cluster.Terms{})
-		if err := read(ctx); err != nil && !errors.Is(err, cluster.ErrNil) || !outcome.Replica() {
-			t.Errorf("%s of a slot that stays: got %v, from a replica %t", name, err, outcome.Replica())
+		terms := new(cluster.Terms)
+		if err := read(within(t, 10*time.Second), terms); err != nil && !errors.Is(err, cluster.ErrNil) || !terms.FromReplica() {
+			t.Errorf("%s of a slot that stays: got %v, from a replica %t", name, err, terms.FromReplica())
 		}
 	}
 }

@@ -47,7 +47,7 @@ func (r *reading) fromReplica(p *placement, where int, a *attempt) (redis.Cmder,
 		}
 		a = r.lacking
 	}
-	r.outcome.ReadReplica()
+	r.terms.ReadReplica()
 	r.client.metrics.reads.WithLabelValues("replica").Inc()
 	return a.cmd, a.err
 }

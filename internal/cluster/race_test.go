@@ -31,7 +31,7 @@ func (x *world) hedgedRead() *hedged {
 		return a
 	}
 	time.Sleep(time.Millisecond) // what the nodes have answered is older than the read
-	h := &hedged{world: x, cancel: cancel, first: attempt(), second: attempt(), r: &reading{client: x.c, ctx: ctx, outcome: new(Outcome)}}
+	h := &hedged{world: x, cancel: cancel, first: attempt(), second: attempt(), r: &reading{client: x.c, ctx: ctx, terms: new(Terms)}}
 	go func() {
 		h.cmd, h.err = h.r.race(x.shard("m1"), 0, h.first, h.second)
 		h.returned = true
@@ -129,8 +129,8 @@ func TestRaceOfHedgedReads(t *testing.T) {
 					t.Errorf("got %v, want %v", h.err, c.err)
 				}
 				want := map[string]redis.Cmder{"master": h.first.cmd, "replica": h.second.cmd}[c.from]
-				if h.cmd != want || h.r.outcome.Replica() != (c.from == "replica") {
-					t.Errorf("got the answer %v, from a replica %t", h.cmd, h.r.outcome.Replica())
+				if h.cmd != want || h.r.terms.FromReplica() != (c.from == "replica") {
+					t.Errorf("got the answer %v, from a replica %t", h.cmd, h.r.terms.FromReplica())
 				}
 			})
 		})
@@ -165,7 +165,7 @@ func TestLackIsForgottenWithItsShard(t *testing.T) {
 			return a
 		}
 		time.Sleep(time.Millisecond)
-		r := &reading{client: x.c, ctx: ctx, outcome: new(Outcome)}
+		r := &reading{client: x.c, ctx: ctx, terms: new(Terms)}
 		part, all := answer("what was left"), answer("everything")
 		if _, err := r.fromReplica(x.shard("m1"), 0, part); !errors.Is(err, errMaybeMoving) {
 			t.Fatalf("without a proof: %v", err)
@@ -186,7 +186,7 @@ func TestLackIsForgottenWithItsShard(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if !r.outcome.Replica() {
+		if !r.terms.FromReplica() {
 			t.Error("the second shard's replica was not believed in the end")
 		}
 	})

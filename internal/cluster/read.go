@@ -18,13 +18,13 @@ type Value struct {
 //
 // It asks the master, and the replica when the master is not well or does not answer within the hedge delay: a replica
 // that was in step when its master was last seen well holds every write that was acknowledged as replicated.
-func (c *Client) Get(ctx context.Context, key string) ([]byte, error) {
-	return bytesOf(c.read(ctx, key, nil, func(bool) redis.Cmder { return redis.NewStringCmd(ctx, "get", key) }))
+func (c *Client) Get(ctx context.Context, t *Terms, key string) ([]byte, error) {
+	return bytesOf(c.read(ctx, t, key, nil, func(bool) redis.Cmder { return redis.NewStringCmd(ctx, "get", key) }))
 }
 
 // Now is the clock of a node that holds the key's slot (TIME).
-func (c *Client) Now(ctx context.Context, key string) (time.Time, error) {
-	cmd, err := c.read(ctx, key, nil, func(bool) redis.Cmder { return redis.NewTimeCmd(ctx, "time") })
+func (c *Client) Now(ctx context.Context, t *Terms, key string) (time.Time, error) {
+	cmd, err := c.read(ctx, t, key, nil, func(bool) redis.Cmder { return redis.NewTimeCmd(ctx, "time") })
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -32,21 +32,21 @@ func (c *Client) Now(ctx context.Context, key string) (time.Time, error) {
 }
 
 // GetMany is [Client.Get] for many keys at once. The answers are in the order of the keys.
-func (c *Client) GetMany(ctx context.Context, keys []string) []Value {
-	return many(keys, func(key string) ([]byte, error) { return c.Get(ctx, key) })
+func (c *Client) GetMany(ctx context.Context, t *Terms, keys []string) []Value {
+	return many(keys, func(key string) ([]byte, error) { return c.Get(ctx, t, key) })
 }
 
 // Heads are the first n bytes of many keys' values (GETRANGE), empty where there is no such key.
-func (c *Client) Heads(ctx context.Context, keys []string, n int64) []Value {
+func (c *Client) Heads(ctx context.Context, t *Terms, keys []string, n int64) []Value {
 	return many(keys, func(key string) ([]byte, error) {
-		return bytesOf(c.read(ctx, key, nil, func(bool) redis.Cmder { return redis.NewStringCmd(ctx, "getrange", key, 0, n-1) }))
+		return bytesOf(c.read(ctx, t, key, nil, func(bool) redis.Cmder { return redis.NewStringCmd(ctx, "getrange", key, 0, n-1) }))
 	})
 }
 
 // Query runs a script that only reads, and that answers with an array of strings (EVALSHA_RO, since Redis 7.0), where Get
 // would read its first key. All keys must lie in one slot.
-func (c *Client) Query(ctx context.Context, s *Script, keys []string, args ...any) ([]string, error) {
-	cmd, err := c.read(ctx, keys[0], s, func(whole bool) redis.Cmder { return s.command(ctx, whole, "_ro", keys, args) })
+func (c *Client) Query(ctx context.Context, t *Terms, s *Script, keys []string, args ...any) ([]string, error) {
+	cmd, err := c.read(ctx, t, keys[0], s, func(whole bool) redis.Cmder { return s.command(ctx, whole, "_ro", keys, args) })
 	if err != nil {
 		return nil, err
 	}
@@ -72,9 +72,9 @@ func bytesOf(cmd redis.Cmder, err error) ([]byte, error) {
 
 // read sends a command that only reads, as made anew for each attempt, until a node has answered or the context ends. It
 // returns the one that was answered. A script that the command calls is sent whole where it is told to be.
-func (c *Client) read(ctx context.Context, key string, s *Script, command func(whole bool) redis.Cmder) (redis.Cmder, error) {
+func (c *Client) read(ctx context.Context, t *Terms, key string, s *Script, command func(whole bool) redis.Cmder) (redis.Cmder, error) {
 	where := slot(key)
-	r := reading{client: c, ctx: ctx, command: command, script: s, outcome: OutcomeOf(ctx), span: startSpan(ctx, "redis read", where)}
+	r := reading{client: c, ctx: ctx, command: command, script: s, terms: t, span: startSpan(ctx, "redis read", where)}
 	answered, err := r.run(where)
 	r.span.end(err)
 	return answered, err
@@ -86,7 +86,7 @@ type reading struct {
 	ctx      context.Context
 	command  func(whole bool) redis.Cmder
 	script   *Script // that the command calls; nil if it calls none
-	outcome  *Outcome
+	terms    *Terms
 	span     *span
 	whole    bool // a master does not hold the script
 	redirect redirect
@@ -133,7 +133,7 @@ func (r *reading) once(where int) (redis.Cmder, error) {
 		return nil, errNoMaster
 	}
 	var standIn *node
-	if !r.outcome.terms.MasterOnly && !r.client.watch.leaving(p, where) {
+	if !r.terms.masterOnly() && !r.client.watch.leaving(p, where) {
 		standIn = r.client.watch.standIn(p)
 	}
 	switch {

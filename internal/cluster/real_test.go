@@ -127,7 +127,7 @@ func keepWriting(t *testing.T, c *cluster.Client, shard int, name string) *ledge
 			for i := 0; ctx.Err() == nil; i++ {
 				key := keyOf(shard, fmt.Sprintf("%s:%d:%d", name, w, i))
 				call, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-				if _, err := c.Run(call, put(), []string{key}, key); err != nil {
+				if _, err := c.Run(call, nil, put(), []string{key}, key); err != nil {
 					t.Errorf("a write: %v", err)
 				} else {
 					l.mu.Lock()
@@ -152,9 +152,9 @@ func (l *ledger) check(t *testing.T, c *cluster.Client) {
 	t.Helper()
 	l.stop()
 	l.wg.Wait()
-	ctx, _ := cluster.WithTerms(within(t, 20*time.Second), cluster.Terms{MasterOnly: true})
+	ctx, terms := within(t, 20*time.Second), &cluster.Terms{MasterOnly: true}
 	lost := 0
-	for i, v := range c.GetMany(ctx, l.acked) {
+	for i, v := range c.GetMany(ctx, terms, l.acked) {
 		if v.Err != nil || string(v.Bytes) != l.acked[i] {
 			lost++
 		}

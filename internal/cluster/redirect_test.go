@@ -70,14 +70,14 @@ func TestRedirectsOnRealCluster(t *testing.T) {
 	must(source, "MIGRATE", host, port, "", 0, 5000, "KEYS", key)
 
 	for _, k := range []string{key, stays} {
-		if v, err := c.Get(within(t, 5*time.Second), k); err != nil || string(v) != k {
+		if v, err := c.Get(within(t, 5*time.Second), nil, k); err != nil || string(v) != k {
 			t.Errorf("during the move, %s: got %q, %v", k, v, err)
 		}
 		if got := write(t, c, k, k+"2", cluster.Replicated, 5*time.Second); got.err != nil || got.achieved != cluster.Replicated {
 			t.Errorf("during the move, writing %s: got %q, %v", k, got.achieved, got.err)
 		}
 	}
-	if v, err := c.Get(within(t, 5*time.Second), absent); !errors.Is(err, cluster.ErrNil) {
+	if v, err := c.Get(within(t, 5*time.Second), nil, absent); !errors.Is(err, cluster.ErrNil) {
 		t.Errorf("during the move, an absent key: got %q, %v", v, err)
 	}
 	if got := write(t, c, fresh, fresh+"2", cluster.Async, 5*time.Second); got.err != nil {
@@ -90,13 +90,13 @@ func TestRedirectsOnRealCluster(t *testing.T) {
 	// A script that looks at more than its key neither runs on without what has moved, nor ahead of what has not.
 	wide := func(declared, other string) error {
 		script := cluster.NewScript("redis.call('SET', KEYS[1], 'x') return {redis.call('GET', ARGV[1])}").Widely()
-		_, err := c.Run(within(t, 300*time.Millisecond), script, []string{declared}, other)
+		_, err := c.Run(within(t, 300*time.Millisecond), nil, script, []string{declared}, other)
 		return err
 	}
 	if err := wide(key, stays); !errors.Is(err, cluster.ErrUnavailable) && !errors.Is(err, cluster.ErrOutcomeUnknown) { // where its time ends in an attempt
 		t.Errorf("during the move, a wide script on a key that has moved: %v", err)
 	}
-	if v, err := c.Get(within(t, 5*time.Second), key); err != nil || string(v) != key+"2" {
+	if v, err := c.Get(within(t, 5*time.Second), nil, key); err != nil || string(v) != key+"2" {
 		t.Errorf("it ran ahead of its slot: got %q, %v", v, err)
 	}
 	if err := wide(stays, key); !errors.Is(err, cluster.ErrOutcomeUnknown) {
@@ -116,7 +116,7 @@ func TestRedirectsOnRealCluster(t *testing.T) {
 	must(target, "CLUSTER", "SETSLOT", slot, "NODE", to)
 	must(source, "CLUSTER", "SETSLOT", slot, "NODE", to)
 	for _, k := range []string{key, stays, fresh} {
-		if v, err := stale.Get(within(t, 5*time.Second), k); err != nil || string(v) != k+"2" {
+		if v, err := stale.Get(within(t, 5*time.Second), nil, k); err != nil || string(v) != k+"2" {
 			t.Errorf("after the move, %s: got %q, %v", k, v, err)
 		}
 	}

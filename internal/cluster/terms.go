@@ -1,9 +1,6 @@
 package cluster
 
-import (
-	"context"
-	"sync"
-)
+import "sync"
 
 // Durability says how many copies of a write there must be before it is acknowledged.
 type Durability string
@@ -23,66 +20,66 @@ const (
 // weaker orders what is achieved.
 var weaker = map[Durability]int{Replicated: 0, Single: 1, Async: 2}
 
-// Terms are what one request asks of the cluster. The zero value asks for the client's defaults.
+// Terms are what one request asks of its reads and writes, and where it learns what it got. The fields are set before
+// the first call and stay as they are. Nil asks for the client's defaults and learns nothing. The methods may be called
+// concurrently.
 type Terms struct {
-	Durability Durability // of its writes: Async, Replicated or Strict
+	Durability Durability // of its writes: Async, Replicated or Strict; empty for the client's default
 	MasterOnly bool       // its reads never go to a replica
+
+	mu       sync.Mutex
+	achieved Durability // guarded by mu
+	replica  bool       // guarded by mu
 }
 
-// An Outcome is what a request with terms got. Its methods may be called concurrently.
-type Outcome struct {
-	terms Terms
-
-	mu         sync.Mutex
-	durability Durability // guarded by mu
-	replica    bool       // guarded by mu
-}
-
-type outcomeKey struct{}
-
-// WithTerms puts a request's terms in the context of the calls it makes, and returns where their outcome is gathered.
-func WithTerms(ctx context.Context, t Terms) (context.Context, *Outcome) {
-	o := &Outcome{terms: t}
-	return context.WithValue(ctx, outcomeKey{}, o), o
-}
-
-// OutcomeOf is where the outcome of the context's request is gathered; without terms, a place that nobody looks at.
-func OutcomeOf(ctx context.Context) *Outcome {
-	if o, ok := ctx.Value(outcomeKey{}).(*Outcome); ok {
-		return o
+// Achieved is the weakest durability of the request's writes: Replicated, Single or Async; empty if it wrote nothing.
+func (t *Terms) Achieved() Durability {
+	if t == nil {
+		return ""
 	}
-	return new(Outcome)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.achieved
 }
 
-// Durability is the weakest that the request's writes achieved: Replicated, Single or Async; empty if it wrote nothing.
-func (o *Outcome) Durability() Durability {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.durability
+// FromReplica reports whether a replica answered one of the request's reads.
+func (t *Terms) FromReplica() bool {
+	if t == nil {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.replica
 }
-
-// Replica reports whether an answer came from a replica.
-func (o *Outcome) Replica() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.replica
-}
-
-// Terms are what the request asked for.
-func (o *Outcome) Terms() Terms { return o.terms }
 
 // Wrote notes what a write achieved.
-func (o *Outcome) Wrote(d Durability) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.durability == "" || weaker[d] > weaker[o.durability] {
-		o.durability = d
+func (t *Terms) Wrote(d Durability) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.achieved == "" || weaker[d] > weaker[t.achieved] {
+		t.achieved = d
 	}
 }
 
-// ReadReplica notes that a replica answered.
-func (o *Outcome) ReadReplica() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.replica = true
+// ReadReplica notes that a replica answered a read.
+func (t *Terms) ReadReplica() {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.replica = true
 }
+
+// durability is what the request asks of its writes; empty if it leaves that to others.
+func (t *Terms) durability() Durability {
+	if t == nil {
+		return ""
+	}
+	return t.Durability
+}
+
+func (t *Terms) masterOnly() bool { return t != nil && t.MasterOnly }

@@ -1,11 +1,8 @@
 package cluster
 
-import (
-	"context"
-	"testing"
-)
+import "testing"
 
-func TestOutcomeIsTheWeakest(t *testing.T) {
+func TestAchievedIsTheWeakest(t *testing.T) {
 	for _, c := range []struct {
 		wrote []Durability
 		want  Durability
@@ -16,27 +13,23 @@ func TestOutcomeIsTheWeakest(t *testing.T) {
 		{[]Durability{Single, Async}, Async},
 		{[]Durability{Async, Single, Replicated}, Async},
 	} {
-		o := new(Outcome)
+		terms := new(Terms)
 		for _, d := range c.wrote {
-			o.Wrote(d)
+			terms.Wrote(d)
 		}
-		if got := o.Durability(); got != c.want {
+		if got := terms.Achieved(); got != c.want {
 			t.Errorf("%v: got %q, want %q", c.wrote, got, c.want)
 		}
 	}
 }
 
-func TestOutcomeOf(t *testing.T) {
-	ctx, o := WithTerms(t.Context(), Terms{Durability: Strict, MasterOnly: true})
-	OutcomeOf(ctx).ReadReplica()
-	OutcomeOf(ctx).Wrote(Single)
-	if !o.Replica() || o.Durability() != Single || o.Terms() != (Terms{Strict, true}) {
-		t.Errorf("got %t, %q, %+v", o.Replica(), o.Durability(), o.Terms())
-	}
-	bare := OutcomeOf(context.Background())
-	bare.Wrote(Async)
-	if bare.Terms() != (Terms{}) || OutcomeOf(context.Background()).Durability() != "" {
-		t.Error("contexts without terms share an outcome")
+// Whoever asks for nothing passes no terms.
+func TestNoTerms(t *testing.T) {
+	var none *Terms
+	none.Wrote(Async)
+	none.ReadReplica()
+	if none.durability() != "" || none.masterOnly() || none.Achieved() != "" || none.FromReplica() {
+		t.Error("no terms ask for something, or got something")
 	}
 }
 

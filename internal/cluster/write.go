@@ -79,24 +79,23 @@ type Reply struct {
 }
 
 // RunMany is [Client.Run] for many calls of a script at once. The answers are in the order of the calls.
-func (c *Client) RunMany(ctx context.Context, s *Script, calls []Call) []Reply {
+func (c *Client) RunMany(ctx context.Context, t *Terms, s *Script, calls []Call) []Reply {
 	replies := make([]Reply, len(calls))
 	var wg sync.WaitGroup
 	for i, call := range calls {
-		wg.Go(func() { replies[i].Reply, replies[i].Err = c.Run(ctx, s, call.Keys, call.Args...) })
+		wg.Go(func() { replies[i].Reply, replies[i].Err = c.Run(ctx, t, s, call.Keys, call.Args...) })
 	}
 	wg.Wait()
 	return replies
 }
 
-// Run runs a script that answers with an array of strings, with the durability that the context's terms ask for. All
+// Run runs a script that answers with an array of strings, with the durability that the terms ask for. All
 // keys must lie in one slot. The script may run more than once for one call, when an answer was lost: it must recognise
 // its own effect.
-func (c *Client) Run(ctx context.Context, s *Script, keys []string, args ...any) ([]string, error) {
-	o := OutcomeOf(ctx)
+func (c *Client) Run(ctx context.Context, t *Terms, s *Script, keys []string, args ...any) ([]string, error) {
 	w := writing{
-		client: c, ctx: ctx, script: s, keys: keys, args: slices.Clone(args), outcome: o,
-		durability: s.durability(o.terms.Durability, c.cfg.Durability),
+		client: c, ctx: ctx, script: s, keys: keys, args: slices.Clone(args), terms: t,
+		durability: s.durability(t.durability(), c.cfg.Durability),
 	}
 	where := slot(keys[0])
 	w.span = startSpan(ctx, "redis write", where)
@@ -112,7 +111,7 @@ type writing struct {
 	script     *Script
 	keys       []string
 	args       []any
-	outcome    *Outcome
+	terms      *Terms
 	durability Durability
 	span       *span
 
@@ -188,7 +187,7 @@ func (w *writing) once(where int) ([]string, error) {
 		return nil, err
 	}
 	w.client.watch.served(p)
-	w.outcome.Wrote(a.achieved)
+	w.terms.Wrote(a.achieved)
 	w.client.metrics.durability.WithLabelValues(string(a.achieved)).Inc()
 	return a.cmd.(*redis.Cmd).StringSlice()
 }

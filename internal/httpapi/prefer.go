@@ -6,13 +6,13 @@ import (
 	"strings"
 
 	"github.com/sessiond/sessiond/internal/cluster"
+	"github.com/sessiond/sessiond/internal/session"
 )
 
 // Preferences are what a caller prefers (RFC 7240), as far as the service knows it.
 type preferences struct {
 	minimal bool // return=minimal: an answer without a body
-	terms   cluster.Terms
-	outcome *cluster.Outcome // what became of the terms
+	terms   *cluster.Terms
 }
 
 type preferencesKey struct{}
@@ -21,7 +21,7 @@ func preferencesOf(r *http.Request) *preferences {
 	if p, ok := r.Context().Value(preferencesKey{}).(*preferences); ok {
 		return p
 	}
-	return &preferences{outcome: new(cluster.Outcome)} // a problem before the header was read
+	return &preferences{terms: new(cluster.Terms)} // a problem before the header was read
 }
 
 // heed reads the header Prefer, and has the store act on it. Unknown preferences are ignored, as the RFC wants; an unknown
@@ -33,14 +33,13 @@ func (a *api) heed(next http.Handler) http.Handler {
 			a.fail(w, r, err)
 			return
 		}
-		ctx, outcome := cluster.WithTerms(r.Context(), p.terms)
-		p.outcome = outcome
+		ctx := session.WithTerms(r.Context(), p.terms)
 		next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, preferencesKey{}, p)))
 	})
 }
 
 func readPreferences(r *http.Request) (*preferences, error) {
-	p := new(preferences)
+	p := &preferences{terms: new(cluster.Terms)}
 	seen := map[string]bool{}
 	for _, line := range r.Header.Values("Prefer") {
 		for preference := range strings.SplitSeq(line, ",") {
@@ -80,7 +79,7 @@ func tellOutcome(w http.ResponseWriter, r *http.Request, minimal bool) {
 	if minimal {
 		applied = append(applied, "return=minimal")
 	}
-	if achieved := p.outcome.Durability(); achieved != "" && (p.terms.Durability != "" || achieved == cluster.Single) {
+	if achieved := p.terms.Achieved(); achieved != "" && (p.terms.Durability != "" || achieved == cluster.Single) {
 		applied = append(applied, "durability="+string(promised(p.terms.Durability, achieved)))
 	}
 	if p.terms.MasterOnly && isRead(r) {
@@ -94,7 +93,7 @@ func tellOutcome(w http.ResponseWriter, r *http.Request, minimal bool) {
 
 // tellSource says whether a replica answered a read, also where it knew of no session.
 func tellSource(w http.ResponseWriter, r *http.Request) {
-	if preferencesOf(r).outcome.Replica() && isRead(r) {
+	if preferencesOf(r).terms.FromReplica() && isRead(r) {
 		w.Header().Set("Session-Source", "replica")
 	}
 }

@@ -15,7 +15,7 @@ func (s *RedisStore) GetMany(ctx context.Context, refs []Ref) []Result {
 		keys[i] = ref.key()
 	}
 	results := make([]Result, len(refs))
-	for i, got := range s.cluster.GetMany(ctx, keys) {
+	for i, got := range s.cluster.GetMany(ctx, TermsOf(ctx), keys) {
 		r := &results[i]
 		switch {
 		case errors.Is(got.Err, cluster.ErrNil):
@@ -40,7 +40,7 @@ func (s *RedisStore) DeleteMany(ctx context.Context, refs []Ref) []error {
 		calls[i] = cluster.Call{Keys: []string{ref.key(), ref.indexKey(), ref.markKey(id)}, Args: args}
 	}
 	errs := make([]error, len(refs))
-	for i, r := range s.cluster.RunMany(ctx, s.scripts.delete, calls) {
+	for i, r := range s.cluster.RunMany(ctx, TermsOf(ctx), s.scripts.delete, calls) {
 		errs[i] = r.Err
 		if r.Err == nil {
 			_, errs[i] = verdict(refs[i], r.Reply)
@@ -66,7 +66,7 @@ func (s *RedisStore) Walk(ctx context.Context, t *Tenant, cursor string, limit i
 		return nil, "", err
 	}
 	page := make([]Handle, 0, len(keys))
-	for i, head := range s.cluster.Heads(ctx, keys, 2) {
+	for i, head := range s.cluster.Heads(ctx, TermsOf(ctx), keys, 2) {
 		if errors.Is(head.Err, cluster.ErrNil) || head.Err == nil && (len(head.Bytes) < 2 || kind(head.Bytes[1]) != live) {
 			continue
 		}

@@ -72,7 +72,7 @@ func (s *RedisStore) Peek(ctx context.Context, ref Ref) (Session, error) {
 // peek also tells which ref answered.
 func (s *RedisStore) peek(ctx context.Context, ref Ref) (Session, Ref, error) {
 	return s.follow(ctx, ref, func(ref Ref) (Session, error) {
-		value, err := s.cluster.Get(ctx, ref.key())
+		value, err := s.cluster.Get(ctx, TermsOf(ctx), ref.key())
 		if errors.Is(err, cluster.ErrNil) {
 			return Session{}, ErrNotFound
 		}
@@ -91,7 +91,7 @@ func (s *RedisStore) open(ctx context.Context, ref Ref, value []byte) (Session, 
 		return Session{}, err
 	}
 	if rec.kind == rotated {
-		now, err := s.cluster.Now(ctx, ref.key())
+		now, err := s.cluster.Now(ctx, TermsOf(ctx), ref.key())
 		if err != nil {
 			return Session{}, err
 		}
@@ -141,7 +141,7 @@ func (s *RedisStore) runOn(ctx context.Context, script *cluster.Script, ref Ref,
 	if third != "" {
 		keys = append(keys, third)
 	}
-	reply, err := s.cluster.Run(ctx, script, keys, args...)
+	reply, err := s.cluster.Run(ctx, TermsOf(ctx), script, keys, args...)
 	if err != nil {
 		return nil, err
 	}

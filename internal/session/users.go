@@ -19,7 +19,7 @@ func (s *RedisStore) ListUser(ctx context.Context, t *Tenant, user, cursor strin
 		return nil, "", ErrBadCursor
 	}
 	slot := t.inUserSlot(user)
-	reply, err := s.cluster.Query(ctx, s.scripts.list, []string{slot.indexKey()}, slot.keyPrefix(), user, after, limit)
+	reply, err := s.cluster.Query(ctx, TermsOf(ctx), s.scripts.list, []string{slot.indexKey()}, slot.keyPrefix(), user, after, limit)
 	if err != nil {
 		return nil, "", err
 	}
@@ -52,7 +52,7 @@ func (s *RedisStore) RevokeUser(ctx context.Context, t *Tenant, user string, exc
 		spare = except.name.String()
 	}
 	id := WriteKey("").id("revoke")
-	reply, err := s.cluster.Run(ctx, s.scripts.revoke, []string{slot.indexKey(), slot.markKey(id)},
+	reply, err := s.cluster.Run(ctx, TermsOf(ctx), s.scripts.revoke, []string{slot.indexKey(), slot.markKey(id)},
 		id[:], slot.keyPrefix(), user, spare, tombstoneLife.Milliseconds())
 	if err != nil {
 		return 0, err
