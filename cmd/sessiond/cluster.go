@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sessiond/sessiond/internal/cluster"
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 type initCmd struct {
@@ -68,26 +69,26 @@ func printStatus(ctx context.Context, client *cluster.Client, c console) error {
 	}
 	t := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "VM\tNODE\tROLE\tSLOTS\tHEALTH\tLINK\tLAG")
-	var view cluster.View
+	var v view.View
 	for _, n := range nodes {
-		view.Nodes = append(view.Nodes, n.Node)
+		v.Nodes = append(v.Nodes, n.Node)
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", n.VM(), n.Addr, n.Role(), slots(n), health(n), link(n), lag(n))
 	}
 	t.Flush()
-	fmt.Fprintf(c.out, "%d of %d slots covered, epoch %d\n", view.Covered(), cluster.Slots, view.Epoch())
-	for _, n := range view.WithoutReplica() {
+	fmt.Fprintf(c.out, "%d of %d slots covered, epoch %d\n", v.Covered(), view.Slots, v.Epoch())
+	for _, n := range v.WithoutReplica() {
 		fmt.Fprintf(c.out, "warning: master %s on %s has no replica that is well\n", n.Addr, n.VM())
 	}
-	masters := view.MastersByVM()
+	masters := v.MastersByVM()
 	for _, vm := range slices.Sorted(maps.Keys(masters)) {
-		if moves, err := cluster.PlanRebalance(view); masters[vm] > 1 && (err != nil || len(moves) > 0) {
+		if moves, err := view.PlanRebalance(v); masters[vm] > 1 && (err != nil || len(moves) > 0) {
 			fmt.Fprintf(c.out, "warning: %s has %d masters: once all VMs are up, run sessiond cluster rebalance\n", vm, masters[vm])
 		}
 	}
-	if view.Covered() < cluster.Slots {
-		return fmt.Errorf("%d slots are not covered", cluster.Slots-view.Covered())
+	if v.Covered() < view.Slots {
+		return fmt.Errorf("%d slots are not covered", view.Slots-v.Covered())
 	}
-	return view.CheckPlacement()
+	return v.CheckPlacement()
 }
 
 type rebalanceCmd struct {
@@ -105,11 +106,11 @@ func (r *rebalanceCmd) Run(ctx context.Context, c console) error {
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
-	view, err := client.Look(ctx)
+	v, err := client.Look(ctx)
 	if err != nil {
 		return err
 	}
-	moves, err := cluster.PlanRebalance(view)
+	moves, err := view.PlanRebalance(v)
 	if err != nil {
 		return err
 	}
@@ -137,7 +138,7 @@ func slots(n cluster.NodeStatus) string {
 }
 
 func health(n cluster.NodeStatus) string {
-	if !n.Reachable && n.Health == cluster.Healthy {
+	if !n.Reachable && n.Health == view.Healthy {
 		return "unreachable"
 	}
 	return string(n.Health)

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 func TestMain(m *testing.M) { clustertest.Main(m) }
@@ -101,7 +101,7 @@ func TestVMKillOnRealCluster(t *testing.T) {
 		}
 		inStep := 0
 		for _, n := range nodes {
-			if n.VM() == "vm2" && !n.Master && n.LinkUp && n.Health == cluster.Healthy {
+			if n.VM() == "vm2" && !n.Master && n.LinkUp && n.Health == view.Healthy {
 				inStep++
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sessiond/sessiond/internal/cluster"
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 // redisFlags say how to reach the cluster; all commands that do take them.
@@ -30,7 +31,7 @@ type redisFlags struct {
 // Validate is called by kong.
 func (f *redisFlags) Validate() error {
 	for _, addr := range f.Redis {
-		if err := cluster.CheckAddr(addr); err != nil {
+		if err := view.CheckAddr(addr); err != nil {
 			return fmt.Errorf("--redis: %w", err)
 		}
 	}

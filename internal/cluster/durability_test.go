@@ -165,7 +165,7 @@ func testReads(t *testing.T, real *clustertest.Real) {
 		v, err := c.Query(within(t, limit), terms, script, []string{key}, "and an argument")
 		return strings.Join(v, " "), err, terms.FromReplica()
 	}
-	if v, err, replica := query(5*time.Second); v != "the value and an argument" || err != nil || replica {
+	if v, err, replica := query(5 * time.Second); v != "the value and an argument" || err != nil || replica {
 		t.Errorf("a script in peace: got %q, %v, from a replica %t", v, err, replica)
 	}
 	writes := cluster.NewScript("return {redis.call('SET', KEYS[1], 'x')}")
@@ -175,7 +175,7 @@ func testReads(t *testing.T, real *clustertest.Real) {
 	real.PauseVM(t, "vm1")
 	atOnce(
 		func() {
-			if v, err, replica := query(2*time.Second); v != "the value and an argument" || err != nil || !replica {
+			if v, err, replica := query(2 * time.Second); v != "the value and an argument" || err != nil || !replica {
 				t.Errorf("a script with its master paused: got %q, %v, from a replica %t", v, err, replica)
 			}
 		},

@@ -2,9 +2,6 @@ package cluster
 
 import "time"
 
-// SlotOf is the hash slot of a key.
-var SlotOf = slot
-
 // WatchedFor says for how long a client must have watched before it assists on a cluster with that node timeout.
 var WatchedFor = votesLast
 

@@ -14,6 +14,7 @@ import (
 	"github.com/alicebob/miniredis/v2/server"
 
 	"github.com/sessiond/sessiond/internal/cluster"
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 // A fake is a shard of two nodes, and a master without slots, that say what the test has them say. Its scripts write one
@@ -100,7 +101,7 @@ func (f *fake) clusterNodes(self int) string {
 	}
 	getting := ""
 	if self == 2 && f.gets.Load() {
-		getting = fmt.Sprintf(" [%d-<-id0]", cluster.SlotOf("moving"))
+		getting = fmt.Sprintf(" [%d-<-id0]", view.Slot("moving"))
 	}
 	return line(0, "-", " 0-16383") + line(1, "id0", "") + line(2, "-", getting)
 }
@@ -190,7 +191,9 @@ func TestReplicaFindsNothingOfASlotOnTheMove(t *testing.T) {
 			_, err := c.Query(ctx, terms, cluster.NewScript("return {}"), []string{"moving"})
 			return err
 		},
-		"GETRANGE": func(ctx context.Context, terms *cluster.Terms) error { return c.Heads(ctx, terms, []string{"moving"}, 2)[0].Err },
+		"GETRANGE": func(ctx context.Context, terms *cluster.Terms) error {
+			return c.Heads(ctx, terms, []string{"moving"}, 2)[0].Err
+		},
 	}
 	for name, read := range reads {
 		terms := new(cluster.Terms)

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 // A Shard is a master and its replicas, as host:port.
@@ -83,17 +83,17 @@ func (f *former) addrs() []string {
 }
 
 // self is a node's view and its own line in it.
-func (f *former) self(ctx context.Context, addr string) (View, Node, error) {
+func (f *former) self(ctx context.Context, addr string) (view.View, view.Node, error) {
 	v, err := f.client.view(ctx, addr)
 	if err != nil {
-		return View{}, Node{}, err
+		return view.View{}, view.Node{}, err
 	}
 	for _, n := range v.Nodes {
 		if n.Self {
 			return v, n, nil
 		}
 	}
-	return View{}, Node{}, fmt.Errorf("%s does not know itself", addr)
+	return view.View{}, view.Node{}, fmt.Errorf("%s does not know itself", addr)
 }
 
 func (f *former) answering(ctx context.Context) error {
@@ -103,7 +103,7 @@ func (f *former) answering(ctx context.Context) error {
 			return err
 		}
 		f.ids[addr] = me.ID
-		f.formed = f.formed || v.assigned() == Slots
+		f.formed = f.formed || v.Assigned() == view.Slots
 	}
 	return nil
 }
@@ -128,7 +128,7 @@ func (f *former) assigned(ctx context.Context) error {
 				return fmt.Errorf("%s: SET-CONFIG-EPOCH: %w", s.Master, err)
 			}
 		}
-		first, last := i*Slots/len(f.shards), (i+1)*Slots/len(f.shards)-1
+		first, last := i*view.Slots/len(f.shards), (i+1)*view.Slots/len(f.shards)-1
 		if err := rdb.ClusterAddSlotsRange(ctx, first, last).Err(); err != nil {
 			return fmt.Errorf("%s: ADDSLOTSRANGE %d %d: %w", s.Master, first, last, err)
 		}
@@ -145,7 +145,7 @@ func (f *former) met(ctx context.Context) error {
 			return err
 		}
 		for _, other := range f.addrs() {
-			if n, ok := v.Node(f.ids[other]); !ok || n.Health == Handshake {
+			if n, ok := v.Node(f.ids[other]); !ok || n.Health == view.Handshake {
 				missing = append(missing, addr+" does not know "+other)
 				if i == 0 {
 					if err := f.meet(ctx, addr, other); err != nil {
@@ -181,7 +181,7 @@ func (f *former) meet(ctx context.Context, from, to string) error {
 // not the one that the shard was formed with.
 func (f *former) replicating(ctx context.Context) error {
 	for _, s := range f.shards {
-		nodes := map[string]Node{}
+		nodes := map[string]view.Node{}
 		var owner string
 		for _, addr := range append([]string{s.Master}, s.Replicas...) {
 			_, me, err := f.self(ctx, addr)
@@ -214,8 +214,8 @@ func (f *former) covered(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if covered := v.Covered(); covered < Slots {
-			return fmt.Errorf("%s sees %d of %d slots covered", addr, covered, Slots)
+		if covered := v.Covered(); covered < view.Slots {
+			return fmt.Errorf("%s sees %d of %d slots covered", addr, covered, view.Slots)
 		}
 	}
 	return nil
@@ -252,58 +252,13 @@ func (f *former) replicated(ctx context.Context) error {
 	return nil
 }
 
-// assigned counts the slots that have a master, well or not.
-func (v View) assigned() int {
-	n := 0
-	for _, node := range v.Nodes {
-		if node.Master {
-			n += node.Slots
-		}
-	}
-	return n
-}
-
-// WithoutReplica are the masters with slots whose loss would lose them: no replica of theirs is well.
-func (v View) WithoutReplica() []Node {
-	replicas := map[string]int{}
-	for _, n := range v.Nodes {
-		if n.Health == Healthy || n.Health == Suspected {
-			replicas[n.MasterID]++
-		}
-	}
-	return slices.DeleteFunc(slices.Clone(v.Nodes), func(n Node) bool { return !n.Master || n.Slots == 0 || replicas[n.ID] > 0 })
-}
-
-// CheckPlacement asserts that no replica shares its master's VM: they would be lost together.
-func (v View) CheckPlacement() error {
-	var wrong []string
-	for _, n := range v.Nodes {
-		if m, ok := v.Node(n.MasterID); ok && m.VM() == n.VM() {
-			wrong = append(wrong, fmt.Sprintf("replica %s shares %s with its master %s", n.Addr, n.VM(), m.Addr))
-		}
-	}
-	if len(wrong) > 0 {
-		return errors.New("placement: " + strings.Join(wrong, "; "))
-	}
-	return nil
-}
-
 // ParseShard reads "master,replica,...", each host:port.
 func ParseShard(s string) (Shard, error) {
 	addrs := strings.Split(s, ",")
 	for _, a := range addrs {
-		if err := CheckAddr(a); err != nil {
+		if err := view.CheckAddr(a); err != nil {
 			return Shard{}, err
 		}
 	}
 	return Shard{Master: addrs[0], Replicas: addrs[1:]}, nil
-}
-
-// CheckAddr refuses what cannot be the address of a node.
-func CheckAddr(addr string) error {
-	host, port, err := net.SplitHostPort(addr)
-	if _, number := strconv.ParseUint(port, 10, 16); err != nil || host == "" || number != nil {
-		return fmt.Errorf("%q is not host:port", addr)
-	}
-	return nil
 }

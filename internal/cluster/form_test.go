@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 func TestMain(m *testing.M) { clustertest.Main(m) }
@@ -48,14 +48,14 @@ func TestFormCompletesRealCluster(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var view cluster.View
+	var v view.View
 	for _, n := range nodes {
-		view.Nodes = append(view.Nodes, n.Node)
+		v.Nodes = append(v.Nodes, n.Node)
 		if !n.Master && !n.LinkUp {
 			t.Errorf("%s has no link to its master", n.Addr)
 		}
 	}
-	if view.Covered() != cluster.Slots || len(nodes) != 6 || len(view.WithoutReplica()) > 0 || view.CheckPlacement() != nil {
+	if v.Covered() != view.Slots || len(nodes) != 6 || len(v.WithoutReplica()) > 0 || v.CheckPlacement() != nil {
 		t.Errorf("got %+v", nodes)
 	}
 }

@@ -1,6 +1,10 @@
 package cluster
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sessiond/sessiond/internal/cluster/view"
+)
 
 // gauges show what the watcher knows at the moment they are asked for.
 type gauges struct{ client *Client }
@@ -50,7 +54,7 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	s := g.client.State()
 	set(descEpoch, float64(s.Epoch))
 	set(descSlots, float64(s.SlotsCovered), "covered")
-	set(descSlots, float64(Slots-s.SlotsCovered), "uncovered")
+	set(descSlots, float64(view.Slots-s.SlotsCovered), "uncovered")
 	for vm, masters := range s.MastersPerVM {
 		set(descMasters, float64(masters), vm)
 	}

@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 // The nodes that a client knows, by address.
@@ -37,13 +39,13 @@ func (c *Client) addrs() []string {
 }
 
 // learn makes the nodes of a view and forgets those that left the cluster.
-func (c *Client) learn(v View) {
+func (c *Client) learn(v view.View) {
 	known := map[string]bool{}
 	for _, s := range c.cfg.Addrs {
 		known[s] = true
 	}
 	for _, n := range v.Nodes {
-		if n.Health != NoAddress && n.Health != Handshake {
+		if n.Health != view.NoAddress && n.Health != view.Handshake {
 			known[n.Addr] = true
 			c.node(n.Addr)
 		}

@@ -3,6 +3,8 @@ package cluster
 import (
 	"slices"
 	"time"
+
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 // What may be concluded from the watcher's answers: whether a replica holds all that was acknowledged, and whether a
@@ -102,13 +104,13 @@ func (w *watcher) leaving(p *placement, slot int) bool {
 func (w *watcher) absent(p *placement, slot int, at time.Time) bool {
 	for _, other := range w.topology.Load().view.Nodes {
 		// One that has no slots yet may be getting its first, unless it is dead.
-		gone := other.Slots == 0 && (other.Health == Failed || other.Health == NoAddress)
+		gone := other.Slots == 0 && (other.Health == view.Failed || other.Health == view.NoAddress)
 		if !other.Master || other.Addr == p.master.addr || gone {
 			continue
 		}
 		said := w.lastOf(w.client.node(other.Addr))
 		line, ok := said.view.Node(other.ID)
-		if !ok || said.asked.Before(at) || line.owns(slot) || slices.Contains(said.view.Coming, slot) {
+		if !ok || said.asked.Before(at) || line.Owns(slot) || slices.Contains(said.view.Coming, slot) {
 			return false
 		}
 	}
@@ -171,7 +173,7 @@ func (w *watcher) replicaGone(n *node) bool {
 
 // alive are the replicas that could take over: not those that a majority of masters says are down, and that are.
 func (p *placement) alive() []*replica {
-	return slices.DeleteFunc(slices.Clone(p.replicas), func(r *replica) bool { return r.info.Health == Failed && r.state() != well })
+	return slices.DeleteFunc(slices.Clone(p.replicas), func(r *replica) bool { return r.info.Health == view.Failed && r.state() != well })
 }
 
 // outOfTouch reports whether a replica has been silent, or without a link to its master, for so long that evidence from

@@ -3,6 +3,8 @@ package cluster
 import (
 	"testing"
 	"time"
+
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 // judged is the verdict on r1 after its new answer.
@@ -264,14 +266,14 @@ func TestProven(t *testing.T) {
 			both(x, func(a *received) { a.view = without(a.view, "m1") })
 		}, false},
 		{"the cluster says that the replica has failed: no more is needed", func(x *world) {
-			x.place(changed(x.view, "r1", func(n *Node) { n.Health = Failed }))
+			x.place(changed(x.view, "r1", func(n *view.Node) { n.Health = view.Failed }))
 			x.state("r1", down)
 			x.never("m1")
 			x.never("m2")
 			x.never("m3")
 		}, true},
 		{"one node's suspicion of the replica is not enough", func(x *world) {
-			x.place(changed(x.view, "r1", func(n *Node) { n.Health = Suspected }))
+			x.place(changed(x.view, "r1", func(n *view.Node) { n.Health = view.Suspected }))
 		}, false},
 		{"it has no replica", func(x *world) {
 			x.place(without(x.view, "r1"))
@@ -284,19 +286,19 @@ func TestProven(t *testing.T) {
 		}, false},
 		{"another replica of two is well", func(x *world) {
 			unheard(x)
-			x.place(changed(x.view, "r3", func(n *Node) { n.MasterID = "m1" }))
+			x.place(changed(x.view, "r3", func(n *view.Node) { n.MasterID = "m1" }))
 		}, false},
 		{"one replica has failed and the other is silent", func(x *world) {
 			unheard(x)
-			x.place(changed(x.view, "r3", func(n *Node) { n.MasterID, n.Health = "m1", Failed }))
+			x.place(changed(x.view, "r3", func(n *view.Node) { n.MasterID, n.Health = "m1", view.Failed }))
 			x.state("r3", down)
 		}, true},
 		{"one that is said to have failed answers: it is back", func(x *world) {
-			x.place(changed(x.view, "r1", func(n *Node) { n.Health = Failed }))
+			x.place(changed(x.view, "r1", func(n *view.Node) { n.Health = view.Failed }))
 		}, false},
 		{"one replica has failed and the other is silent, without a majority", func(x *world) {
 			unheard(x)
-			x.place(changed(x.view, "r3", func(n *Node) { n.MasterID, n.Health = "m1", Failed }))
+			x.place(changed(x.view, "r3", func(n *view.Node) { n.MasterID, n.Health = "m1", view.Failed }))
 			x.never("m2")
 			x.never("m3")
 		}, false},
@@ -317,7 +319,7 @@ func TestAbsent(t *testing.T) {
 	const slot = 17 // of m1
 	coming := func(a *received) { a.view.Coming = []int{slot} }
 	owning := func(a *received) {
-		a.view = changed(a.view, "m3", func(n *Node) { n.Ranges = append(n.Ranges, SlotRange{slot, slot}) })
+		a.view = changed(a.view, "m3", func(n *view.Node) { n.Ranges = append(n.Ranges, view.SlotRange{First: slot, Last: slot}) })
 	}
 	for _, c := range []struct {
 		name  string
@@ -332,11 +334,11 @@ func TestAbsent(t *testing.T) {
 		{"another is getting the slot", func(x *world) { x.answers("m2", 0, coming) }, false},
 		{"another has got it", func(x *world) { x.answers("m3", 0, owning) }, false},
 		{"a dead master without slots cannot", func(x *world) {
-			x.place(changed(x.view, "r3", func(n *Node) { n.Master, n.Health = true, Failed }))
+			x.place(changed(x.view, "r3", func(n *view.Node) { n.Master, n.Health = true, view.Failed }))
 			x.never("r3")
 		}, true},
 		{"a living one can", func(x *world) {
-			x.place(changed(x.view, "r3", func(n *Node) { n.Master = true }))
+			x.place(changed(x.view, "r3", func(n *view.Node) { n.Master = true }))
 			x.never("r3")
 		}, false},
 	} {

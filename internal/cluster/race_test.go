@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 // A hedged is a read of slot 0 that has asked its master and its replica, and whose answers are the test's.
@@ -174,8 +176,8 @@ func TestLackIsForgottenWithItsShard(t *testing.T) {
 			time.Sleep(time.Millisecond)
 			for _, m := range []string{"m1", "m2", "m3"} {
 				x.answers(m, 0, func(a *received) {
-					a.view = changed(a.view, "m1", func(n *Node) { n.Ranges = []SlotRange{{1, 5460}} })
-					a.view = changed(a.view, "m2", func(n *Node) { n.Ranges = []SlotRange{{0, 0}, {5461, 10922}} })
+					a.view = changed(a.view, "m1", func(n *view.Node) { n.Ranges = []view.SlotRange{{First: 1, Last: 5460}} })
+					a.view = changed(a.view, "m2", func(n *view.Node) { n.Ranges = []view.SlotRange{{First: 0, Last: 0}, {First: 5461, Last: 10922}} })
 				})
 			}
 			got, err := r.fromReplica(x.shard("m2"), 0, all)

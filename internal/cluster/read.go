@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 // A Value is one answer of many.
@@ -73,7 +75,7 @@ func bytesOf(cmd redis.Cmder, err error) ([]byte, error) {
 // read sends a command that only reads, as made anew for each attempt, until a node has answered or the context ends. It
 // returns the one that was answered. A script that the command calls is sent whole where it is told to be.
 func (c *Client) read(ctx context.Context, t *Terms, key string, s *Script, command func(whole bool) redis.Cmder) (redis.Cmder, error) {
-	where := slot(key)
+	where := view.Slot(key)
 	r := reading{client: c, ctx: ctx, command: command, script: s, terms: t, span: startSpan(ctx, "redis read", where)}
 	answered, err := r.run(where)
 	r.span.end(err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 // What the tests on real clusters have in common. Shard i has its master redis-i on VM i; the replicas are redis-4 on vm3,
@@ -22,7 +23,7 @@ import (
 func keyOf(shard int, name string) string {
 	for i := 0; ; i++ {
 		tag := fmt.Sprint(i)
-		if slot := cluster.SlotOf(tag); slot*3/cluster.Slots == shard-1 && slot%5461 > 10 && slot%5461 < 5400 {
+		if slot := view.Slot(tag); slot*3/view.Slots == shard-1 && slot%5461 > 10 && slot%5461 < 5400 {
 			return "{" + tag + "}" + name
 		}
 	}
@@ -55,11 +56,11 @@ func inStep(t *testing.T, c *cluster.Client) {
 	eventually(t, "all nodes are well, the replicas in step", func() bool {
 		s := c.State()
 		for _, n := range s.Nodes {
-			if n.Seen != "well" || n.Health != cluster.Healthy || !n.Master && !n.InStep {
+			if n.Seen != "well" || n.Health != view.Healthy || !n.Master && !n.InStep {
 				return false
 			}
 		}
-		return len(s.Nodes) == 6 && s.SlotsCovered == cluster.Slots
+		return len(s.Nodes) == 6 && s.SlotsCovered == view.Slots
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 // measured makes a client whose redirects can be counted.
@@ -57,7 +58,7 @@ func TestRedirectsOnRealCluster(t *testing.T) {
 		return s
 	}
 	key, stays, absent, fresh := keyOf(2, "gone"), keyOf(2, "stays"), keyOf(2, "absent"), keyOf(2, "fresh")
-	slot := cluster.SlotOf(key)
+	slot := view.Slot(key)
 	for _, k := range []string{key, stays} {
 		if got := write(t, c, k, k, "", 5*time.Second); got.err != nil {
 			t.Fatal(got.err)

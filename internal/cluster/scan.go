@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 var (
@@ -79,13 +81,13 @@ func (c *Client) Scan(ctx context.Context, pattern, cursor string, limit int) (k
 }
 
 // masters are the masters with slots, in the order of their IDs, and a hash of which processes they are.
-func (c *Client) masters(ctx context.Context) ([]Node, uint64, error) {
-	view, err := c.Look(ctx)
+func (c *Client) masters(ctx context.Context) ([]view.Node, uint64, error) {
+	v, err := c.Look(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
-	masters := slices.DeleteFunc(slices.Clone(view.Nodes), func(n Node) bool { return !n.Master || n.Slots == 0 })
-	slices.SortFunc(masters, func(a, b Node) int { return cmp.Compare(a.ID, b.ID) })
+	masters := slices.DeleteFunc(slices.Clone(v.Nodes), func(n view.Node) bool { return !n.Master || n.Slots == 0 })
+	slices.SortFunc(masters, func(a, b view.Node) int { return cmp.Compare(a.ID, b.ID) })
 	if len(masters) == 0 {
 		return nil, 0, fmt.Errorf("%w: no master has slots", ErrUnavailable)
 	}

@@ -3,6 +3,8 @@ package cluster
 import (
 	"context"
 	"time"
+
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 // A State is the cluster as this instance sees it at the moment, from the watcher's memory: asking for it costs no
@@ -19,7 +21,7 @@ type State struct {
 
 // A NodeState is a node as the cluster sees it, and as this instance does.
 type NodeState struct {
-	Node
+	view.Node
 	Seen     string        // well, suspect or down
 	Silence  time.Duration // for how long it has owed an answer
 	Answered time.Time     // when it last answered the watcher; zero for never
@@ -50,7 +52,7 @@ func (c *Client) State() State {
 	s := State{
 		Known: true, Epoch: t.view.Epoch(), SlotsCovered: c.watch.covered(t), MastersPerVM: t.view.MastersByVM(),
 	}
-	if s.SlotsCovered < Slots {
+	if s.SlotsCovered < view.Slots {
 		s.UncoveredFor = time.Since(c.watch.lastCovered())
 	}
 	for _, line := range t.view.Nodes {
@@ -84,7 +86,7 @@ func (c *Client) Ready(ctx context.Context) (State, error) {
 func (w *watcher) covered(t *topology) int {
 	covered := 0
 	for _, p := range t.shards {
-		if p.info.Health == Healthy && p.master.state() != down {
+		if p.info.Health == view.Healthy && p.master.state() != down {
 			covered += p.info.Slots
 		}
 	}
@@ -115,9 +117,9 @@ func (p *placement) state() ShardState {
 }
 
 // stateOf is one node's state.
-func (w *watcher) stateOf(t *topology, line Node) NodeState {
+func (w *watcher) stateOf(t *topology, line view.Node) NodeState {
 	s := NodeState{Node: line, Seen: well.String(), Lag: -1}
-	if line.Health == NoAddress {
+	if line.Health == view.NoAddress {
 		s.Seen = down.String()
 		return s
 	}

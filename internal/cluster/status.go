@@ -3,11 +3,13 @@ package cluster
 import (
 	"context"
 	"sync"
+
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 // A NodeStatus is a node and what it says of its own replication.
 type NodeStatus struct {
-	Node
+	view.Node
 	Reachable bool
 	LinkUp    bool  // of a replica: in step with its master, or catching up by the stream
 	Lag       int64 // of a replica: bytes of the replication stream behind its master; -1 if unknown
@@ -15,16 +17,16 @@ type NodeStatus struct {
 
 // Status looks at the cluster and asks every node.
 func (c *Client) Status(ctx context.Context) ([]NodeStatus, error) {
-	view, err := c.Look(ctx)
+	v, err := c.Look(ctx)
 	if err != nil {
 		return nil, err
 	}
-	status := make([]NodeStatus, len(view.Nodes))
-	offsets := make([]int64, len(view.Nodes))
+	status := make([]NodeStatus, len(v.Nodes))
+	offsets := make([]int64, len(v.Nodes))
 	var wg sync.WaitGroup
-	for i, n := range view.Nodes {
+	for i, n := range v.Nodes {
 		status[i] = NodeStatus{Node: n, Lag: -1}
-		if n.Health == NoAddress {
+		if n.Health == view.NoAddress {
 			continue
 		}
 		wg.Go(func() {

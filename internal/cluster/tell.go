@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 // What the watcher sees, told as events.
@@ -24,7 +26,7 @@ func (w *watcher) tellState(n *node, s state) {
 }
 
 // lineOf is the node's line in the view, or one with its address alone.
-func (w *watcher) lineOf(n *node) Node {
+func (w *watcher) lineOf(n *node) view.Node {
 	if t := w.topology.Load(); t != nil {
 		for _, line := range t.view.Nodes {
 			if line.Addr == n.addr {
@@ -32,7 +34,7 @@ func (w *watcher) lineOf(n *node) Node {
 			}
 		}
 	}
-	return Node{Addr: n.addr}
+	return view.Node{Addr: n.addr}
 }
 
 // tellChange tells in what one topology differs from the one before.
@@ -53,14 +55,14 @@ func (w *watcher) tellChange(before, after *topology) {
 	}
 }
 
-func (w *watcher) tellNodes(before, after View) {
+func (w *watcher) tellNodes(before, after view.View) {
 	for _, n := range after.Nodes {
 		old, known := before.Node(n.ID)
 		ev := Event{Node: n.Name(), VM: n.VM()}
 		switch {
 		case !known:
 			ev.Type, ev.Text = NodeJoined, n.Name()+" joined as "+n.Role()
-		case old.Health != Failed && n.Health == Failed:
+		case old.Health != view.Failed && n.Health == view.Failed:
 			ev.Type, ev.Text = NodeFailed, "a majority of masters says that "+n.Name()+" is down"
 		default:
 			continue
@@ -98,8 +100,8 @@ func (w *watcher) tellCoverage(t *topology) {
 	w.toldCovered = after
 	switch {
 	case after < before:
-		w.events.add(Event{Type: SlotsUncovered, Text: fmt.Sprintf("%d slots have no master that is well", Slots-after)})
-	case after > before && after == Slots:
+		w.events.add(Event{Type: SlotsUncovered, Text: fmt.Sprintf("%d slots have no master that is well", view.Slots-after)})
+	case after > before && after == view.Slots:
 		w.events.add(Event{Type: SlotsCovered, Text: "every slot has a master that is well"})
 	}
 }

@@ -6,14 +6,18 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 func TestTellChange(t *testing.T) {
 	v := threeShards()
-	down := func(v View, id string) View { return changed(v, id, func(n *Node) { n.Health = Failed }) }
+	down := func(v view.View, id string) view.View {
+		return changed(v, id, func(n *view.Node) { n.Health = view.Failed })
+	}
 	for _, c := range []struct {
 		name          string
-		before, after View
+		before, after view.View
 		want          []EventType
 	}{
 		{"nothing", v, v, nil},
@@ -22,12 +26,12 @@ func TestTellChange(t *testing.T) {
 		{"a replica failed", v, down(v, "r3"), []EventType{NodeFailed}},
 		{"it returned", down(v, "r3"), v, nil},
 		{"a master failed", v, down(v, "m1"), []EventType{NodeFailed, SlotsUncovered}},
-		{"a master is suspected", v, changed(v, "m1", func(n *Node) { n.Health = Suspected }), []EventType{SlotsUncovered}},
+		{"a master is suspected", v, changed(v, "m1", func(n *view.Node) { n.Health = view.Suspected }), []EventType{SlotsUncovered}},
 		{"it returned, too", down(v, "m1"), v, []EventType{SlotsCovered}},
 		{"one of two returned", down(down(v, "m1"), "m2"), down(v, "m1"), nil},
 		{"a replica was promoted", down(v, "m1"), down(promoted(v, "r1"), "m1"), []EventType{Promoted, SlotsCovered, TopologyAdopted}},
 		{"and back to its VM", promoted(v, "r1"), v, []EventType{Promoted, TopologyAdopted, Rebalanced}},
-		{"slots changed", changed(v, "m1", func(n *Node) { n.Ranges, n.Slots = []SlotRange{{0, 5459}}, 5460 }), v,
+		{"slots changed", changed(v, "m1", func(n *view.Node) { n.Ranges, n.Slots = []view.SlotRange{{First: 0, Last: 5459}}, 5460 }), v,
 			[]EventType{SlotsMoved, SlotsCovered, TopologyAdopted}},
 		{"a master without slots got some", newMaster(v, 0), newMaster(v, 100), []EventType{SlotsMoved, SlotsMoved, TopologyAdopted}},
 		{"slots moved to another", v, movedSlots(v, 5361, 5460), []EventType{SlotsMoved, SlotsMoved, TopologyAdopted}},
@@ -46,25 +50,25 @@ func TestTellChange(t *testing.T) {
 }
 
 // movedSlots is the view in which slots of m1, its first or its last, have moved to m2.
-func movedSlots(v View, first, last int) View {
-	v = changed(v, "m1", func(n *Node) {
-		n.Ranges = []SlotRange{{last + 1, 5460}}
+func movedSlots(v view.View, first, last int) view.View {
+	v = changed(v, "m1", func(n *view.Node) {
+		n.Ranges = []view.SlotRange{{First: last + 1, Last: 5460}}
 		if first > 0 {
-			n.Ranges = []SlotRange{{0, first - 1}}
+			n.Ranges = []view.SlotRange{{First: 0, Last: first - 1}}
 		}
 		n.Slots -= last - first + 1
 	})
-	return changed(v, "m2", func(n *Node) {
-		n.Ranges, n.Slots = []SlotRange{{first, last}, {5461, 10922}}, n.Slots+last-first+1
+	return changed(v, "m2", func(n *view.Node) {
+		n.Ranges, n.Slots = []view.SlotRange{{First: first, Last: last}, {First: 5461, Last: 10922}}, n.Slots+last-first+1
 	})
 }
 
 // newMaster is the view with a fourth master that has the first slots of m1.
-func newMaster(v View, slots int) View {
-	v = changed(v, "m1", func(n *Node) { n.Ranges, n.Slots = []SlotRange{{slots, 5460}}, 5461-slots })
-	m4 := Node{ID: "m4", Addr: "10.0.0.7:6379", Hostname: "redis-7.vm4", Master: true, Epoch: 2, Health: Healthy, Slots: slots}
+func newMaster(v view.View, slots int) view.View {
+	v = changed(v, "m1", func(n *view.Node) { n.Ranges, n.Slots = []view.SlotRange{{First: slots, Last: 5460}}, 5461-slots })
+	m4 := view.Node{ID: "m4", Addr: "10.0.0.7:6379", Hostname: "redis-7.vm4", Master: true, Epoch: 2, Health: view.Healthy, Slots: slots}
 	if slots > 0 {
-		m4.Ranges = []SlotRange{{0, slots - 1}}
+		m4.Ranges = []view.SlotRange{{First: 0, Last: slots - 1}}
 	}
 	v.Nodes = append(v.Nodes, m4)
 	return v
@@ -95,7 +99,7 @@ func TestTellFirstView(t *testing.T) {
 		if got := x.types(); !slices.Equal(got, []EventType{TopologyAdopted}) {
 			t.Errorf("got %v", got)
 		}
-		x.w.tellChange(nil, newTopology(changed(x.view, "m2", func(n *Node) { n.Health = Failed }), nil, x.c.node))
+		x.w.tellChange(nil, newTopology(changed(x.view, "m2", func(n *view.Node) { n.Health = view.Failed }), nil, x.c.node))
 		if got := x.types(); !slices.Equal(got[1:], []EventType{TopologyAdopted, SlotsUncovered}) {
 			t.Errorf("with a master down: got %v", got)
 		}

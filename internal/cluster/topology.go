@@ -9,27 +9,29 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 // A topology is what routing needs of a view. It never changes once it is made.
 type topology struct {
-	view   View
-	shards []*placement      // in the order of their slots
-	slots  [Slots]*placement // nil where a slot has no owner
+	view   view.View
+	shards []*placement           // in the order of their slots
+	slots  [view.Slots]*placement // nil where a slot has no owner
 }
 
 // A placement is where a shard is.
 type placement struct {
 	*shard
-	ranges   []SlotRange
+	ranges   []view.SlotRange
 	master   *node
-	info     Node // the master's line in the view
+	info     view.Node // the master's line in the view
 	replicas []*replica
 }
 
 type replica struct {
 	*node
-	info Node
+	info view.Node
 }
 
 // A shard is what is remembered of one, whoever of its nodes is master and whichever slots it has. Its name is the lowest
@@ -115,11 +117,11 @@ func (s *shard) lastMoved() time.Time {
 }
 
 // newTopology places the shards of a view on nodes. The shards of the topology before live on.
-func newTopology(v View, before *topology, nodeAt func(addr string) *node) *topology {
+func newTopology(v view.View, before *topology, nodeAt func(addr string) *node) *topology {
 	t := &topology{view: v}
 	known, names := before.memberships()
 	for _, n := range v.Nodes {
-		if !n.Master || n.Slots == 0 || n.Health == NoAddress {
+		if !n.Master || n.Slots == 0 || n.Health == view.NoAddress {
 			continue
 		}
 		p := &placement{shard: known[n.ID], ranges: n.Ranges, master: nodeAt(n.Addr), info: n}
@@ -128,7 +130,7 @@ func newTopology(v View, before *topology, nodeAt func(addr string) *node) *topo
 			names[p.name] = true
 		}
 		for _, r := range v.Nodes {
-			if r.MasterID == n.ID && r.Health != NoAddress && r.Health != Handshake {
+			if r.MasterID == n.ID && r.Health != view.NoAddress && r.Health != view.Handshake {
 				p.replicas = append(p.replicas, &replica{nodeAt(r.Addr), r})
 			}
 		}
@@ -160,7 +162,7 @@ func (t *topology) memberships() (shards map[string]*shard, names map[string]boo
 }
 
 // nameShard is a name for a new shard: its lowest slot, or where another is called so, the node.
-func nameShard(n Node, taken map[string]bool) string {
+func nameShard(n view.Node, taken map[string]bool) string {
 	if name := strconv.Itoa(n.Ranges[0].First); !taken[name] {
 		return name
 	}
@@ -218,7 +220,7 @@ func (t *topology) replicated(n *node) *placement {
 }
 
 // regresses reports whether a view gives slots back to an owner of an older epoch: it is from before a failover.
-func (t *topology) regresses(v View) bool {
+func (t *topology) regresses(v view.View) bool {
 	if t == nil {
 		return false
 	}
@@ -247,5 +249,5 @@ func (t *topology) mastered(n *node) *placement {
 
 // listsAsMaster reports whether the view shows the node as a master, if only of no slots.
 func (t *topology) listsAsMaster(n *node) bool {
-	return slices.ContainsFunc(t.view.Nodes, func(line Node) bool { return line.Master && line.Addr == n.addr })
+	return slices.ContainsFunc(t.view.Nodes, func(line view.Node) bool { return line.Master && line.Addr == n.addr })
 }

@@ -3,6 +3,8 @@ package cluster
 import (
 	"testing"
 	"time"
+
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 func TestNewTopology(t *testing.T) {
@@ -30,11 +32,13 @@ func TestNewTopology(t *testing.T) {
 
 func TestTopologyLeavesOut(t *testing.T) {
 	inWorld(t, func(x *world) {
-		v := changed(x.view, "m1", func(n *Node) { n.Health = NoAddress })
-		v = changed(v, "r2", func(n *Node) { n.Health = Handshake })
-		v = changed(v, "r3", func(n *Node) { n.Health = NoAddress })
-		v = changed(v, "m3", func(n *Node) { n.Ranges, n.Slots = []SlotRange{{16383, 16383}, {10923, 10923}}, 2 })
-		v.Nodes = append(v.Nodes, Node{ID: "m4", Addr: "10.0.0.7:6379", Master: true, Health: Healthy})
+		v := changed(x.view, "m1", func(n *view.Node) { n.Health = view.NoAddress })
+		v = changed(v, "r2", func(n *view.Node) { n.Health = view.Handshake })
+		v = changed(v, "r3", func(n *view.Node) { n.Health = view.NoAddress })
+		v = changed(v, "m3", func(n *view.Node) {
+			n.Ranges, n.Slots = []view.SlotRange{{First: 16383, Last: 16383}, {First: 10923, Last: 10923}}, 2
+		})
+		v.Nodes = append(v.Nodes, view.Node{ID: "m4", Addr: "10.0.0.7:6379", Master: true, Health: view.Healthy})
 		top := newTopology(v, x.w.topology.Load(), x.c.node)
 		if len(top.shards) != 2 || len(top.shards[0].replicas) != 0 || len(top.shards[1].replicas) != 0 {
 			t.Fatalf("got %d shards", len(top.shards))
@@ -42,7 +46,7 @@ func TestTopologyLeavesOut(t *testing.T) {
 		if top.at(0) != nil || top.at(10924) != nil || top.at(10923) != top.at(16383) || top.at(10923) == nil {
 			t.Error("a slot without an owner has one, or one with an owner has none")
 		}
-		failed := newTopology(changed(x.view, "r1", func(n *Node) { n.Health = Failed }), nil, x.c.node)
+		failed := newTopology(changed(x.view, "r1", func(n *view.Node) { n.Health = view.Failed }), nil, x.c.node)
 		if len(failed.at(0).replicas) != 1 {
 			t.Error("a replica that failed is forgotten: it may be asked again when it returns")
 		}
@@ -68,17 +72,17 @@ func TestTopologySameAs(t *testing.T) {
 		before := x.w.topology.Load()
 		for _, c := range []struct {
 			name string
-			view View
+			view view.View
 			same bool
 		}{
 			{"the same", x.view, true},
-			{"an epoch and a health differ", changed(x.view, "m1", func(n *Node) { n.Epoch, n.Health = 9, Suspected }), true},
+			{"an epoch and a health differ", changed(x.view, "m1", func(n *view.Node) { n.Epoch, n.Health = 9, view.Suspected }), true},
 			{"a replica was promoted", promoted(x.view, "r1"), false},
 			{"a replica is gone", without(x.view, "r1"), false},
 			{"a master is gone", without(x.view, "m1"), false},
-			{"a master changed its address", changed(x.view, "m1", func(n *Node) { n.Addr = "10.0.0.9:6379" }), false},
-			{"slots moved", changed(x.view, "m1", func(n *Node) { n.Ranges = []SlotRange{{0, 5000}} }), false},
-			{"a replica changed its address", changed(x.view, "r1", func(n *Node) { n.Addr = "10.0.0.9:6379" }), false},
+			{"a master changed its address", changed(x.view, "m1", func(n *view.Node) { n.Addr = "10.0.0.9:6379" }), false},
+			{"slots moved", changed(x.view, "m1", func(n *view.Node) { n.Ranges = []view.SlotRange{{First: 0, Last: 5000}} }), false},
+			{"a replica changed its address", changed(x.view, "r1", func(n *view.Node) { n.Addr = "10.0.0.9:6379" }), false},
 		} {
 			if got := newTopology(c.view, before, x.c.node).sameAs(before); got != c.same {
 				t.Errorf("%s: got %t", c.name, got)
@@ -92,7 +96,7 @@ func TestTopologySameAs(t *testing.T) {
 
 func TestClusterSlots(t *testing.T) {
 	inWorld(t, func(x *world) {
-		v := changed(x.view, "m1", func(n *Node) { n.Ranges = []SlotRange{{0, 99}, {200, 5460}} })
+		v := changed(x.view, "m1", func(n *view.Node) { n.Ranges = []view.SlotRange{{First: 0, Last: 99}, {First: 200, Last: 5460}} })
 		slots := newTopology(v, nil, x.c.node).clusterSlots()
 		if len(slots) != 4 || slots[0].Start != 0 || slots[0].End != 99 || slots[1].Start != 200 || slots[1].End != 5460 {
 			t.Fatalf("got %+v", slots)
@@ -176,8 +180,8 @@ func TestRedirect(t *testing.T) {
 func TestTwoMastersOfOneShardDoNotShareItsMemory(t *testing.T) {
 	inWorld(t, func(x *world) {
 		before := x.w.topology.Load()
-		after := newTopology(changed(x.view, "r1", func(n *Node) {
-			n.Master, n.MasterID, n.Slots, n.Ranges = true, "", 1, []SlotRange{{5460, 5460}}
+		after := newTopology(changed(x.view, "r1", func(n *view.Node) {
+			n.Master, n.MasterID, n.Slots, n.Ranges = true, "", 1, []view.SlotRange{{First: 5460, Last: 5460}}
 		}), before, x.c.node)
 		seen := map[*shard]bool{}
 		for _, p := range after.shards {

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 // How often the watcher asks, and when it takes a node for ill. A suspicion costs little: reads go to the replica, and
@@ -69,7 +71,7 @@ type received struct {
 }
 
 func newWatcher(c *Client) *watcher {
-	return &watcher{client: c, since: time.Now(), toldCovered: Slots, kick: make(chan struct{}, 1), checkups: map[*node]*checkup{}, change: make(chan struct{})}
+	return &watcher{client: c, since: time.Now(), toldCovered: view.Slots, kick: make(chan struct{}, 1), checkups: map[*node]*checkup{}, change: make(chan struct{})}
 }
 
 // run watches until the context ends and its questions are answered.
@@ -116,7 +118,7 @@ func (w *watcher) checkCoverage(now time.Time) {
 	if t == nil {
 		return
 	}
-	if w.covered(t) == Slots {
+	if w.covered(t) == view.Slots {
 		w.coveredAt.Store(now.UnixNano())
 	}
 	if w.adopting.TryLock() {
@@ -131,7 +133,7 @@ func (w *watcher) watched(now time.Time) []*node {
 	answering := false
 	if t := w.topology.Load(); t != nil {
 		for _, n := range t.view.Nodes {
-			if n.Health == NoAddress || n.Health == Handshake {
+			if n.Health == view.NoAddress || n.Health == view.Handshake {
 				continue
 			}
 			at := w.client.node(n.Addr)
@@ -194,8 +196,8 @@ func (w *watcher) unsettled() bool {
 	if t == nil {
 		return true
 	}
-	return slices.ContainsFunc(t.view.Nodes, func(n Node) bool {
-		return n.Health != NoAddress && w.client.node(n.Addr).state() != well && (n.Health != Failed || n.Master && n.Slots > 0)
+	return slices.ContainsFunc(t.view.Nodes, func(n view.Node) bool {
+		return n.Health != view.NoAddress && w.client.node(n.Addr).state() != well && (n.Health != view.Failed || n.Master && n.Slots > 0)
 	})
 }
 
@@ -302,8 +304,8 @@ func (w *watcher) alarm() {
 // would go back and forth while gossip settles.
 func (w *watcher) compare(n *node, a received, m *node, b received) int {
 	return cmp.Or(
-		compareViews(a.view, b.view),
-		compareBool(n == w.witness, m == w.witness),
+		view.Compare(a.view, b.view),
+		cmp.Compare(oneIf(n == w.witness), oneIf(m == w.witness)),
 		a.asked.Compare(b.asked),
 	)
 }
@@ -328,12 +330,12 @@ func (w *watcher) adopt() {
 	w.adopting.Lock()
 	defer w.adopting.Unlock()
 	before := w.topology.Load()
-	view, ok := w.best(before)
-	if !ok || before != nil && before.view.equal(view) {
+	v, ok := w.best(before)
+	if !ok || before != nil && before.view.Equal(v) {
 		return
 	}
-	w.client.learn(view)
-	t := newTopology(view, before, w.client.node)
+	w.client.learn(v)
+	t := newTopology(v, before, w.client.node)
 	w.topology.Store(t)
 	if !t.sameAs(before) {
 		w.client.rewire()
@@ -344,7 +346,7 @@ func (w *watcher) adopt() {
 }
 
 // best is the newest view among the nodes that are well and answered lately. None takes slots back from who won them.
-func (w *watcher) best(before *topology) (View, bool) {
+func (w *watcher) best(before *topology) (view.View, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var best received
@@ -359,7 +361,7 @@ func (w *watcher) best(before *topology) (View, bool) {
 		}
 	}
 	if witness == nil {
-		return View{}, false
+		return view.View{}, false
 	}
 	w.witness = witness
 	return best.view, true

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 // A world is a client of three shards whose watcher does not run: what it knows is what the test says. Its clock is
@@ -13,7 +15,7 @@ type world struct {
 	t    *testing.T
 	c    *Client
 	w    *watcher
-	view View
+	view view.View
 }
 
 // inWorld runs a test in one where all six nodes are well and have just answered, the replicas in step.
@@ -43,15 +45,15 @@ func inWorld(t *testing.T, test func(*world)) {
 }
 
 // threeShards is the bundle's: masters m1 to m3 and their replicas r1 to r3.
-func threeShards() View {
-	node := func(id, addr, host, master string, first, last int) Node {
-		n := Node{ID: id, Addr: addr, Hostname: host, Master: master == "", MasterID: master, Epoch: 1, Health: Healthy}
+func threeShards() view.View {
+	node := func(id, addr, host, master string, first, last int) view.Node {
+		n := view.Node{ID: id, Addr: addr, Hostname: host, Master: master == "", MasterID: master, Epoch: 1, Health: view.Healthy}
 		if n.Master {
-			n.Ranges, n.Slots = []SlotRange{{first, last}}, last-first+1
+			n.Ranges, n.Slots = []view.SlotRange{{First: first, Last: last}}, last-first+1
 		}
 		return n
 	}
-	return View{Nodes: []Node{
+	return view.View{Nodes: []view.Node{
 		node("m1", "10.0.0.1:6379", "redis-1.vm1", "", 0, 5460),
 		node("r2", "10.0.0.5:6379", "redis-5.vm1", "m2", 0, 0),
 		node("m2", "10.0.0.2:6379", "redis-2.vm2", "", 5461, 10922),
@@ -62,7 +64,7 @@ func threeShards() View {
 }
 
 // changed is the view with one node's line changed.
-func changed(v View, id string, change func(*Node)) View {
+func changed(v view.View, id string, change func(*view.Node)) view.View {
 	v.Nodes = slices.Clone(v.Nodes)
 	for i := range v.Nodes {
 		if v.Nodes[i].ID == id {
@@ -73,22 +75,22 @@ func changed(v View, id string, change func(*Node)) View {
 }
 
 // promoted is the view in which a replica has taken its master's place.
-func promoted(v View, replica string) View {
+func promoted(v view.View, replica string) view.View {
 	r, _ := v.Node(replica)
 	m, _ := v.Node(r.MasterID)
-	v = changed(v, replica, func(n *Node) {
+	v = changed(v, replica, func(n *view.Node) {
 		n.Master, n.MasterID, n.Ranges, n.Slots, n.Epoch = true, "", m.Ranges, m.Slots, v.Epoch()+1
 	})
-	return changed(v, m.ID, func(n *Node) { n.Master, n.MasterID, n.Ranges, n.Slots = false, replica, nil, 0 })
+	return changed(v, m.ID, func(n *view.Node) { n.Master, n.MasterID, n.Ranges, n.Slots = false, replica, nil, 0 })
 }
 
-func without(v View, id string) View {
-	v.Nodes = slices.DeleteFunc(slices.Clone(v.Nodes), func(n Node) bool { return n.ID == id })
+func without(v view.View, id string) view.View {
+	v.Nodes = slices.DeleteFunc(slices.Clone(v.Nodes), func(n view.Node) bool { return n.ID == id })
 	return v
 }
 
 // place makes a view the topology.
-func (x *world) place(v View) { x.w.topology.Store(newTopology(v, x.w.topology.Load(), x.c.node)) }
+func (x *world) place(v view.View) { x.w.topology.Store(newTopology(v, x.w.topology.Load(), x.c.node)) }
 
 func (x *world) node(id string) *node {
 	x.t.Helper()
@@ -116,7 +118,7 @@ func (x *world) answers(id string, ago time.Duration, changes ...func(*received)
 	at := time.Now().Add(-ago)
 	line, _ := x.view.Node(id)
 	a := received{answer: answer{asked: at, now: at, nodeTimeout: 2 * time.Second, runID: id}, at: at}
-	a.replication = Replication{Master: line.Master, LinkUp: !line.Master, Offset: 100}
+	a.replication = view.Replication{Master: line.Master, LinkUp: !line.Master, Offset: 100}
 	a.view.Nodes = slices.Clone(x.view.Nodes)
 	for i := range a.view.Nodes {
 		if a.view.Nodes[i].Self = a.view.Nodes[i].ID == id; !a.view.Nodes[i].Self {

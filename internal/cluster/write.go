@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 // A Script is a Lua script, run by its digest (EVALSHA) and sent whole (EVAL) to a node that does not hold it yet.
@@ -97,7 +99,7 @@ func (c *Client) Run(ctx context.Context, t *Terms, s *Script, keys []string, ar
 		client: c, ctx: ctx, script: s, keys: keys, args: slices.Clone(args), terms: t,
 		durability: s.durability(t.durability(), c.cfg.Durability),
 	}
-	where := slot(keys[0])
+	where := view.Slot(keys[0])
 	w.span = startSpan(ctx, "redis write", where)
 	reply, err := w.run(where)
 	w.span.end(err)

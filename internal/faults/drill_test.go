@@ -10,6 +10,7 @@ import (
 
 	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
+	"github.com/sessiond/sessiond/internal/cluster/view"
 	"github.com/sessiond/sessiond/loadtest/ledger"
 	"github.com/sessiond/sessiond/loadtest/load"
 )
@@ -197,7 +198,7 @@ func (d *drill) inStep() {
 		}
 		masters := 0
 		for _, n := range nodes {
-			if n.Health != cluster.Healthy || !n.Reachable || !n.Master && (!n.LinkUp || n.Lag < 0 || n.Lag > 1<<20) {
+			if n.Health != view.Healthy || !n.Reachable || !n.Master && (!n.LinkUp || n.Lag < 0 || n.Lag > 1<<20) {
 				return false
 			}
 			if n.Master && n.Slots > 0 {
@@ -213,7 +214,7 @@ func (d *drill) covered() {
 	d.t.Helper()
 	eventually(d.t, "all slots are covered", func() bool {
 		v, err := d.admin.Look(d.t.Context())
-		return err == nil && v.Covered() == cluster.Slots
+		return err == nil && v.Covered() == view.Slots
 	})
 }
 
@@ -261,7 +262,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 // shardOf is the shard that a slot belongs to, from 1, as the cluster was formed.
 func shardOf(slot uint16) int {
 	for i := range 3 {
-		if int(slot) < (i+1)*cluster.Slots/3 {
+		if int(slot) < (i+1)*view.Slots/3 {
 			return i + 1
 		}
 	}

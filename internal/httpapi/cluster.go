@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sessiond/sessiond/internal/cluster"
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 // clusterBody is the answer of GET /v1/cluster: the cluster as this instance believes it to be.
@@ -20,21 +21,21 @@ type clusterBody struct {
 }
 
 type nodeBody struct {
-	Node       string         `json:"node"`
-	VM         string         `json:"vm"`
-	Addr       string         `json:"addr"`
-	Role       string         `json:"role"`
-	Slots      string         `json:"slots"` // of a master, as ranges: "0-5460 5470"
-	Epoch      int64          `json:"epoch"`
-	Health     cluster.Health `json:"health"` // as the cluster sees it
-	State      string         `json:"state"`  // as this instance sees it: well, suspect or down
-	Silence    string         `json:"silence"`
-	AnsweredAt string         `json:"answered_at,omitzero"`
-	Shard      string         `json:"shard,omitzero"`
-	Master     string         `json:"master,omitzero"`    // of a replica: its master's name
-	LinkUp     *bool          `json:"link_up,omitzero"`   // of a replica
-	InStep     *bool          `json:"in_step,omitzero"`   // of a replica: it may answer for its master
-	LagBytes   *int64         `json:"lag_bytes,omitzero"` // of a replica, if it is known
+	Node       string      `json:"node"`
+	VM         string      `json:"vm"`
+	Addr       string      `json:"addr"`
+	Role       string      `json:"role"`
+	Slots      string      `json:"slots"` // of a master, as ranges: "0-5460 5470"
+	Epoch      int64       `json:"epoch"`
+	Health     view.Health `json:"health"` // as the cluster sees it
+	State      string      `json:"state"`  // as this instance sees it: well, suspect or down
+	Silence    string      `json:"silence"`
+	AnsweredAt string      `json:"answered_at,omitzero"`
+	Shard      string      `json:"shard,omitzero"`
+	Master     string      `json:"master,omitzero"`    // of a replica: its master's name
+	LinkUp     *bool       `json:"link_up,omitzero"`   // of a replica
+	InStep     *bool       `json:"in_step,omitzero"`   // of a replica: it may answer for its master
+	LagBytes   *int64      `json:"lag_bytes,omitzero"` // of a replica, if it is known
 }
 
 type shardBody struct {
@@ -84,7 +85,7 @@ func describeNode(n cluster.NodeState, master string) nodeBody {
 	return body
 }
 
-func formatRanges(ranges []cluster.SlotRange) string {
+func formatRanges(ranges []view.SlotRange) string {
 	var texts []string
 	for _, r := range ranges {
 		text := strconv.Itoa(r.First)

@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/sessiond/sessiond/internal/cluster"
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 // uncoveredGrace is how long slots may be without a master before the service says that it is not ready: longer than a
@@ -34,11 +35,11 @@ type readiness struct {
 }
 
 type nodeState struct {
-	VM     string         `json:"vm"`
-	Addr   string         `json:"addr"`
-	Role   string         `json:"role"`
-	Slots  int            `json:"slots"`
-	Health cluster.Health `json:"health"`
+	VM     string      `json:"vm"`
+	Addr   string      `json:"addr"`
+	Role   string      `json:"role"`
+	Slots  int         `json:"slots"`
+	Health view.Health `json:"health"`
 }
 
 // readyz says whether every slot has, or lately had, a master that is well, and the service is not about to stop.
@@ -62,12 +63,12 @@ func (a *api) readyz(w http.ResponseWriter, r *http.Request) {
 	covered := seen.SlotsCovered
 	state := readiness{Status: "ready", SlotsCovered: &covered}
 	status := http.StatusOK
-	if covered < cluster.Slots {
+	if covered < view.Slots {
 		if seen.UncoveredFor > uncoveredGrace {
 			status = http.StatusServiceUnavailable
 			state.Status = "not ready"
 		}
-		state.Reason = fmt.Sprintf("%d of %d slots have no master that is well", cluster.Slots-covered, cluster.Slots)
+		state.Reason = fmt.Sprintf("%d of %d slots have no master that is well", view.Slots-covered, view.Slots)
 	}
 	if r.URL.Query().Has("verbose") {
 		state.Nodes = nodeStates(seen)

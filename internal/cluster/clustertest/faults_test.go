@@ -14,8 +14,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 func TestMain(m *testing.M) { clustertest.Main(m) }
@@ -52,7 +52,7 @@ func inOrder(t *testing.T, real *clustertest.Real) {
 	eventually(t, "all nodes are well", func() bool {
 		nodes, err := c.Status(t.Context())
 		for _, n := range nodes {
-			if err != nil || n.Health != cluster.Healthy || !n.Reachable {
+			if err != nil || n.Health != view.Healthy || !n.Reachable {
 				return false
 			}
 		}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/sessiond/sessiond/internal/cluster"
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 // A Poller is a witness of failovers that shares nothing with the product: it asks each node every 20 ms, on a
@@ -132,7 +132,7 @@ func (p *Poller) Covered(t testing.TB, after time.Time) time.Time {
 }
 
 func complete(owned map[string]string) bool {
-	var covered [cluster.Slots]bool
+	var covered [view.Slots]bool
 	count := 0
 	for _, ranges := range owned {
 		for _, slot := range (self{ranges: strings.Fields(ranges)}).slots() {

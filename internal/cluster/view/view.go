@@ -1,17 +1,14 @@
-package cluster
+// Package view is what a node of a Redis Cluster says of the cluster and of itself, read from its text, and what follows
+// from it: slots, roles, placement, and the plan that brings every VM one master. It sends nothing and keeps nothing.
+package view
 
 import (
 	"cmp"
-	"fmt"
 	"net"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
-
-// Slots is the number of hash slots of every Redis Cluster.
-const Slots = 16384
 
 // A View is the cluster as one of its nodes sees it.
 type View struct {
@@ -102,8 +99,8 @@ func (v View) Balanced() bool {
 	return true
 }
 
-// inPlace counts the nodes that are well and have slots, or a master.
-func (v View) inPlace() int {
+// InPlace counts the nodes that are well and have slots, or a master.
+func (v View) InPlace() int {
 	count := 0
 	for _, n := range v.Nodes {
 		if n.Health == Healthy && (n.Slots > 0 || n.MasterID != "") {
@@ -113,8 +110,8 @@ func (v View) inPlace() int {
 	return count
 }
 
-// equal reports whether two views show the same, whoever was asked.
-func (v View) equal(o View) bool {
+// Equal reports whether two views show the same, whoever was asked.
+func (v View) Equal(o View) bool {
 	return slices.EqualFunc(v.Nodes, o.Nodes, func(a, b Node) bool {
 		return a.ID == b.ID && a.Addr == b.Addr && a.Hostname == b.Hostname && a.Master == b.Master && a.MasterID == b.MasterID &&
 			a.Epoch == b.Epoch && a.Health == b.Health && slices.Equal(a.Ranges, b.Ranges)
@@ -130,96 +127,12 @@ func (v View) Node(id string) (Node, bool) {
 	return v.Nodes[i], true
 }
 
-// parseNodes reads the answer of CLUSTER NODES:
-//
-//	id ip:port@bus[,hostname] flags master ping pong epoch link slot...
-func parseNodes(text string) ([]Node, error) {
-	var nodes []Node
-	for line := range strings.Lines(text) {
-		f := strings.Fields(line)
-		if len(f) == 0 {
-			continue
-		}
-		if len(f) < 8 {
-			return nil, fmt.Errorf("CLUSTER NODES: %d fields in %q", len(f), line)
-		}
-		epoch, err := strconv.ParseInt(f[6], 10, 64)
-		if err != nil {
-			return nil, fmt.Errorf("CLUSTER NODES: epoch %q", f[6])
-		}
-		n := Node{ID: f[0], Epoch: epoch, Health: Healthy}
-		endpoint, rest, _ := strings.Cut(f[1], ",")
-		n.Addr, _, _ = strings.Cut(endpoint, "@")
-		n.Hostname, _, _ = strings.Cut(rest, ",")
-		if f[3] != "-" {
-			n.MasterID = f[3]
-		}
-		if ms, err := strconv.ParseInt(f[5], 10, 64); err == nil && ms > 0 {
-			n.Pong = time.UnixMilli(ms)
-		}
-		for flag := range strings.SplitSeq(f[2], ",") {
-			switch flag {
-			case "myself":
-				n.Self = true
-			case "master":
-				n.Master = true
-			case "fail?":
-				n.Health = Suspected
-			case "fail":
-				n.Health = Failed
-			case "handshake":
-				n.Health = Handshake
-			case "noaddr":
-				n.Health = NoAddress
-			}
-		}
-		if n.Ranges, err = parseRanges(f[8:]); err != nil {
-			return nil, err
-		}
-		for _, r := range n.Ranges {
-			n.Slots += r.Last - r.First + 1
-		}
-		nodes = append(nodes, n)
-	}
-	slices.SortFunc(nodes, func(a, b Node) int {
-		return cmp.Or(cmp.Compare(a.VM(), b.VM()), compareBool(b.Master, a.Master), cmp.Compare(a.Addr, b.Addr))
-	})
-	return nodes, nil
-}
-
-// compareBool orders false before true.
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return 1
-	}
-	return -1
-}
-
-// parseRanges reads "5" and "0-5460"; slots on the move ("[93-<-id]") are counted where they still are.
-func parseRanges(fields []string) ([]SlotRange, error) {
-	var ranges []SlotRange
-	for _, r := range fields {
-		if strings.HasPrefix(r, "[") {
-			continue
-		}
-		first, last, isRange := strings.Cut(r, "-")
-		if !isRange {
-			last = first
-		}
-		a, errA := strconv.Atoi(first)
-		b, errB := strconv.Atoi(last)
-		if errA != nil || errB != nil || a < 0 || b < a || b >= Slots {
-			return nil, fmt.Errorf("CLUSTER NODES: slots %q", r)
-		}
-		ranges = append(ranges, SlotRange{a, b})
-	}
-	return ranges, nil
-}
-
-// owns reports whether a slot is among the node's.
-func (n Node) owns(slot int) bool {
+// Owns reports whether a slot is among the node's.
+func (n Node) Owns(slot int) bool {
 	return slices.ContainsFunc(n.Ranges, func(r SlotRange) bool { return r.First <= slot && slot <= r.Last })
+}
+
+// Compare orders views by epoch, and then by the slots and the nodes that they know to be well.
+func Compare(a, b View) int {
+	return cmp.Or(cmp.Compare(a.Epoch(), b.Epoch()), cmp.Compare(a.Covered(), b.Covered()), cmp.Compare(a.InPlace(), b.InPlace()))
 }

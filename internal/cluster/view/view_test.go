@@ -1,4 +1,4 @@
-package cluster
+package view
 
 import (
 	"strings"
@@ -64,16 +64,16 @@ func TestParseNodesRefuses(t *testing.T) {
 
 func TestParseReplication(t *testing.T) {
 	crlf := func(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") }
-	master := parseReplication(parseInfo(crlf("# Replication\nrole:master\nconnected_slaves:1\nmaster_repl_offset:900\n")))
+	master := ParseReplication(ParseInfo(crlf("# Replication\nrole:master\nconnected_slaves:1\nmaster_repl_offset:900\n")))
 	if master.Offset != 900 {
 		t.Errorf("got %+v", master)
 	}
 	replica := crlf("role:slave\nmaster_link_status:up\nmaster_sync_in_progress:0\nslave_repl_offset:890\nmaster_repl_offset:890\n")
-	if got := parseReplication(parseInfo(replica)); !got.LinkUp || got.Offset != 890 {
+	if got := ParseReplication(ParseInfo(replica)); !got.LinkUp || got.Offset != 890 {
 		t.Errorf("got %+v", got)
 	}
 	syncing := strings.Replace(replica, "in_progress:0", "in_progress:1", 1)
-	if got := parseReplication(parseInfo(syncing)); got.LinkUp {
+	if got := ParseReplication(ParseInfo(syncing)); got.LinkUp {
 		t.Errorf("got %+v", got)
 	}
 }

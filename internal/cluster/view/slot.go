@@ -1,10 +1,13 @@
-package cluster
+package view
 
 import "strings"
 
-// slot is the hash slot of a key: CRC16 of what stands between the first { and the next }, or of the whole key, modulo
+// Slots is the number of hash slots of every Redis Cluster.
+const Slots = 16384
+
+// Slot is the hash slot of a key: CRC16 of what stands between the first { and the next }, or of the whole key, modulo
 // 16384 (Redis Cluster specification, "Key distribution model").
-func slot(key string) int {
+func Slot(key string) int {
 	if open := strings.IndexByte(key, '{'); open >= 0 {
 		if length := strings.IndexByte(key[open+1:], '}'); length > 0 {
 			key = key[open+1 : open+1+length]

@@ -1,4 +1,4 @@
-package cluster
+package view
 
 import "testing"
 
@@ -19,18 +19,18 @@ func TestSlot(t *testing.T) {
 		"somekey":         11058,
 		"foo{hash_tag}":   2515,
 		"{06S}:1":         0,
-		"foo{bar}{zap}":   slot("bar"),
-		"foo{{bar}}zap":   slot("{bar"),
-		"{a}b":            slot("a"),
-		"a{b}c{d}":        slot("b"),
+		"foo{bar}{zap}":   Slot("bar"),
+		"foo{{bar}}zap":   Slot("{bar"),
+		"{a}b":            Slot("a"),
+		"a{b}c{d}":        Slot("b"),
 		"{a":              int(crc16("{a")) % Slots,
 		"a}b":             int(crc16("a}b")) % Slots,
-		"}a{b}":           slot("b"),
+		"}a{b}":           Slot("b"),
 		"{}x":             int(crc16("{}x")) % Slots, // an empty tag is none
 		"foo{}{bar}":      int(crc16("foo{}{bar}")) % Slots,
-		"{user1000}.more": slot("{user1000}.other"),
+		"{user1000}.more": Slot("{user1000}.other"),
 	} {
-		if got := slot(key); got != want {
+		if got := Slot(key); got != want {
 			t.Errorf("%q is in slot %d, want %d", key, got, want)
 		}
 	}

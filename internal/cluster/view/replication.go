@@ -1,0 +1,36 @@
+package view
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Replication is what a node says of its own replication (INFO replication).
+type Replication struct {
+	Master bool
+	LinkUp bool  // of a replica: connected to its master, and no full sync under way
+	Offset int64 // bytes of the replication stream that the node has produced or applied
+}
+
+// ParseInfo reads the answer of INFO.
+func ParseInfo(text string) map[string]string {
+	fields := map[string]string{}
+	for line := range strings.Lines(text) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			fields[name] = value
+		}
+	}
+	return fields
+}
+
+// ParseReplication reads the fields of INFO replication.
+func ParseReplication(fields map[string]string) Replication {
+	r := Replication{Master: fields["role"] == "master"}
+	offset := fields["slave_repl_offset"]
+	if r.Master {
+		offset = fields["master_repl_offset"]
+	}
+	r.LinkUp = fields["master_link_status"] == "up" && fields["master_sync_in_progress"] != "1"
+	r.Offset, _ = strconv.ParseInt(offset, 10, 64) // absent while a replica has no master: 0
+	return r
+}
