@@ -13,12 +13,14 @@ import (
 const module = "github.com/sessiond/sessiond/"
 
 // rules say what the production code of a folder may never import. Imports run downwards only: cmd, httpapi, session,
-// cluster.
+// cluster; and below that cluster/admin beside cluster, cluster/watch, cluster/peer, cluster/view.
 var rules = map[string][]string{
-	"../internal/httpapi":      {"github.com/redis/go-redis", "github.com/alicebob/miniredis", module + "cmd", module + "loadtest"},
-	"../internal/session":      {"net/http", "github.com/redis/go-redis", "github.com/alicebob/miniredis", module + "internal/httpapi", module + "cmd", module + "loadtest"},
-	"../internal/cluster/view": {"net/http", "github.com/redis/go-redis", module + "internal/cluster", module + "internal/session", module + "internal/httpapi"},
-	"../internal/cluster":      {"net/http", "github.com/alicebob/miniredis", module + "internal/session", module + "internal/httpapi", module + "cmd", module + "loadtest"},
+	"../internal/httpapi":       {"github.com/redis/go-redis", "github.com/alicebob/miniredis", module + "cmd", module + "loadtest"},
+	"../internal/session":       {"net/http", "github.com/redis/go-redis", "github.com/alicebob/miniredis", module + "internal/httpapi", module + "cmd", module + "loadtest"},
+	"../internal/cluster":       {"net/http", "github.com/alicebob/miniredis", module + "internal/session", module + "internal/httpapi", module + "cmd", module + "loadtest"},
+	"../internal/cluster/watch": {module + "internal/cluster/admin"},
+	"../internal/cluster/peer":  {module + "internal/cluster/admin", module + "internal/cluster/watch"},
+	"../internal/cluster/view":  {"github.com/redis/go-redis", module + "internal/cluster/admin", module + "internal/cluster/watch", module + "internal/cluster/peer"},
 }
 
 func TestImports(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/sessiond/sessiond/internal/cluster"
+	"github.com/sessiond/sessiond/internal/cluster/admin"
 	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
@@ -22,16 +22,16 @@ type initCmd struct {
 
 // Run forms the cluster. It may be run again at any time.
 func (i *initCmd) Run(ctx context.Context, c console) error {
-	var shards []cluster.Shard
+	var shards []admin.Layout
 	for _, s := range i.Shard {
-		shard, err := cluster.ParseShard(s)
+		shard, err := admin.ParseLayout(s)
 		if err != nil {
 			return fmt.Errorf("--shard: %w", err)
 		}
 		shards = append(shards, shard)
 		i.Redis.Redis = append(i.Redis.Redis, shard.Master)
 	}
-	client, err := i.Redis.client()
+	client, err := i.Redis.admin()
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ type statusCmd struct {
 // Run prints the nodes, and warns of a master whose loss would lose its slots, and of a VM whose loss would take more
 // masters than it has to. It fails if a slot is not covered, or if a replica shares its master's VM.
 func (s *statusCmd) Run(ctx context.Context, c console) error {
-	client, err := s.Redis.client()
+	client, err := s.Redis.admin()
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (s *statusCmd) Run(ctx context.Context, c console) error {
 	return printStatus(ctx, client, c)
 }
 
-func printStatus(ctx context.Context, client *cluster.Client, c console) error {
+func printStatus(ctx context.Context, client *admin.Client, c console) error {
 	nodes, err := client.Status(ctx)
 	if err != nil {
 		return err
@@ -99,7 +99,7 @@ type rebalanceCmd struct {
 
 // Run brings every VM back to one master, and prints what it does. It fails, with the reasons, if it cannot.
 func (r *rebalanceCmd) Run(ctx context.Context, c console) error {
-	client, err := r.Redis.client()
+	client, err := r.Redis.admin()
 	if err != nil {
 		return err
 	}
@@ -130,21 +130,21 @@ func (r *rebalanceCmd) Run(ctx context.Context, c console) error {
 	return printStatus(ctx, client, c)
 }
 
-func slots(n cluster.NodeStatus) string {
+func slots(n admin.NodeStatus) string {
 	if !n.Master {
 		return "-"
 	}
 	return strconv.Itoa(n.Slots)
 }
 
-func health(n cluster.NodeStatus) string {
-	if !n.Reachable && n.Health == view.Healthy {
+func health(n admin.NodeStatus) string {
+	if !n.Answers && n.Health == view.Healthy {
 		return "unreachable"
 	}
 	return string(n.Health)
 }
 
-func link(n cluster.NodeStatus) string {
+func link(n admin.NodeStatus) string {
 	switch {
 	case n.Master:
 		return "-"
@@ -154,7 +154,7 @@ func link(n cluster.NodeStatus) string {
 	return "down"
 }
 
-func lag(n cluster.NodeStatus) string {
+func lag(n admin.NodeStatus) string {
 	switch {
 	case n.Master:
 		return "-"

@@ -93,7 +93,7 @@ func TestVMKillOnRealCluster(t *testing.T) {
 	}
 
 	real.StartVM(t, "vm2")
-	client := real.Client(t)
+	client := real.Admin(t)
 	eventually(t, "both nodes of the VM are replicas in step", func() bool {
 		nodes, err := client.Status(t.Context())
 		if err != nil {
@@ -139,7 +139,7 @@ func TestClusterCommandsOnRealCluster(t *testing.T) {
 // do anything while the VM is down, and brings the master back when it is up.
 func TestRebalanceOnRealCluster(t *testing.T) {
 	real := clustertest.Start(t)
-	client := real.Client(t)
+	client := real.Admin(t)
 	witness := real.Poll(t)
 	redis := onCluster(t, real).Redis
 	try := func(dryRun bool) (out string, err error) {

@@ -5,6 +5,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sessiond/sessiond/internal/cluster"
+	"github.com/sessiond/sessiond/internal/cluster/peer"
 )
 
 // embedded is a Redis in this process.
@@ -24,7 +25,8 @@ func (p *program) embed(metrics prometheus.Registerer) error {
 	m.ClockTTL(true)
 	p.embedded = embedded{m}
 	p.cluster = cluster.New(cluster.Config{
-		Addrs: []string{m.Addr()}, Attempt: p.cfg.Redis.AttemptTimeout, PoolSize: p.cfg.Redis.PoolSize, Log: p.log, Metrics: metrics,
+		Access:   peer.Access{Addrs: []string{m.Addr()}, Attempt: p.cfg.Redis.AttemptTimeout},
+		PoolSize: p.cfg.Redis.PoolSize, Log: p.log, Metrics: metrics,
 	})
 	p.log.Warn("embedded store: for trying out and for tests, not for production; one process, in memory, " +
 		"no replica, no failover, and every session is gone when it stops")

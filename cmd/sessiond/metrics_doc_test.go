@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/sessiond/sessiond/internal/cluster"
+	"github.com/sessiond/sessiond/internal/cluster/peer"
 	"github.com/sessiond/sessiond/internal/httpapi"
 	"github.com/sessiond/sessiond/internal/session"
 )
@@ -99,7 +100,7 @@ shard had when it was first seen. What an instance says of nodes and shards is w
 func TestMetricsAreDocumented(t *testing.T) {
 	c := &catalogue{Registry: prometheus.NewRegistry()}
 	quiet := slog.New(slog.DiscardHandler)
-	client := cluster.New(cluster.Config{Addrs: []string{"127.0.0.1:1"}, Log: quiet, Metrics: c})
+	client := cluster.New(cluster.Config{Access: peer.Access{Addrs: []string{"127.0.0.1:1"}}, Log: quiet, Metrics: c})
 	t.Cleanup(func() { client.Close() })
 	store := session.NewRedisStore(client, session.Options{Log: quiet, Metrics: c})
 	t.Cleanup(func() { store.Close(context.Background()) })

@@ -10,7 +10,8 @@ import (
 	"os"
 	"time"
 
-	"github.com/sessiond/sessiond/internal/cluster"
+	"github.com/sessiond/sessiond/internal/cluster/admin"
+	"github.com/sessiond/sessiond/internal/cluster/peer"
 	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
@@ -44,24 +45,21 @@ func (f *redisFlags) Validate() error {
 	return nil
 }
 
-// client makes a client.
-func (f *redisFlags) client() (*cluster.Client, error) {
-	cfg, err := f.config()
+// admin makes a client that looks after the cluster.
+func (f *redisFlags) admin() (*admin.Client, error) {
+	access, err := f.access()
 	if err != nil {
 		return nil, err
 	}
-	return cluster.New(cfg), nil
+	return admin.New(access), nil
 }
 
-// config is how to reach the cluster.
-func (f *redisFlags) config() (cluster.Config, error) {
+// access is how to reach the cluster.
+func (f *redisFlags) access() (peer.Access, error) {
 	if len(f.Redis) == 0 {
-		return cluster.Config{}, errors.New("--redis is missing: name some nodes of the cluster")
+		return peer.Access{}, errors.New("--redis is missing: name some nodes of the cluster")
 	}
-	cfg := cluster.Config{
-		Addrs: f.Redis, Username: f.RedisUsername, Password: f.RedisPassword, Attempt: f.AttemptTimeout, PoolSize: f.PoolSize,
-		Dial: f.dial,
-	}
+	cfg := peer.Access{Addrs: f.Redis, Username: f.RedisUsername, Password: f.RedisPassword, Attempt: f.AttemptTimeout, Dial: f.dial}
 	if f.RedisTLS || f.RedisCAFile != "" {
 		cfg.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 	}

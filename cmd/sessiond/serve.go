@@ -119,10 +119,11 @@ const minAssist = 200 * time.Millisecond
 
 // onCluster makes the client of a service, which looks at the cluster from now on.
 func (s *serveCmd) onCluster(log *slog.Logger, metrics prometheus.Registerer) (*cluster.Client, error) {
-	cfg, err := s.Redis.config()
+	access, err := s.Redis.access()
 	if err != nil {
 		return nil, err
 	}
+	cfg := cluster.Config{Access: access, PoolSize: s.Redis.PoolSize}
 	cfg.Durability, cfg.HedgeDelay, cfg.MaxWrites = cluster.Durability(s.Durability), s.HedgeDelay, s.WriteQueue
 	cfg.FailoverAssist, cfg.Log, cfg.Metrics = s.FailoverAssist, log, metrics
 	return cluster.New(cfg), nil
@@ -211,7 +212,7 @@ func start(cfg serveCmd, logTo io.Writer) (*program, error) {
 			Store:    p.store,
 			Grant:    grant,
 			Ready:    p.cluster.Ready,
-			State:    p.cluster.State,
+			State:    p.cluster.Snapshot,
 			Events:   p.cluster.Events(),
 			Draining: p.draining,
 			Deadline: cfg.RequestTimeout,

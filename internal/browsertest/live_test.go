@@ -14,8 +14,8 @@ import (
 
 	"github.com/chromedp/chromedp"
 
-	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
+	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
 
 func TestMain(m *testing.M) { clustertest.Main(m) }
@@ -145,7 +145,7 @@ func TestLivePage(t *testing.T) {
 	page.shows("the instance has watched for long enough to assist", func(view) bool { return time.Since(began) > 8*time.Second })
 
 	// What a slow machine adds to the timeline does no harm: these have to be on it, in this order.
-	told := func(v view, types ...cluster.EventType) bool {
+	told := func(v view, types ...watch.EventType) bool {
 		for _, event := range slices.Backward(v.Events) {
 			if len(types) > 0 && event == string(types[0]) {
 				types = types[1:]
@@ -157,20 +157,20 @@ func TestLivePage(t *testing.T) {
 	page.shows("the death", func(v view) bool { return v.Tone != "good" && v.Steps["down"] == "done" })
 	page.shows("the promotion, and that writes go on", func(v view) bool {
 		return v.Tone == "warn" && v.Covered == "16384" && strings.Contains(v.Title, "redis-5 took over 5461 slots") && strings.Contains(v.Words, "down") &&
-			told(v, cluster.NodeSuspect, cluster.NodeDown, cluster.FailoverAsked, cluster.Promoted, cluster.SlotsCovered, cluster.WritesResumed)
+			told(v, watch.NodeSuspect, watch.NodeDown, watch.FailoverAsked, watch.Promoted, watch.SlotsCovered, watch.WritesResumed)
 	})
 	promoted := time.Now()
 	page.shoot("2-promoted")
 
 	real.StartVM(t, "vm2")
 	page.shows("the return, and that the cluster is out of balance", func(v view) bool {
-		return told(v, cluster.Promoted, cluster.NodeUp) && v.Title == "vm1 holds two masters: rebalance"
+		return told(v, watch.Promoted, watch.NodeUp) && v.Title == "vm1 holds two masters: rebalance"
 	})
 	page.shoot("3-back")
 	page.shows("the votes of the last election have expired", func(view) bool { return time.Since(promoted) > 8*time.Second })
 	real.Failover(t, "redis-2")
 	page.shows("the balance", func(v view) bool {
-		return calm(v) && told(v, cluster.Promoted, cluster.NodeUp, cluster.Promoted, cluster.Rebalanced)
+		return calm(v) && told(v, watch.Promoted, watch.NodeUp, watch.Promoted, watch.Rebalanced)
 	})
 	page.shoot("4-rebalanced")
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
+	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
 
 // assistAfter is the limit of a master's silence in these tests, and waited how much of it they see before they hold that
@@ -20,14 +21,14 @@ const (
 func assistantOf(t *testing.T, real *clustertest.Real) *cluster.Client {
 	t.Helper()
 	c := clientOf(t, real, assistAfter)
-	watched(t, c)
+	watched(t, real, c)
 	return c
 }
 
 // watched waits until the votes of elections before a client's time have expired, which is true of restore's too.
-func watched(t *testing.T, c *cluster.Client) {
+func watched(t *testing.T, real *clustertest.Real, c *cluster.Client) {
 	t.Helper()
-	eventually(t, "the votes of earlier elections have expired", func() bool { return c.Watched() >= cluster.WatchedFor(2*time.Second) })
+	eventually(t, "the votes of earlier elections have expired", func() bool { return c.VotesExpired(real.Addr(t, "redis-4")) })
 }
 
 // asked counts what a client asked of the replica of shard 1, and promotions of that which it saw.
@@ -38,11 +39,11 @@ func asked(c *cluster.Client) (plain, forced, promoted int) {
 			continue
 		}
 		switch ev.Type {
-		case cluster.FailoverAsked:
+		case watch.FailoverAsked:
 			plain++
-		case cluster.FailoverForced:
+		case watch.FailoverForced:
 			forced++
-		case cluster.Promoted:
+		case watch.Promoted:
 			promoted++
 		}
 	}
@@ -52,7 +53,7 @@ func asked(c *cluster.Client) (plain, forced, promoted int) {
 // notAsked asserts that a client has not asked anything of any shard.
 func notAsked(t *testing.T, c *cluster.Client) {
 	t.Helper()
-	if n := told(c, cluster.FailoverAsked) + told(c, cluster.FailoverForced); n > 0 {
+	if n := told(c, watch.FailoverAsked) + told(c, watch.FailoverForced); n > 0 {
 		events, _ := c.Events().Since(0)
 		t.Errorf("a replica was asked to take over: %+v", events)
 	}
@@ -85,7 +86,7 @@ func TestAssistOnRealCluster(t *testing.T) {
 func testPausedBriefly(t *testing.T, real *clustertest.Real) {
 	const limit = 1500 * time.Millisecond
 	c := clientOf(t, real, limit)
-	watched(t, c)
+	watched(t, real, c)
 	real.PauseVM(t, "vm1")
 	silentFor(t, c, "redis-1", 200*time.Millisecond)
 	longest := make(chan time.Duration)
@@ -110,7 +111,7 @@ func testPausedBriefly(t *testing.T, real *clustertest.Real) {
 		t.Fatalf("it took %s to go on, too long for the case", most)
 	}
 	notAsked(t, c)
-	if told(c, cluster.NodeSuspect) == 0 {
+	if told(c, watch.NodeSuspect) == 0 {
 		t.Error("the pause was not even noticed")
 	}
 }
@@ -183,7 +184,7 @@ func testServiceCutOff(t *testing.T, real *clustertest.Real) {
 		t.Errorf("something else is missing: redis-1 is %s, in step %t", s.Seen, s.InStep)
 	}
 	// One that never saw the master well has no business there either.
-	watched(t, newcomer)
+	watched(t, real, newcomer)
 	silentFor(t, newcomer, "redis-4", waited)
 	notAsked(t, newcomer)
 	real.Heal(t, clustertest.Host, "redis-4")
@@ -220,7 +221,7 @@ func testMasterPaused(t *testing.T, real *clustertest.Real) {
 		if plain > 1 || forced > plain || promoted != 1 {
 			t.Errorf("asked %d times by agreement, %d by force; saw %d promotions", plain, forced, promoted)
 		}
-		if told(c, cluster.FailoverAsked) != plain {
+		if told(c, watch.FailoverAsked) != plain {
 			t.Error("a shard was asked that has its master")
 		}
 	}
@@ -245,7 +246,7 @@ func promotionEpochs(clients ...*cluster.Client) []string {
 	for _, c := range clients {
 		events, _ := c.Events().Since(0)
 		for _, ev := range events {
-			if ev.Type == cluster.Promoted && ev.Shard == "0" && !slices.Contains(texts, ev.Text) {
+			if ev.Type == watch.Promoted && ev.Shard == "0" && !slices.Contains(texts, ev.Text) {
 				texts = append(texts, ev.Text)
 			}
 		}

@@ -1,33 +1,24 @@
-// Package cluster is how this service talks to a Redis Cluster: its client and its time limits, the watcher that knows
-// the state of every node, reads that survive their master, writes that survive it too, what errors mean, and how a
-// cluster is formed. It knows nothing of sessions.
+// Package cluster reads and writes the keys of a Redis Cluster, also while one of its nodes dies: reads that survive their
+// master, writes that survive it too, and what their errors mean. What is true of the cluster it learns from package watch,
+// and it sends by the peers of package peer. It knows nothing of sessions.
 package cluster
 
 import (
-	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"log/slog"
-	"net"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/sessiond/sessiond/internal/cluster/peer"
+	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
 
-// Config says how to reach the cluster. Only Addrs is needed.
+// Config says how to reach the cluster, and how to read and write there. Only Addrs is needed.
 type Config struct {
-	Addrs    []string // host:port of some nodes; the others are learned from them
-	Username string   // of a Redis ACL user; empty for the default user
-	Password string
-	TLS      *tls.Config // nil: plain TCP
-
-	// Attempt bounds one dial and one round trip to one node. It is short against the deadline of a request, so that a
-	// node that stopped answering costs one attempt and not the request. Zero means 1 s.
-	Attempt time.Duration
+	peer.Access
 
 	// PoolSize bounds the connections to one node. Zero means 32.
 	PoolSize int
@@ -51,10 +42,6 @@ type Config struct {
 
 	// Metrics is where the client registers its collectors; nil leaves them unregistered.
 	Metrics prometheus.Registerer
-
-	// Dial replaces net.Dialer where the addresses that the cluster announces cannot be reached as they are. TLS is not
-	// put on top of it.
-	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 func (cfg *Config) setDefaults() {
@@ -82,112 +69,61 @@ func (cfg *Config) setDefaults() {
 // the cluster is in trouble. Its methods may be called concurrently.
 type Client struct {
 	cfg     Config
-	rdb     *redis.ClusterClient // keeps the connections for traffic, by the watcher's topology
-	watch   *watcher
+	peers   *peer.Set
+	traffic *traffic
+	watch   *watch.Watcher
 	metrics *metrics
 	hedges  budget
 	stop    context.CancelFunc
 	stopped sync.WaitGroup
-
-	mu    sync.Mutex
-	nodes map[string]*node // by address; guarded by mu
+	logged  chan struct{} // closed when the last event is in the log
 }
 
 // New makes a client. It returns at once, also while the cluster is down, and goes on looking for it until it is closed.
 func New(cfg Config) *Client {
-	cfg.setDefaults()
-	c := &Client{cfg: cfg, nodes: map[string]*node{}}
-	c.watch = newWatcher(c)
-	c.metrics = newMetrics(c)
-	c.watch.events.heard = c.hear
-	if cfg.FailoverAssist > 0 {
-		c.watch.assist = newAssistant(c.watch, cfg.FailoverAssist)
-	}
-	c.rdb = redis.NewClusterClient(c.options())
+	c := assemble(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	c.stop = cancel
-	c.stopped.Go(func() { c.watch.run(ctx) })
+	c.stopped.Go(func() { c.watch.Run(ctx) })
+	go c.logEvents(ctx)
 	return c
 }
 
-// options are those of the connections for traffic. What is routed and tried again is decided above them.
-func (c *Client) options() *redis.ClusterOptions {
-	return &redis.ClusterOptions{
-		Addrs:        c.cfg.Addrs,
-		ClusterSlots: c.clusterSlots,
-		Username:     c.cfg.Username,
-		Password:     c.cfg.Password,
-		NewClient:    c.connections,
-
-		DialTimeout:           c.cfg.Attempt,
-		DialerRetries:         1, // the default of five hides a dead node for seconds
-		ReadTimeout:           c.cfg.Attempt,
-		WriteTimeout:          c.cfg.Attempt,
-		PoolTimeout:           c.cfg.Attempt,
-		PoolSize:              c.cfg.PoolSize,
-		MinIdleConns:          min(2, c.cfg.PoolSize), // a replica that is suddenly needed is not dialled first
-		MaxIdleConns:          min(8, c.cfg.PoolSize), // a fault leaves no more behind than peace needs
-		ContextTimeoutEnabled: true,                   // or a read outlives the request that asked for it
-		MaxRetries:            -1,
-		MaxRedirects:          -1,
-
-		DisableRoutingPolicies:   true, // they ask every node for COMMAND; our commands carry their keys
-		DisableIdentity:          true,
-		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-	}
+// assemble makes a client that does nothing yet.
+func assemble(cfg Config) *Client {
+	cfg.setDefaults()
+	c := &Client{cfg: cfg, logged: make(chan struct{})}
+	c.metrics = newMetrics(cfg.Metrics)
+	c.peers = peer.NewSet(cfg.Access, c.metrics.peer, peer.Hooks{Commit: c.commit, Trouble: c.hasten, Name: c.nameOf})
+	c.traffic = newTraffic(cfg, c.peers)
+	c.watch = watch.New(watch.Config{Peers: c.peers, Metrics: c.metrics.watch, Assist: cfg.FailoverAssist, Routed: c.traffic.follow})
+	c.metrics.registry.MustRegister(gauges{c})
+	return c
 }
 
-func (c *Client) clusterSlots(context.Context) ([]redis.ClusterSlot, error) {
-	t := c.watch.topology.Load()
-	if t == nil {
-		return nil, ErrUnavailable
-	}
-	return t.clusterSlots(), nil
-}
+func (c *Client) hasten() { c.watch.Hasten() }
 
-// connections makes those to one node, through its gate and under the eyes of a hook.
-func (c *Client) connections(opt *redis.Options) *redis.Client {
-	addr := cmp.Or(opt.NodeAddress, opt.Addr) // for a loopback address, Addr has lost its host
-	opt.Dialer = func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return c.node(addr).gate.connectFor(ctx, network, addr)
-	}
-	rdb := redis.NewClient(opt)
-	rdb.AddHook(attemptHook{c.metrics, func() string { return c.watch.nameOf(addr) }})
-	return rdb
-}
-
-// rewire has the ClusterClient take the watcher's topology now, which makes the connections to nodes that are new.
-func (c *Client) rewire() {
-	_ = c.rdb.ForEachShard(context.Background(), func(_ context.Context, rdb *redis.Client) error {
-		c.node(rdb.NodeAddress()).traffic.Store(rdb)
-		return nil
-	})
-}
+// nameOf is a node's announced name, for labels; its address while that is not known.
+func (c *Client) nameOf(addr string) string { return c.watch.Topology().Line(addr).Name() }
 
 // Close closes every connection.
 func (c *Client) Close() error {
 	c.stop()
 	c.stopped.Wait()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	errs := []error{c.rdb.Close()}
-	for _, n := range c.nodes {
-		errs = append(errs, n.close())
+	select {
+	case <-c.logged:
+	case <-time.After(time.Second): // the log is stuck; its last lines are not worth more
 	}
-	c.metrics.unregister()
-	return errors.Join(errs...)
+	err := errors.Join(c.traffic.close(), c.peers.Close())
+	c.metrics.registry.unregister()
+	return err
 }
 
 // Events is the timeline of what this client saw.
-func (c *Client) Events() *Events { return &c.watch.events }
+func (c *Client) Events() *watch.Events { return c.watch.Events() }
 
-// hear logs an event.
-func (c *Client) hear(ev Event) {
-	level := slog.LevelInfo
-	if ev.Type == NodeSuspect || ev.Type == NodeUp {
-		level = slog.LevelDebug // a slow moment makes both
-	}
-	c.cfg.Log.LogAttrs(context.Background(), level, ev.Text, slog.String("event", string(ev.Type)), slog.String("node", ev.Node),
-		slog.String("vm", ev.VM), slog.String("shard", ev.Shard))
-	c.metrics.events.WithLabelValues(string(ev.Type)).Inc()
-}
+// Snapshot is what this client knows of the cluster. It asks nobody.
+func (c *Client) Snapshot() watch.Snapshot { return c.watch.Snapshot() }
+
+// Ready returns a snapshot once there is one, or why there is none when the context ends.
+func (c *Client) Ready(ctx context.Context) (watch.Snapshot, error) { return c.watch.Ready(ctx) }

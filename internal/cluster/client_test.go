@@ -15,6 +15,8 @@ import (
 
 	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
+	"github.com/sessiond/sessiond/internal/cluster/peer"
+	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
 
 // put sets a key and answers with the value; again, it finds it done and writes all the same.
@@ -88,7 +90,7 @@ func TestRecoversWhenTheConnectionBreaks(t *testing.T) {
 	e := clustertest.StartEmbedded(t)
 	reads, writes := &clustertest.Lossy{Match: []byte("get")}, &clustertest.Lossy{Match: []byte("evalsha")}
 	reads.Base = writes.Dial
-	c := ready(t, e.Client(t, cluster.Config{Dial: reads.Dial}))
+	c := ready(t, e.Client(t, cluster.Config{Access: peer.Access{Dial: reads.Dial}}))
 	for i, asked := range []cluster.Durability{cluster.Replicated, cluster.Async} {
 		ctx, terms := within(t, 10*time.Second), &cluster.Terms{Durability: asked}
 		writes.LoseNext(1)
@@ -113,11 +115,11 @@ func TestOverloadedWhileNoMasterIsThere(t *testing.T) {
 			errs <- err
 		}()
 	}
-	eventually(t, "three writes wait", func() bool { return c.State().Shards[0].Writes == 3 })
+	eventually(t, "three writes wait", func() bool { return c.Snapshot().Shards[0].Writes == 3 })
 	if _, err := c.Run(within(t, 20*time.Second), nil, put(), []string{"refused"}, 1); !errors.Is(err, cluster.ErrOverloaded) || !errors.Is(err, cluster.ErrUnavailable) {
 		t.Errorf("the fourth: %v", err)
 	}
-	eventually(t, "the stall is told", func() bool { return told(c, cluster.WritesStalled) == 1 })
+	eventually(t, "the stall is told", func() bool { return told(c, watch.WritesStalled) == 1 })
 	if err := e.Restart(); err != nil {
 		t.Fatal(err)
 	}
@@ -126,20 +128,20 @@ func TestOverloadedWhileNoMasterIsThere(t *testing.T) {
 			t.Errorf("one that waited: %v", err)
 		}
 	}
-	if e.Exists("refused") || !e.Exists("waits0") || c.State().Shards[0].Writes != 0 {
-		t.Errorf("the node holds %v, %d writes are under way", e.Keys(), c.State().Shards[0].Writes)
+	if e.Exists("refused") || !e.Exists("waits0") || c.Snapshot().Shards[0].Writes != 0 {
+		t.Errorf("the node holds %v, %d writes are under way", e.Keys(), c.Snapshot().Shards[0].Writes)
 	}
 	if _, err := c.Run(t.Context(), nil, put(), []string{"after"}, 1); err != nil {
 		t.Errorf("after that: %v", err)
 	}
 	// On a slow machine the node may be lost from sight once more while the three are let through.
-	if stalls, ends := told(c, cluster.WritesStalled), told(c, cluster.WritesResumed); stalls == 0 || ends != stalls {
+	if stalls, ends := told(c, watch.WritesStalled), told(c, watch.WritesResumed); stalls == 0 || ends != stalls {
 		t.Errorf("%d stalls were told, and the end of %d", stalls, ends)
 	}
 }
 
 // told counts the events of a type.
-func told(c *cluster.Client, what cluster.EventType) int {
+func told(c *cluster.Client, what watch.EventType) int {
 	events, _ := c.Events().Since(0)
 	n := 0
 	for _, ev := range events {
@@ -154,7 +156,7 @@ func TestDeadlineWithoutDoubt(t *testing.T) {
 	e := clustertest.StartEmbedded(t)
 	c := ready(t, e.Client(t, cluster.Config{}))
 	e.Close()
-	eventually(t, "the node is not well", func() bool { return c.State().Nodes[0].Seen != "well" })
+	eventually(t, "the node is not well", func() bool { return c.Snapshot().Nodes[0].Seen != "well" })
 	if _, err := c.Run(within(t, 100*time.Millisecond), nil, put(), []string{"k"}, 1); !errors.Is(err, cluster.ErrUnavailable) || errors.Is(err, cluster.ErrOutcomeUnknown) {
 		t.Errorf("a write: %v", err)
 	}
@@ -164,11 +166,11 @@ func TestDeadlineWithoutDoubt(t *testing.T) {
 	if err := e.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the node is well", func() bool { return c.State().Nodes[0].Seen == "well" })
+	eventually(t, "the node is well", func() bool { return c.Snapshot().Nodes[0].Seen == "well" })
 	if e.Exists("k") {
 		t.Error("a write that was refused as never applied was applied")
 	}
-	never := cluster.New(cluster.Config{Addrs: []string{"127.0.0.1:1"}})
+	never := cluster.New(cluster.Config{Access: peer.Access{Addrs: []string{"127.0.0.1:1"}}})
 	defer never.Close()
 	if _, err := never.Run(within(t, 50*time.Millisecond), nil, put(), []string{"k"}, 1); !errors.Is(err, cluster.ErrUnavailable) {
 		t.Errorf("a cluster that was never seen: %v", err)
@@ -181,7 +183,7 @@ func TestDeadlineWithoutDoubt(t *testing.T) {
 func TestDeadlineInDoubt(t *testing.T) {
 	e := clustertest.StartEmbedded(t)
 	lossy := &clustertest.Lossy{Match: []byte("evalsha")}
-	c := ready(t, e.Client(t, cluster.Config{Dial: lossy.Dial}))
+	c := ready(t, e.Client(t, cluster.Config{Access: peer.Access{Dial: lossy.Dial}}))
 	if _, err := c.Run(t.Context(), nil, put(), []string{"k"}, 1); err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +200,7 @@ func TestDeadlineInDoubt(t *testing.T) {
 func TestRefusedInDoubt(t *testing.T) {
 	e := clustertest.StartEmbedded(t)
 	lossy := &clustertest.Lossy{Match: []byte("evalsha")}
-	c := ready(t, e.Client(t, cluster.Config{Dial: lossy.Dial}))
+	c := ready(t, e.Client(t, cluster.Config{Access: peer.Access{Dial: lossy.Dial}}))
 	if _, err := c.Run(t.Context(), nil, put(), []string{"k"}, 2); err != nil {
 		t.Fatal(err)
 	}
@@ -243,12 +245,12 @@ func TestScriptIsSentWholeOnce(t *testing.T) {
 // A connection that is made to be there when it is needed brings no word, and must not make its node suspect.
 func TestNoSuspicionInPeace(t *testing.T) {
 	c := ready(t, clustertest.StartEmbedded(t).Client(t, cluster.Config{}))
-	answered := func() time.Time { return c.State().Nodes[0].Answered }
+	answered := func() time.Time { return c.Snapshot().Nodes[0].Answered }
 	for range 2 {
 		first := answered()
 		eventually(t, "the node is asked again", func() bool { return answered().After(first) })
 	}
-	if n := told(c, cluster.NodeSuspect) + told(c, cluster.NodeDown); n > 0 {
+	if n := told(c, watch.NodeSuspect) + told(c, watch.NodeDown); n > 0 {
 		t.Errorf("the node was suspected %d times", n)
 	}
 }
@@ -257,7 +259,7 @@ func TestMetrics(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
 	e := clustertest.StartEmbedded(t)
 	lossy := &clustertest.Lossy{Match: []byte("evalsha")}
-	c := cluster.New(cluster.Config{Addrs: []string{e.Addr()}, Metrics: registry, Dial: lossy.Dial})
+	c := cluster.New(cluster.Config{Access: peer.Access{Addrs: []string{e.Addr()}, Dial: lossy.Dial}, Metrics: registry})
 	ready(t, c)
 	traffic := func(from, to int) {
 		t.Helper()
@@ -337,7 +339,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	eventually(t, "peers of other tests are gone", func() bool { return e.CurrentConnectionCount() == 0 })
 	before := runtime.NumGoroutine()
 	for range 5 {
-		c := cluster.New(cluster.Config{Addrs: []string{e.Addr(), "127.0.0.1:1"}, FailoverAssist: time.Second})
+		c := cluster.New(cluster.Config{Access: peer.Access{Addrs: []string{e.Addr(), "127.0.0.1:1"}}, FailoverAssist: time.Second})
 		ready(t, c)
 		for i := range 20 {
 			if _, err := c.Run(t.Context(), nil, put(), []string{fmt.Sprint(i)}, i); err != nil {

@@ -2,24 +2,14 @@ package cluster
 
 import (
 	"context"
-	"errors"
-	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/sessiond/sessiond/internal/cluster/peer"
+	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
-
-// errOneCopy is why a strict write fails: it was executed, but only its master has it.
-var errOneCopy = errors.New("the write has one copy: its shard has no replica at the moment")
-
-// errReplaced is why a write is sent again: its master was replaced before a replica had it.
-var errReplaced = errors.New("the master was replaced before a replica had the write")
-
-// errUnproven is why a write is given up: no replica has it, and it is not proven that its master still rules.
-var errUnproven = errors.New("no replica has the write, and it is not proven that its master still rules")
-
-// errNoReplica is why a strict write is not even sent.
-var errNoReplica = fmt.Errorf("%w: the shard has no replica at the moment, and the write is strict", ErrUnavailable)
 
 // replicaPatience is how long the first WAIT waits for the replica; then it is asked again and again, without waiting at
 // the node, whether a replica has the writes by now: a node that waits says nothing, as a dead one does.
@@ -28,123 +18,112 @@ const (
 	askAgain        = 10 * time.Millisecond
 )
 
-// commit sends a group of writes and one WAIT on the same connection: WAIT speaks for the writes of its own connection
-// alone, up to the last of them. So a script that acknowledges something it finds done already must write too.
-func (c *Client) commit(n *node, attempts []*attempt) {
-	c.metrics.batch("replicated", len(attempts))
-	conn, err := c.sticky(n)
+// A commitment is a group of writes that goes to one master, with one WAIT behind it on the same connection: WAIT speaks
+// for the writes of its own connection alone, up to the last of them. So a script that acknowledges something it finds
+// done already must write too.
+type commitment struct {
+	client *Client
+	conn   *redis.Conn
+	shard  *watch.Shard // of the master; nil if the node is none, or none any more
+	open   []*peer.Attempt
+}
+
+// commit sends a group of writes to a node, and finishes each.
+func (c *Client) commit(p *peer.Peer, attempts []*peer.Attempt) {
+	c.metrics.peer.Batch("replicated", len(attempts))
+	defer p.Notice(attempts)
+	rdb, err := p.Traffic()
 	if err != nil {
-		finishAll(attempts, err)
-		c.watch.notice(n, attempts)
+		peer.FinishAll(attempts, err)
 		return
 	}
-	defer conn.Close()
+	g := &commitment{client: c, conn: rdb.Conn(), shard: c.watch.Topology().MasteredBy(p)}
+	defer g.conn.Close()
+	copies, err := g.execute(attempts)
+	copies, err = g.outlast(copies, err)
+	g.settle(copies, err)
+}
+
+// execute sends the writes with a first WAIT, finishes those that failed, and returns how many replicas have the others.
+func (g *commitment) execute(attempts []*peer.Attempt) (copies int64, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), g.client.cfg.Attempt+replicaPatience)
+	defer cancel()
 	first := waitCmd(1, replicaPatience)
-	if c.watch.replicaGone(n) {
+	if g.shard != nil && g.shard.Bare() {
 		first = waitCmd(0, 0) // nobody to wait for, and to wait would take Redis up to 100 ms
 	}
-	replicas, err := c.execute(conn, attempts, first)
-	c.watch.waited(n, replicas, err)
-	var open []*attempt // executed, and waiting for their second copy
+	pipe := g.conn.Pipeline()
+	peer.Queue(ctx, pipe, attempts)
+	_ = pipe.Process(ctx, first)
+	_, _ = pipe.Exec(ctx)
 	for _, a := range attempts {
-		if failed := a.cmd.Err(); failed != nil {
-			a.finish(failed)
+		if failed := a.Cmd.Err(); failed != nil {
+			a.Finish(failed)
 		} else {
-			open = append(open, a)
+			g.open = append(g.open, a)
 		}
 	}
-	for len(open) > 0 && err == nil && replicas == 0 && !c.watch.proven(n) {
-		if err = c.mayWait(n, open); err == nil {
+	return g.waited(first.Result())
+}
+
+// outlast asks how many replicas have the writes by now, until one has them, or none is needed.
+func (g *commitment) outlast(copies int64, err error) (int64, error) {
+	for len(g.open) > 0 && err == nil && copies == 0 && !g.mayBeAlone() {
+		if err = g.mayWait(); err == nil {
 			time.Sleep(askAgain)
-			replicas, err = confirmed(conn, c.cfg.Attempt)
-			c.watch.waited(n, replicas, err)
+			copies, err = g.confirmed()
 		}
 	}
-	if len(open) > 0 && err == nil && replicas == 0 {
-		c.watch.oneCopy(n)
-	}
-	for _, a := range open {
-		a.settle(replicas, err)
-	}
-	c.watch.notice(n, attempts)
-}
-
-// sticky is a connection for one group.
-func (c *Client) sticky(n *node) (*redis.Conn, error) {
-	rdb, err := n.client()
-	if err != nil {
-		return nil, err
-	}
-	return rdb.Conn(), nil
-}
-
-// execute sends the writes with a first WAIT, and returns how many replicas have them.
-func (c *Client) execute(conn *redis.Conn, attempts []*attempt, first *redis.IntCmd) (replicas int64, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.Attempt+replicaPatience)
-	defer cancel()
-	p := conn.Pipeline()
-	queue(ctx, p, attempts)
-	_ = p.Process(ctx, first)
-	_, _ = p.Exec(ctx)
-	return first.Result()
+	return copies, err
 }
 
 // confirmed is how many replicas have the writes of the connection by now.
-func confirmed(conn *redis.Conn, limit time.Duration) (int64, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+func (g *commitment) confirmed() (int64, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), g.client.cfg.Attempt)
 	defer cancel()
 	now := waitCmd(0, 0)
-	_ = conn.Process(ctx, now)
-	return now.Result()
+	_ = g.conn.Process(ctx, now)
+	return g.waited(now.Result())
+}
+
+// waited notes what a WAIT found.
+func (g *commitment) waited(copies int64, err error) (int64, error) {
+	if g.shard != nil && err == nil {
+		g.shard.Waited(copies > 0)
+	}
+	return copies, err
+}
+
+func (g *commitment) mayBeAlone() bool { return g.shard != nil && g.shard.MayBeAlone() }
+
+// mayWait says why to stop waiting for a replica: nobody waits for us any more, or the master was replaced.
+func (g *commitment) mayWait() error {
+	g.client.watch.Hasten()
+	switch {
+	case g.shard == nil || g.shard.Replaced():
+		return errReplaced
+	case slices.ContainsFunc(g.open, (*peer.Attempt).Waited):
+		return nil
+	}
+	return errUnproven
+}
+
+// settle finishes the writes that were executed.
+func (g *commitment) settle(copies int64, err error) {
+	if len(g.open) > 0 && err == nil && copies == 0 {
+		g.shard.OneCopy()
+	}
+	for _, a := range g.open {
+		if err != nil {
+			a.Finish(peer.Unconfirmed(err))
+			continue
+		}
+		a.Copies = copies
+		a.Finish(nil)
+	}
 }
 
 // waitCmd is WAIT; with no replicas to wait for it answers at once, with those that have everything.
 func waitCmd(replicas int, patience time.Duration) *redis.IntCmd {
 	return redis.NewIntCmd(context.Background(), "wait", replicas, patience.Milliseconds())
 }
-
-// mayWait says why to stop waiting for a replica: nobody waits for us any more, or the master was replaced.
-func (c *Client) mayWait(n *node, open []*attempt) error {
-	c.watch.hurry()
-	if !c.watch.isMaster(n) {
-		return errReplaced
-	}
-	for _, a := range open {
-		if a.ctx.Err() == nil {
-			return nil
-		}
-	}
-	return errUnproven
-}
-
-// settle finishes a write that was executed.
-func (a *attempt) settle(replicas int64, err error) {
-	switch {
-	case err != nil:
-		a.finish(&unconfirmed{err})
-	case replicas > 0:
-		a.achieved = Replicated
-		a.finish(nil)
-	case a.strict:
-		a.finish(&unconfirmed{errOneCopy})
-	default:
-		a.achieved = Single
-		a.finish(nil)
-	}
-}
-
-func finishAll(attempts []*attempt, err error) {
-	for _, a := range attempts {
-		a.finish(err)
-	}
-}
-
-// unconfirmed wraps what kept a write from being confirmed after it was executed, also where that is an answer of the
-// node to WAIT.
-type unconfirmed struct{ cause error }
-
-func (e *unconfirmed) Error() string { return e.cause.Error() }
-
-// Is tells a strict write that was refused its one copy from others. The cause is not unwrapped: an answer to WAIT says
-// nothing of the write.
-func (e *unconfirmed) Is(target error) bool { return target == errOneCopy && e.cause == errOneCopy }

@@ -1,9 +1,7 @@
 package cluster
 
-import "time"
-
-// WatchedFor says for how long a client must have watched before it assists on a cluster with that node timeout.
-var WatchedFor = votesLast
-
-// Watched is for how long it has.
-func (c *Client) Watched() time.Duration { return time.Since(c.watch.since) }
+// VotesExpired reports whether no votes can count any more that the replica at an address was given.
+func (c *Client) VotesExpired(addr string) bool {
+	wait, known := c.watch.VotesCount(c.peers.At(addr))
+	return known && wait <= 0
+}

@@ -14,6 +14,7 @@ import (
 	"github.com/alicebob/miniredis/v2/server"
 
 	"github.com/sessiond/sessiond/internal/cluster"
+	"github.com/sessiond/sessiond/internal/cluster/peer"
 	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
@@ -133,7 +134,7 @@ func (f *fake) has(key string) bool {
 // client is one that has seen both nodes well, the replica in step.
 func (f *fake) client(t *testing.T) *cluster.Client {
 	t.Helper()
-	c := cluster.New(cluster.Config{Addrs: []string{f.addrs[0].String()}})
+	c := cluster.New(cluster.Config{Access: peer.Access{Addrs: []string{f.addrs[0].String()}}})
 	t.Cleanup(func() { c.Close() })
 	ready(t, c)
 	eventually(t, "the replica is in step", func() bool { return see(c, "redis-1").InStep })

@@ -3,6 +3,7 @@ package cluster
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/sessiond/sessiond/internal/cluster/peer"
 	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
@@ -51,7 +52,7 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 		}
 		ch <- prometheus.MustNewConstMetric(d, kind, v, labels...)
 	}
-	s := g.client.State()
+	s := g.client.Snapshot()
 	set(descEpoch, float64(s.Epoch))
 	set(descSlots, float64(s.SlotsCovered), "covered")
 	set(descSlots, float64(view.Slots-s.SlotsCovered), "uncovered")
@@ -59,37 +60,36 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 		set(descMasters, float64(masters), vm)
 	}
 	for _, shard := range s.Shards {
-		g.client.metrics.meetShard(shard.Name)
+		g.client.metrics.watch.Meet(shard.Name)
 		set(descWrites, float64(shard.Writes), shard.Name)
 		set(descStalled, shard.Stalled.Seconds(), shard.Name)
 	}
 	for _, n := range s.Nodes {
 		name := n.Name()
-		g.client.metrics.meetNode(name)
+		g.client.metrics.peer.Meet(name)
 		set(descRole, 1, name, n.VM(), n.Role())
 		set(descHealth, 1, name, n.VM(), string(n.Health))
 		set(descState, 1, name, n.Seen)
 		set(descSilence, n.Silence.Seconds(), name)
-		set(descBreaker, oneIf(n.Seen == down.String()), name)
+		set(descBreaker, oneIf(n.Seen == peer.Down.String()), name)
 		if !n.Master {
 			set(descInStep, oneIf(n.InStep), name, n.Shard)
 			if n.Lag >= 0 {
 				set(descLag, float64(n.Lag), name, n.Shard)
 			}
 		}
-		g.collectConnections(set, name, g.client.node(n.Addr))
+		collectConnections(set, name, g.client.peers.At(n.Addr).Stats())
 	}
 }
 
-func (g gauges) collectConnections(set func(*prometheus.Desc, float64, ...string), name string, n *node) {
-	set(descQueue, float64(n.reads.waiting()+n.replicaReads.waiting()), name, "read")
-	set(descQueue, float64(n.loose.waiting()+n.commits.waiting()), name, "write")
-	if rdb := n.traffic.Load(); rdb != nil {
-		pool := rdb.PoolStats()
-		set(descPool, float64(pool.IdleConns), name, "idle")
-		set(descPool, float64(pool.TotalConns)-float64(pool.IdleConns), name, "busy")
-		set(descWaits, float64(pool.WaitCount), name)
-		set(descExpired, float64(pool.Timeouts), name)
+func collectConnections(set func(*prometheus.Desc, float64, ...string), name string, s peer.Stats) {
+	set(descQueue, float64(s.Reads), name, "read")
+	set(descQueue, float64(s.Writes), name, "write")
+	if s.Pool != nil {
+		set(descPool, float64(s.Pool.IdleConns), name, "idle")
+		set(descPool, float64(s.Pool.TotalConns)-float64(s.Pool.IdleConns), name, "busy")
+		set(descWaits, float64(s.Pool.WaitCount), name)
+		set(descExpired, float64(s.Pool.Timeouts), name)
 	}
 }
 

@@ -5,6 +5,9 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/sessiond/sessiond/internal/cluster/peer"
+	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
 
 // The hedge budget: one hedge for ten reads, and so many saved up at most.
@@ -37,71 +40,74 @@ func (b *budget) take() bool {
 }
 
 // hedged asks the master, and the stand-in too when the master fails or takes too long.
-func (r *reading) hedged(p *placement, where int, standIn *node) (redis.Cmder, error) {
-	master := p.master
-	first := r.ask(master, false, false)
-	if standIn == nil {
-		return r.value(first)
-	}
+func (r *reading) hedged(s *watch.Shard, standIn *peer.Peer) (redis.Cmder, error) {
+	first := r.ask(s.Master, false)
 	delay := time.NewTimer(r.client.cfg.HedgeDelay)
 	defer delay.Stop()
 	select {
-	case <-first.done:
-		if spoken(first.err) {
-			return r.value(first)
+	case <-first.Done():
+		if spoken(first.Err) {
+			return r.fromMaster(first)
 		}
 		r.client.metrics.hedges.WithLabelValues("failed").Inc()
-		return r.fromReplica(p, where, r.ask(standIn, true, false))
+		return r.fromReplica(s, r.askReplica(standIn))
 	case <-r.ctx.Done():
-		return r.value(first)
+		return r.fromMaster(first)
 	case <-delay.C:
 	}
 	// The budget is for a master that answers others: one that answers nobody has no load to be doubled.
-	if master.pulse.silence() < r.client.cfg.HedgeDelay && !r.client.hedges.take() {
+	if s.Master.Silence() < r.client.cfg.HedgeDelay && !r.client.hedges.take() {
 		r.client.metrics.hedges.WithLabelValues("denied").Inc()
-		return r.value(first)
+		return r.fromMaster(first)
 	}
 	r.client.metrics.hedges.WithLabelValues("slow").Inc()
-	return r.race(p, where, first, r.ask(standIn, true, false))
+	return r.race(s, first, r.askReplica(standIn))
 }
 
-// race returns the first answer that is one. A replica's for want of a key gives way to its master's, who may have begun
-// to move the slot elsewhere: as long as that is well, it will answer.
-func (r *reading) race(p *placement, where int, first, second *attempt) (redis.Cmder, error) {
-	replica := second.done
+// race returns the first answer that is one, of the master and its replica. A replica's for want of a key gives way to its
+// master's, who may have begun to move the slot elsewhere: as long as that is well, it will answer.
+func (r *reading) race(s *watch.Shard, first, second *peer.Attempt) (redis.Cmder, error) {
 	for {
-		changed := r.client.watch.changed()
-		select {
-		case <-second.done:
-			if transient(second.err) {
-				return r.value(first)
+		changed := r.client.watch.Changed()
+		replica := second.Done()
+		if isDone(second) {
+			switch {
+			case transient(second.Err):
+				return r.fromMaster(first)
+			case !mayLack(second) || s.Master.State() != peer.Well:
+				first.Abandon()
+				return r.fromReplica(s, second)
 			}
-			if !second.mayLack() || p.master.state() != well {
-				first.abandon()
-				return r.fromReplica(p, where, second)
-			}
-			r.lacks(p, second)
+			r.lacks(s, second)
 			replica = nil // until the master answers, or something is wrong with it
-		default:
 		}
 		select {
-		case <-first.done:
-			if spoken(first.err) {
-				second.abandon()
-				return r.value(first)
+		case <-first.Done():
+			if !spoken(first.Err) {
+				return r.fromReplica(s, second)
 			}
-			return r.fromReplica(p, where, second)
+			second.Abandon()
+			return r.fromMaster(first)
 		case <-replica:
 		case <-changed:
 		case <-r.ctx.Done():
-			second.abandon()
-			return r.value(first)
+			second.Abandon()
+			return r.fromMaster(first)
 		}
+	}
+}
+
+func isDone(a *peer.Attempt) bool {
+	select {
+	case <-a.Done():
+		return true
+	default:
+		return false
 	}
 }
 
 // spoken reports whether a master has answered, or said that the answer is to be had elsewhere, where its replica must not
 // be asked: that does not know that the slot leaves.
 func spoken(err error) bool {
-	return !transient(err) || isRedirect(err) || redis.HasErrorPrefix(err, keyElsewhere)
+	return !transient(err) || peer.IsRedirect(err) || peer.IsKeyElsewhere(err)
 }

@@ -6,7 +6,42 @@ import (
 	"log/slog"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
+
+// logEvents logs the timeline as it grows, until the context ends and all is logged. It is beside everything else: a log
+// that blocks keeps nobody but itself waiting, and what it misses then it counts.
+func (c *Client) logEvents(ctx context.Context) {
+	defer close(c.logged)
+	var last uint64
+	for {
+		events, more := c.watch.Events().Since(last)
+		for _, ev := range events {
+			if left := ev.ID - last - 1; left > 0 {
+				c.cfg.Log.Warn("events are missing here: the log was too slow for them", "events", left)
+			}
+			last = ev.ID
+			c.logEvent(ev)
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			if events, _ := c.watch.Events().Since(last); len(events) == 0 {
+				return
+			}
+		}
+	}
+}
+
+func (c *Client) logEvent(ev watch.Event) {
+	level := slog.LevelInfo
+	if ev.Type == watch.NodeSuspect || ev.Type == watch.NodeUp {
+		level = slog.LevelDebug // a slow moment makes both
+	}
+	c.cfg.Log.LogAttrs(context.Background(), level, ev.Text, slog.String("event", string(ev.Type)), slog.String("node", ev.Node),
+		slog.String("vm", ev.VM), slog.String("shard", ev.Shard))
+}
 
 // LogTo sends what the Redis driver has to say to log, at debug level: what matters of it comes back as errors. The
 // driver has one logger for the whole process.

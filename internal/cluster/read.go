@@ -7,6 +7,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/sessiond/sessiond/internal/cluster/peer"
+	"github.com/sessiond/sessiond/internal/cluster/watch"
+
 	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
@@ -75,101 +78,77 @@ func bytesOf(cmd redis.Cmder, err error) ([]byte, error) {
 // read sends a command that only reads, as made anew for each attempt, until a node has answered or the context ends. It
 // returns the one that was answered. A script that the command calls is sent whole where it is told to be.
 func (c *Client) read(ctx context.Context, t *Terms, key string, s *Script, command func(whole bool) redis.Cmder) (redis.Cmder, error) {
-	where := view.Slot(key)
-	r := reading{client: c, ctx: ctx, command: command, script: s, terms: t, span: startSpan(ctx, "redis read", where)}
-	answered, err := r.run(where)
+	slot := view.Slot(key)
+	r := reading{
+		call:    call{client: c, ctx: ctx, kind: "read", slot: slot, script: s, terms: t, span: startSpan(ctx, "redis read", slot)},
+		command: command,
+	}
+	answered, spoken, err := r.retry(r.once)
+	switch {
+	case spoken:
+		err = peer.Translate(err)
+	default:
+		err = peer.Unavailable(err)
+	}
 	r.span.end(err)
 	return answered, err
 }
 
 // A reading is one read on its way.
 type reading struct {
-	client   *Client
-	ctx      context.Context
-	command  func(whole bool) redis.Cmder
-	script   *Script // that the command calls; nil if it calls none
-	terms    *Terms
-	span     *span
-	whole    bool // a master does not hold the script
-	redirect redirect
-
-	lacking   *attempt  // a replica's first answer that may be for want of a key; nil if there is none
-	lackingOf *node     // whose replica that was
-	lackingAt time.Time // when it came
-}
-
-// run tries until a node has answered or the context ends.
-func (r *reading) run(where int) (redis.Cmder, error) {
-	c := r.client
-	for round := 0; ; round++ {
-		changed := c.watch.changed()
-		answered, err := r.once(where)
-		if redis.HasErrorPrefix(err, "NOSCRIPT ") {
-			r.whole = true
-			continue
-		}
-		if err == nil || !transient(err) {
-			return answered, translate(err)
-		}
-		if r.script.follows(err) && c.watch.redirect(err, &r.redirect) && round < maxRedirects {
-			continue
-		}
-		if refused := c.watch.refusal(); refused != nil {
-			return nil, refused
-		}
-		c.metrics.retries.WithLabelValues("read").Inc()
-		r.span.again(round, err)
-		if !pause(r.ctx, round, changed) {
-			return nil, unavailable(err)
-		}
-	}
+	call
+	command func(whole bool) redis.Cmder
+	lacking lack
 }
 
 // once asks whom it should ask now, and a second node if the first does not answer in time.
-func (r *reading) once(where int) (redis.Cmder, error) {
-	if to := r.redirect.take(); to.node != nil {
-		return r.value(r.ask(to.node, false, to.asking))
+func (r *reading) once() (redis.Cmder, error) {
+	if to := r.takeRedirect(); to.peer != nil {
+		return r.fromMaster(r.ask(to.peer, to.asking))
 	}
-	p := r.client.watch.topology.Load().at(where)
-	if p == nil {
-		return nil, errNoMaster
+	s := r.client.watch.Topology().At(r.slot)
+	if s == nil {
+		return nil, watch.ErrNoMaster
 	}
-	var standIn *node
-	if !r.terms.masterOnly() && !r.client.watch.leaving(p, where) {
-		standIn = r.client.watch.standIn(p)
+	var standIn *peer.Peer
+	if !r.terms.masterOnly() && !s.Leaving(r.slot) {
+		standIn = s.StandIn()
 	}
 	switch {
-	case p.master.state() == well:
-		return r.hedged(p, where, standIn)
+	case s.Master.State() == peer.Well && standIn != nil:
+		return r.hedged(s, standIn)
 	case standIn != nil:
 		r.client.metrics.hedges.WithLabelValues("suspect").Inc()
-		return r.fromReplica(p, where, r.ask(standIn, true, false))
-	case p.master.state() == suspect:
-		return r.value(r.ask(p.master, false, false)) // it is all there is, and may only be slow
+		return r.fromReplica(s, r.askReplica(standIn))
+	case s.Master.State() != peer.Down: // it is all there is, and may only be slow
+		return r.fromMaster(r.ask(s.Master, false))
 	}
-	return nil, errNoMaster
+	return nil, watch.ErrNoMaster
 }
 
-// ask sends the command to a node.
-func (r *reading) ask(n *node, asReplica, asking bool) *attempt {
-	whole := r.whole || asReplica // which holds no script before it was sent one: Redis does not replicate them
-	a := newAttempt(r.ctx, r.command(whole))
-	a.asking = asking
-	if asReplica {
-		r.span.sent(n, "replica")
-		n.replicaReads.submit(a)
-	} else {
-		r.span.sent(n, "master")
-		r.client.hedges.earn()
-		n.reads.submit(a)
-	}
+// ask sends the command to a master.
+func (r *reading) ask(p *peer.Peer, asking bool) *peer.Attempt {
+	a := peer.NewAttempt(r.ctx, r.command(r.whole))
+	a.Asking = asking
+	r.span.sent(p, "master")
+	r.client.hedges.earn()
+	p.Read(a)
 	return a
 }
 
-func (r *reading) value(a *attempt) (redis.Cmder, error) {
-	err, _ := a.wait()
+// askReplica sends the command to a replica, which holds no script before it was sent one: Redis does not replicate them.
+func (r *reading) askReplica(p *peer.Peer) *peer.Attempt {
+	a := peer.NewAttempt(r.ctx, r.command(true))
+	r.span.sent(p, "replica")
+	p.ReadAsReplica(a)
+	return a
+}
+
+// fromMaster waits for a master's answer.
+func (r *reading) fromMaster(a *peer.Attempt) (redis.Cmder, error) {
+	err, _ := a.Wait()
 	if !transient(err) {
 		r.client.metrics.reads.WithLabelValues("master").Inc()
 	}
-	return a.cmd, err
+	return a.Cmd, err
 }

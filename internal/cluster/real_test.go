@@ -14,6 +14,7 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
 	"github.com/sessiond/sessiond/internal/cluster/view"
+	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
 
 // What the tests on real clusters have in common. Shard i has its master redis-i on VM i; the replicas are redis-4 on vm3,
@@ -54,7 +55,7 @@ func clientOf(t *testing.T, real *clustertest.Real, assist time.Duration) *clust
 func inStep(t *testing.T, c *cluster.Client) {
 	t.Helper()
 	eventually(t, "all nodes are well, the replicas in step", func() bool {
-		s := c.State()
+		s := c.Snapshot()
 		for _, n := range s.Nodes {
 			if n.Seen != "well" || n.Health != view.Healthy || !n.Master && !n.InStep {
 				return false
@@ -65,13 +66,13 @@ func inStep(t *testing.T, c *cluster.Client) {
 }
 
 // see is what a client sees in a node.
-func see(c *cluster.Client, name string) cluster.NodeState {
-	for _, n := range c.State().Nodes {
+func see(c *cluster.Client, name string) watch.NodeSnapshot {
+	for _, n := range c.Snapshot().Nodes {
 		if strings.HasPrefix(n.Hostname, name+".") {
 			return n
 		}
 	}
-	return cluster.NodeState{}
+	return watch.NodeSnapshot{}
 }
 
 // silentFor waits until a node has owed a client an answer for so long.

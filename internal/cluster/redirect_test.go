@@ -12,6 +12,7 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
 	"github.com/sessiond/sessiond/internal/cluster/view"
+	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
 
 // measured makes a client whose redirects can be counted.
@@ -128,8 +129,8 @@ func TestRedirectsOnRealCluster(t *testing.T) {
 		t.Error("no MOVED redirect was followed: the map was not stale")
 	}
 	for name, c := range map[string]*cluster.Client{"both": c, "all": stale} {
-		eventually(t, name+" know the slot's new place", func() bool { return told(c, cluster.SlotsMoved) > 0 })
-		if n := told(c, cluster.Promoted); n != 0 {
+		eventually(t, name+" know the slot's new place", func() bool { return told(c, watch.SlotsMoved) > 0 })
+		if n := told(c, watch.Promoted); n != 0 {
 			t.Errorf("a move of slots was told as %d promotions", n)
 		}
 	}

@@ -5,6 +5,9 @@ import (
 	"errors"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/sessiond/sessiond/internal/cluster/peer"
+	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
 
 // A Sample is a part of what one master holds.
@@ -17,23 +20,23 @@ type Sample struct {
 // Sample picks n keys of every master at random, with the first bytes of their values: an estimate of what the cluster
 // holds, at a cost that does not grow with it.
 func (c *Client) Sample(ctx context.Context, n, head int) ([]Sample, error) {
-	t := c.watch.topology.Load()
+	t := c.watch.Topology()
 	if t == nil {
-		return nil, unavailable(errNoMaster)
+		return nil, peer.Unavailable(watch.ErrNoMaster)
 	}
-	samples := make([]Sample, 0, len(t.shards))
-	for _, p := range t.shards {
-		s, err := p.master.sample(ctx, n, head)
+	samples := make([]Sample, 0, len(t.Shards))
+	for _, s := range t.Shards {
+		sample, err := sampleOf(ctx, s.Master.Questions(), n, head)
 		if err != nil {
-			return nil, unavailable(err)
+			return nil, peer.Unavailable(err)
 		}
-		samples = append(samples, s)
+		samples = append(samples, sample)
 	}
 	return samples, nil
 }
 
-func (n *node) sample(ctx context.Context, count, head int) (Sample, error) {
-	pipe := n.questions.Pipeline()
+func sampleOf(ctx context.Context, rdb *redis.Client, count, head int) (Sample, error) {
+	pipe := rdb.Pipeline()
 	size := pipe.DBSize(ctx)
 	picks := make([]*redis.StringCmd, count)
 	for i := range picks {
@@ -43,7 +46,7 @@ func (n *node) sample(ctx context.Context, count, head int) (Sample, error) {
 		return Sample{}, err
 	}
 	s := Sample{Size: size.Val()}
-	pipe = n.questions.Pipeline()
+	pipe = rdb.Pipeline()
 	var heads []*redis.StringCmd
 	for _, pick := range picks {
 		if key := pick.Val(); key != "" {

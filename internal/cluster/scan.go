@@ -9,11 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
-	"github.com/redis/go-redis/v9"
-
-	"github.com/sessiond/sessiond/internal/cluster/view"
+	"github.com/sessiond/sessiond/internal/cluster/peer"
+	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
 
 var (
@@ -66,9 +64,9 @@ func (c *Client) Scan(ctx context.Context, pattern, cursor string, limit int) (k
 		}
 	}
 	for round := 0; len(keys) < limit && round < scanRounds; round++ {
-		page, position, err := c.at(masters[at.index].Addr).ScanType(ctx, at.position, pattern, int64(limit), "string").Result()
+		page, position, err := masters[at.index].Questions().ScanType(ctx, at.position, pattern, int64(limit), "string").Result()
 		if err != nil {
-			return nil, "", unavailable(err)
+			return nil, "", peer.Unavailable(err)
 		}
 		keys, at.position = append(keys, page...), position
 		if position == 0 {
@@ -80,35 +78,33 @@ func (c *Client) Scan(ctx context.Context, pattern, cursor string, limit int) (k
 	return keys, at.encode(), nil
 }
 
-// masters are the masters with slots, in the order of their IDs, and a hash of which processes they are.
-func (c *Client) masters(ctx context.Context) ([]view.Node, uint64, error) {
-	v, err := c.Look(ctx)
-	if err != nil {
+// masters are the masters with slots, in the order of their IDs, and a hash of which processes they are. Each speaks for
+// itself, now: a position means nothing to a process that has been started since the last look.
+func (c *Client) masters(ctx context.Context) ([]*peer.Peer, uint64, error) {
+	if _, err := c.watch.Ready(ctx); err != nil {
 		return nil, 0, err
 	}
-	masters := slices.DeleteFunc(slices.Clone(v.Nodes), func(n view.Node) bool { return !n.Master || n.Slots == 0 })
-	slices.SortFunc(masters, func(a, b view.Node) int { return cmp.Compare(a.ID, b.ID) })
-	if len(masters) == 0 {
+	shards := slices.Clone(c.watch.Topology().Shards)
+	slices.SortFunc(shards, func(a, b *watch.Shard) int { return cmp.Compare(a.Info.ID, b.Info.ID) })
+	if len(shards) == 0 {
 		return nil, 0, fmt.Errorf("%w: no master has slots", ErrUnavailable)
 	}
+	masters := make([]*peer.Peer, len(shards))
+	for i, s := range shards {
+		masters[i] = s.Master
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Attempt)
+	defer cancel()
 	h := sha256.New()
-	for _, m := range masters {
-		run, err := c.runID(ctx, m.Addr)
-		if err != nil {
-			return nil, 0, unavailable(err)
+	for i, said := range peer.ProbeAll(ctx, masters) {
+		me, ok := said.View.Node(shards[i].Info.ID)
+		switch {
+		case said.Err != nil:
+			return nil, 0, peer.Unavailable(said.Err)
+		case !ok || !me.Master:
+			return nil, 0, fmt.Errorf("%w: %s is no master any more", ErrUnavailable, masters[i].Addr)
 		}
-		fmt.Fprintln(h, m.ID, run, m.Ranges)
+		fmt.Fprintln(h, me.ID, said.RunID, me.Ranges)
 	}
 	return masters, binary.BigEndian.Uint64(h.Sum(nil)), nil
-}
-
-// runID tells one process of a node from the next. The embedded Redis has none: it cannot be restarted.
-func (c *Client) runID(ctx context.Context, addr string) (string, error) {
-	info, err := c.at(addr).Info(ctx, "server").Result()
-	if _, ok := errors.AsType[redis.Error](err); ok {
-		return "", nil
-	}
-	_, rest, _ := strings.Cut(info, "run_id:")
-	run, _, _ := strings.Cut(rest, "\r\n")
-	return run, err
 }

@@ -6,6 +6,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/sessiond/sessiond/internal/cluster/peer"
 )
 
 // A span is the trace of one read or write, below its caller's span. Nil, where the caller is not traced, costs nothing.
@@ -24,9 +26,9 @@ func startSpan(ctx context.Context, name string, slot int) *span {
 }
 
 // sent notes that the command goes to a node, as a master or as a replica.
-func (s *span) sent(n *node, role string) {
+func (s *span) sent(p *peer.Peer, role string) {
 	if s != nil {
-		s.AddEvent("sent", trace.WithAttributes(attribute.String("server.address", n.addr), attribute.String("role", role)))
+		s.AddEvent("sent", trace.WithAttributes(attribute.String("server.address", p.Addr), attribute.String("role", role)))
 	}
 }
 

@@ -2,71 +2,15 @@ package cluster
 
 import (
 	"context"
-	"crypto/sha1"
-	"encoding/hex"
 	"slices"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/sessiond/sessiond/internal/cluster/peer"
 	"github.com/sessiond/sessiond/internal/cluster/view"
+	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
-
-// A Script is a Lua script, run by its digest (EVALSHA) and sent whole (EVAL) to a node that does not hold it yet.
-type Script struct {
-	source, sha string
-	loose, wide bool
-}
-
-// NewScript prepares a script from its source.
-//
-// Where it acknowledges something, it must write something, even if it finds all done already: only behind a write on
-// the same connection does WAIT prove that the replica has what the script saw.
-func NewScript(source string) *Script {
-	digest := sha1.Sum([]byte(source))
-	return &Script{source: source, sha: hex.EncodeToString(digest[:])}
-}
-
-// Loosely returns the script with another default: it waits for no replica unless the request asks for it.
-func (s *Script) Loosely() *Script {
-	other := *s
-	other.loose = true
-	return &other
-}
-
-// Widely returns the script as one that looks at more keys of its slot than it is given. While a slot is on the move they
-// may be in two places: where the slot leaves Redis fails such a script, but where it arrives (ASKING) it lets the script
-// take what has not come yet for absent. So a wide script waits for the end of the move instead of following it there.
-func (s *Script) Widely() *Script {
-	other := *s
-	other.wide = true
-	return &other
-}
-
-// command is the call of the script, by its digest or whole. The suffix is that of the two commands' names.
-func (s *Script) command(ctx context.Context, whole bool, suffix string, keys []string, args []any) *redis.Cmd {
-	name, body := "evalsha", s.sha
-	if whole {
-		name, body = "eval", s.source
-	}
-	call := make([]any, 0, 3+len(keys)+len(args))
-	call = append(call, name+suffix, body, len(keys))
-	for _, k := range keys {
-		call = append(call, k)
-	}
-	return redis.NewCmd(ctx, append(call, args...)...)
-}
-
-// durability is what one call of the script has to achieve.
-func (s *Script) durability(asked, standard Durability) Durability {
-	switch {
-	case asked != "":
-		return asked
-	case s.loose:
-		return Async
-	}
-	return standard
-}
 
 // A Call is one run of a script.
 type Call struct {
@@ -91,123 +35,119 @@ func (c *Client) RunMany(ctx context.Context, t *Terms, s *Script, calls []Call)
 	return replies
 }
 
-// Run runs a script that answers with an array of strings, with the durability that the terms ask for. All
-// keys must lie in one slot. The script may run more than once for one call, when an answer was lost: it must recognise
-// its own effect.
+// Run runs a script that answers with an array of strings, with the durability that the terms ask for. All keys must lie
+// in one slot. The script may run more than once for one call, when an answer was lost: it must recognise its own effect.
 func (c *Client) Run(ctx context.Context, t *Terms, s *Script, keys []string, args ...any) ([]string, error) {
+	slot := view.Slot(keys[0])
 	w := writing{
-		client: c, ctx: ctx, script: s, keys: keys, args: slices.Clone(args), terms: t,
-		durability: s.durability(t.durability(), c.cfg.Durability),
+		call: call{client: c, ctx: ctx, kind: "write", slot: slot, script: s, terms: t, span: startSpan(ctx, "redis write", slot)},
+		keys: keys, args: slices.Clone(args), durability: s.durability(t.durability(), c.cfg.Durability),
 	}
-	where := view.Slot(keys[0])
-	w.span = startSpan(ctx, "redis write", where)
-	reply, err := w.run(where)
+	reply, err := w.run()
 	w.span.end(err)
 	return reply, err
 }
 
 // A writing is one write on its way.
 type writing struct {
-	client     *Client
-	ctx        context.Context
-	script     *Script
+	call
 	keys       []string
 	args       []any
-	terms      *Terms
 	durability Durability
-	span       *span
-
-	whole    bool // a node does not hold the script
-	inDoubt  bool // an attempt may have been executed without our knowing
-	redirect redirect
+	inDoubt    bool // an attempt may have been executed without our knowing
 }
 
 // run tries until the outcome is certain or the context ends.
-func (w *writing) run(where int) ([]string, error) {
-	watch := w.client.watch
-	p, err := watch.placed(w.ctx, where)
+func (w *writing) run() ([]string, error) {
+	s, err := w.client.watch.Place(w.ctx, w.slot)
 	if err != nil {
 		return nil, w.giveUp(err)
 	}
-	if p.writes.Add(1) > int64(w.client.cfg.MaxWrites) {
-		p.writes.Add(-1)
+	if !s.Admit(w.client.cfg.MaxWrites) {
 		return nil, ErrOverloaded
 	}
-	defer p.writes.Add(-1)
-	for round := 0; ; round++ {
-		changed := watch.changed()
-		reply, err := w.once(where)
-		if redis.HasErrorPrefix(err, "NOSCRIPT ") {
-			w.whole = true
-			continue
-		}
-		if err == nil || !transient(err) {
-			return reply, w.final(err)
-		}
-		if w.script.follows(err) && watch.redirect(err, &w.redirect) && round < maxRedirects {
-			continue
-		}
-		if refused := watch.refusal(); refused != nil {
-			return nil, w.giveUp(refused)
-		}
-		p.trouble()
-		w.client.metrics.retries.WithLabelValues("write").Inc()
-		w.span.again(round, err)
-		if !pause(w.ctx, round, changed) {
-			return nil, w.giveUp(err)
-		}
+	defer s.Leave()
+	w.failed = s.Trouble
+	answered, spoken, err := w.retry(w.once)
+	switch {
+	case err == nil:
+		return answered.(*redis.Cmd).StringSlice()
+	case spoken && !w.inDoubt:
+		return nil, peer.Translate(err)
 	}
+	return nil, w.giveUp(err) // a refusal says nothing of an attempt before it that may have been executed
 }
 
 // once sends the write to the master, if it is well.
-func (w *writing) once(where int) ([]string, error) {
-	p := w.client.watch.topology.Load().at(where)
-	if p == nil {
-		return nil, errNoMaster
+func (w *writing) once() (redis.Cmder, error) {
+	s := w.client.watch.Topology().At(w.slot)
+	if s == nil {
+		return nil, watch.ErrNoMaster
 	}
-	to := w.redirect.take()
-	if to.node == nil {
-		if p.master.state() != well {
-			return nil, errNoMaster
+	to := w.takeRedirect()
+	if to.peer == nil {
+		if s.Master.State() != peer.Well {
+			return nil, watch.ErrNoMaster
 		}
-		to.node = p.master
+		to.peer = s.Master
 	}
-	if w.durability == Strict && !w.inDoubt && w.client.watch.proven(to.node) {
+	if w.durability == Strict && !w.inDoubt && w.alone(s, to.peer) {
 		return nil, errNoReplica
 	}
-	a := newAttempt(w.ctx, w.script.command(w.ctx, w.whole, "", w.keys, w.args))
-	a.asking, a.strict = to.asking, w.durability == Strict
-	w.span.sent(to.node, "master")
-	if w.durability == Async {
-		to.node.loose.submit(a)
-	} else {
-		to.node.commits.submit(a)
-	}
-	err, inDoubt := a.wait()
+	a := w.send(to)
+	err, inDoubt := a.Wait()
 	w.inDoubt = w.inDoubt || inDoubt
 	if err != nil {
 		return nil, err
 	}
-	w.client.watch.served(p)
-	w.terms.Wrote(a.achieved)
-	w.client.metrics.durability.WithLabelValues(string(a.achieved)).Inc()
-	return a.cmd.(*redis.Cmd).StringSlice()
+	achieved := w.achieved(a)
+	if achieved == Single && w.durability == Strict {
+		w.inDoubt = true
+		return nil, errOneCopy
+	}
+	s.Served()
+	w.terms.Wrote(achieved)
+	w.client.metrics.durability.WithLabelValues(string(achieved)).Inc()
+	return a.Cmd, nil
 }
 
-// giveUp is what the write answers when its time is up.
+// alone reports whether a node that is to get a write of the shard has no replica. A redirect may lead to another shard.
+func (w *writing) alone(s *watch.Shard, p *peer.Peer) bool {
+	if s.Master != p {
+		s = w.client.watch.Topology().MasteredBy(p)
+	}
+	return s != nil && s.MayBeAlone()
+}
+
+// send queues the write at a node.
+func (w *writing) send(to redirect) *peer.Attempt {
+	a := peer.NewAttempt(w.ctx, w.script.command(w.ctx, w.whole, "", w.keys, w.args))
+	a.Asking = to.asking
+	w.span.sent(to.peer, "master")
+	if w.durability == Async {
+		to.peer.Write(a)
+	} else {
+		to.peer.Commit(a)
+	}
+	return a
+}
+
+// achieved is what an attempt that succeeded is worth.
+func (w *writing) achieved(a *peer.Attempt) Durability {
+	switch {
+	case w.durability == Async:
+		return Async
+	case a.Copies > 0:
+		return Replicated
+	}
+	return Single
+}
+
+// giveUp is what the write answers when its outcome is not certain.
 func (w *writing) giveUp(last error) error {
 	if w.inDoubt {
 		w.client.metrics.unknown.Inc()
 		return outcomeUnknown(last)
 	}
-	return unavailable(last)
-}
-
-// final is what the write answers when a node has spoken. A refusal says nothing of an attempt before it that may have
-// been executed.
-func (w *writing) final(err error) error {
-	if err != nil && w.inDoubt {
-		return w.giveUp(err)
-	}
-	return translate(err)
+	return peer.Unavailable(last)
 }

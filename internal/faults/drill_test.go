@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sessiond/sessiond/internal/cluster"
+	"github.com/sessiond/sessiond/internal/cluster/admin"
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
 	"github.com/sessiond/sessiond/internal/cluster/view"
 	"github.com/sessiond/sessiond/loadtest/ledger"
@@ -39,7 +39,7 @@ type drill struct {
 	t        *testing.T
 	real     *clustertest.Real
 	services []*clustertest.Service
-	admin    *cluster.Client // what an operator has
+	admin    *admin.Client // what an operator has
 	load     *load.Generator
 	before   levels // before the load
 
@@ -67,7 +67,7 @@ type observation struct {
 func begin(t *testing.T, s setup) *drill {
 	t.Helper()
 	d := &drill{t: t, real: clustertest.Start(t)}
-	d.admin = d.real.Client(t)
+	d.admin = d.real.Admin(t)
 	d.start(s)
 	return d
 }
@@ -198,7 +198,7 @@ func (d *drill) inStep() {
 		}
 		masters := 0
 		for _, n := range nodes {
-			if n.Health != view.Healthy || !n.Reachable || !n.Master && (!n.LinkUp || n.Lag < 0 || n.Lag > 1<<20) {
+			if n.Health != view.Healthy || !n.Answers || !n.Master && (!n.LinkUp || n.Lag < 0 || n.Lag > 1<<20) {
 				return false
 			}
 			if n.Master && n.Slots > 0 {

@@ -31,7 +31,7 @@ func minority(t *testing.T) {
 
 func theMinority(t *testing.T) figure {
 	d := &drill{t: t, real: clustertest.Start(t)}
-	d.admin = d.real.Client(t)
+	d.admin = d.real.Admin(t)
 	d.inStep()
 	inside := d.real.StartService(t, clustertest.ServiceOptions{Args: setup{}.flags(), VM: "vm1"})
 	outside := d.real.StartService(t, clustertest.ServiceOptions{Args: setup{}.flags()})
@@ -60,7 +60,7 @@ func theMinority(t *testing.T) figure {
 // startWithDeadVM starts an instance while a VM is dead.
 func startWithDeadVM(t *testing.T) {
 	d := &drill{t: t, real: clustertest.Start(t)}
-	d.admin = d.real.Client(t)
+	d.admin = d.real.Admin(t)
 	d.inStep()
 	d.real.PowerOffVM(t, "vm2")
 	d.covered()

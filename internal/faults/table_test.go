@@ -150,7 +150,7 @@ func (d *drill) forget() {
 // client, in this process.
 func stockControl(t *testing.T) column {
 	d := &drill{t: t, real: clustertest.Start(t)}
-	d.admin = d.real.Client(t)
+	d.admin = d.real.Admin(t)
 	d.inStep()
 	handler := stock.New(stock.Config{Addrs: d.real.Config().Addrs})
 	t.Cleanup(func() { handler.Close() })

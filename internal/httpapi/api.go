@@ -16,17 +16,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/sessiond/sessiond/internal/cluster"
+	"github.com/sessiond/sessiond/internal/cluster/watch"
 	"github.com/sessiond/sessiond/internal/session"
 )
 
 // Config is what the API needs. Every field must be set, but for those that say what their zero value means.
 type Config struct {
 	Store    session.Store
-	Grant    func(bearer string) (Grant, bool)            // what a caller may do; false for nothing
-	Ready    func(context.Context) (cluster.State, error) // the cluster's state, once a node answers
-	State    func() cluster.State                         // the same, as it is known now
-	Events   *cluster.Events
+	Grant    func(bearer string) (Grant, bool)             // what a caller may do; false for nothing
+	Ready    func(context.Context) (watch.Snapshot, error) // the cluster's state, once a node answers
+	State    func() watch.Snapshot                         // the same, as it is known now
+	Events   *watch.Events
 	Draining <-chan struct{} // closed when the service stops: streams end, and callers are sent away
 	Deadline time.Duration   // of one request, from its arrival
 	Log      *slog.Logger

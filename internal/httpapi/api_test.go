@@ -21,6 +21,7 @@ import (
 
 	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
+	"github.com/sessiond/sessiond/internal/cluster/watch"
 	"github.com/sessiond/sessiond/internal/session"
 	"github.com/sessiond/sessiond/internal/session/sessiontest"
 )
@@ -34,7 +35,7 @@ type fixture struct {
 	registry *prometheus.Registry
 	log      *lockedBuffer
 	client   *cluster.Client
-	ready    func(context.Context) (cluster.State, error)
+	ready    func(context.Context) (watch.Snapshot, error)
 	draining chan struct{}
 	grant    func(bearer string) (Grant, bool)
 }
@@ -60,8 +61,8 @@ func newFixture(t *testing.T, options ...func(*Config)) *fixture {
 	cfg := Config{
 		Store:    f.store,
 		Grant:    func(bearer string) (Grant, bool) { return f.grant(bearer) },
-		Ready:    func(ctx context.Context) (cluster.State, error) { return f.ready(ctx) },
-		State:    client.State,
+		Ready:    func(ctx context.Context) (watch.Snapshot, error) { return f.ready(ctx) },
+		State:    client.Snapshot,
 		Events:   client.Events(),
 		Draining: f.draining,
 		Deadline: 5 * time.Second,

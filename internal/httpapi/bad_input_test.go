@@ -14,6 +14,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/sessiond/sessiond/internal/cluster"
+	"github.com/sessiond/sessiond/internal/cluster/watch"
 	"github.com/sessiond/sessiond/internal/session"
 )
 
@@ -195,7 +196,7 @@ func TestOutcomeUnknown(t *testing.T) {
 
 func TestPanicIsAnInternalProblem(t *testing.T) {
 	f := newFixture(t)
-	f.ready = func(context.Context) (cluster.State, error) { panic("defect") }
+	f.ready = func(context.Context) (watch.Snapshot, error) { panic("defect") }
 	f.raw("GET", "/readyz", "").wantProblem(500, "internal")
 	if !strings.Contains(f.log.String(), "bad_input_test.go") {
 		t.Errorf("no stack in the log: %s", f.log)

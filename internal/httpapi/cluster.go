@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/cluster/view"
+	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
 
 // clusterBody is the answer of GET /v1/cluster: the cluster as this instance believes it to be.
@@ -71,7 +71,7 @@ func (a *api) cluster(w http.ResponseWriter, r *http.Request) {
 	a.answerJSON(w, r, body, nil)
 }
 
-func describeNode(n cluster.NodeState, master string) nodeBody {
+func describeNode(n watch.NodeSnapshot, master string) nodeBody {
 	body := nodeBody{
 		Node: n.Name(), VM: n.VM(), Addr: n.Addr, Role: n.Role(), Slots: formatRanges(n.Ranges), Epoch: n.Epoch, Health: n.Health,
 		State: n.Seen, Silence: n.Silence.Round(time.Millisecond).String(), AnsweredAt: timestampOrNone(n.Answered), Shard: n.Shard,

@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/sessiond/sessiond/internal/cluster"
+	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
 
 const (
@@ -20,13 +21,13 @@ const (
 
 // eventBody is one event. Its ID is the instance's boot and a number that counts up from 1.
 type eventBody struct {
-	ID    string            `json:"id"`
-	Time  string            `json:"time"`
-	Type  cluster.EventType `json:"type"`
-	Node  string            `json:"node,omitzero"`
-	VM    string            `json:"vm,omitzero"`
-	Shard string            `json:"shard,omitzero"`
-	Text  string            `json:"text"`
+	ID    string          `json:"id"`
+	Time  string          `json:"time"`
+	Type  watch.EventType `json:"type"`
+	Node  string          `json:"node,omitzero"`
+	VM    string          `json:"vm,omitzero"`
+	Shard string          `json:"shard,omitzero"`
+	Text  string          `json:"text"`
 }
 
 // eventsBody is the answer of GET /v1/cluster/events.
@@ -67,7 +68,7 @@ func (a *api) eventNumber(id string) uint64 {
 	return n
 }
 
-func (a *api) describeEvent(ev cluster.Event) eventBody {
+func (a *api) describeEvent(ev watch.Event) eventBody {
 	return eventBody{
 		ID: a.boot + "-" + strconv.FormatUint(ev.ID, 10), Time: timestamp(ev.Time), Type: ev.Type,
 		Node: ev.Node, VM: ev.VM, Shard: ev.Shard, Text: ev.Text,
@@ -118,7 +119,7 @@ func (a *api) stream(w http.ResponseWriter, r *http.Request, since uint64) {
 	}
 }
 
-func (a *api) encodeEvent(ev cluster.Event) string {
+func (a *api) encodeEvent(ev watch.Event) string {
 	body := a.describeEvent(ev)
 	data, err := json.Marshal(body)
 	if err != nil {

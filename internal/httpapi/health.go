@@ -12,6 +12,7 @@ import (
 
 	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/cluster/view"
+	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
 
 // uncoveredGrace is how long slots may be without a master before the service says that it is not ready: longer than a
@@ -76,7 +77,7 @@ func (a *api) readyz(w http.ResponseWriter, r *http.Request) {
 	writeHealth(w, status, state)
 }
 
-func nodeStates(s cluster.State) []nodeState {
+func nodeStates(s watch.Snapshot) []nodeState {
 	states := make([]nodeState, 0, len(s.Nodes))
 	for _, n := range s.Nodes {
 		states = append(states, nodeState{VM: n.VM(), Addr: n.Addr, Role: n.Role(), Slots: n.Slots, Health: n.Health})

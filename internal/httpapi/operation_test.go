@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/sessiond/sessiond/internal/cluster"
+	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
 
 func TestReadiness(t *testing.T) {
@@ -29,23 +30,23 @@ func TestReadiness(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 
-	f.ready = func(context.Context) (cluster.State, error) {
-		return cluster.State{SlotsCovered: 10000, UncoveredFor: time.Second}, nil
+	f.ready = func(context.Context) (watch.Snapshot, error) {
+		return watch.Snapshot{SlotsCovered: 10000, UncoveredFor: time.Second}, nil
 	}
 	got := f.do("GET", "/readyz", "").want(200).json() // a failover is under way
 	if got["status"] != "ready" || got["reason"] != "6384 of 16384 slots have no master that is well" {
 		t.Errorf("got %v", got)
 	}
 
-	f.ready = func(context.Context) (cluster.State, error) {
-		return cluster.State{SlotsCovered: 10000, UncoveredFor: time.Minute}, nil
+	f.ready = func(context.Context) (watch.Snapshot, error) {
+		return watch.Snapshot{SlotsCovered: 10000, UncoveredFor: time.Minute}, nil
 	}
 	got = f.do("GET", "/readyz", "").want(503).json()
 	if got["status"] != "not ready" || got["reason"] != "6384 of 16384 slots have no master that is well" {
 		t.Errorf("got %v", got)
 	}
 
-	f.ready = func(context.Context) (cluster.State, error) { return cluster.State{}, cluster.ErrUnavailable }
+	f.ready = func(context.Context) (watch.Snapshot, error) { return watch.Snapshot{}, cluster.ErrUnavailable }
 	got = f.do("GET", "/readyz", "").want(503).json()
 	if got["status"] != "not ready" || got["reason"] != "no node of the cluster answers" {
 		t.Errorf("got %v", got)

@@ -107,7 +107,7 @@ func TestPageKeepsToItself(t *testing.T) {
 
 // The page knows every type of event: one that it does not know would not show on its timeline.
 func TestPageKnowsTheEvents(t *testing.T) {
-	code, err := os.ReadFile("../cluster/events.go")
+	code, err := os.ReadFile("../cluster/watch/events.go")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
+	"github.com/sessiond/sessiond/internal/cluster/peer"
 	"github.com/sessiond/sessiond/internal/session"
 	"github.com/sessiond/sessiond/internal/session/sessiontest"
 )
@@ -25,7 +26,7 @@ import (
 
 func TestHistoryEmbedded(t *testing.T) {
 	lossy := &clustertest.Lossy{Match: []byte("evalsha")}
-	_, store := embedded(t, cluster.Config{Dial: lossy.Dial})
+	_, store := embedded(t, cluster.Config{Access: peer.Access{Dial: lossy.Dial}})
 	checkHistory(t, store, lossy)
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
+	"github.com/sessiond/sessiond/internal/cluster/peer"
 	"github.com/sessiond/sessiond/internal/session"
 	"github.com/sessiond/sessiond/internal/session/sessiontest"
 )
@@ -94,7 +95,7 @@ var topLevel = map[string]bool{"EVALSHA": true, "EVAL": true, "GET": true}
 // A write whose answer is lost is sent again and takes effect once.
 func TestLostAnswers(t *testing.T) {
 	lossy := &clustertest.Lossy{Match: []byte("evalsha")}
-	_, store := embedded(t, cluster.Config{Dial: lossy.Dial})
+	_, store := embedded(t, cluster.Config{Access: peer.Access{Dial: lossy.Dial}})
 	tenant := sessiontest.Tenant(t, "acme")
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
@@ -132,7 +133,7 @@ func TestLostAnswers(t *testing.T) {
 // What is promised when no answer comes at all: nothing was applied only if nothing was sent.
 func TestNoAnswerAtAll(t *testing.T) {
 	lossy := &clustertest.Lossy{Match: []byte("evalsha")}
-	_, store := embedded(t, cluster.Config{Dial: lossy.Dial})
+	_, store := embedded(t, cluster.Config{Access: peer.Access{Dial: lossy.Dial}})
 	tenant := sessiontest.Tenant(t, "acme")
 	if _, err := store.Create(t.Context(), tenant.NewRef(""), session.New{}, ""); err != nil { // the node learns the script
 		t.Fatal(err)
@@ -152,7 +153,7 @@ func TestNoAnswerAtAll(t *testing.T) {
 	refused := func(context.Context, string, string) (net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	}
-	_, down := embedded(t, cluster.Config{Dial: refused})
+	_, down := embedded(t, cluster.Config{Access: peer.Access{Dial: refused}})
 	ctx, cancel = context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	if _, err := down.Create(ctx, ref, session.New{}, ""); !errors.Is(err, cluster.ErrUnavailable) {
@@ -168,7 +169,7 @@ func TestNoAnswerAtAll(t *testing.T) {
 // A refusal after an answer that was lost says nothing of the first attempt.
 func TestRefusedAfterLostAnswer(t *testing.T) {
 	lossy := &clustertest.Lossy{Match: []byte("evalsha")}
-	e, store := embedded(t, cluster.Config{Dial: lossy.Dial})
+	e, store := embedded(t, cluster.Config{Access: peer.Access{Dial: lossy.Dial}})
 	ref := sessiontest.Tenant(t, "acme").NewRef("")
 	if _, err := store.Create(t.Context(), ref, session.New{}, ""); err != nil {
 		t.Fatal(err)
@@ -234,7 +235,7 @@ func TestTouchesAreSuppressed(t *testing.T) {
 // revocation behind which the user has logged in again.
 func TestLateRetries(t *testing.T) {
 	lossy := &clustertest.Lossy{Match: []byte("evalsha")}
-	e, store := embedded(t, cluster.Config{Dial: lossy.Dial})
+	e, store := embedded(t, cluster.Config{Access: peer.Access{Dial: lossy.Dial}})
 	other := newStore(t, e.Client(t, cluster.Config{}), e.Now)
 	ctx, tenant := t.Context(), sessiontest.Tenant(t, "acme")
 	create := func(ref session.Ref, user string) {
@@ -295,7 +296,7 @@ func TestLateRetries(t *testing.T) {
 // A write that comes in between the read and the write of a patch, a rotation or a login is not lost.
 func TestWriteInBetween(t *testing.T) {
 	lossy := &clustertest.Lossy{Match: []byte("evalsha")}
-	e, store := embedded(t, cluster.Config{Dial: lossy.Dial})
+	e, store := embedded(t, cluster.Config{Access: peer.Access{Dial: lossy.Dial}})
 	other := newStore(t, e.Client(t, cluster.Config{}), e.Now)
 	ctx, tenant := t.Context(), sessiontest.Tenant(t, "acme")
 	for name, op := range map[string]func(session.Ref) (session.Ref, error){

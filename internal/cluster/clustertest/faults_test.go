@@ -45,14 +45,14 @@ func eventually(t *testing.T, what string, holds func() bool) {
 // inOrder waits until all six nodes are well for all others, all replicas in step.
 func inOrder(t *testing.T, real *clustertest.Real) {
 	t.Helper()
-	c := real.Client(t)
+	c := real.Admin(t)
 	if err := c.Form(t.Context(), real.Shards(), slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "all nodes are well", func() bool {
 		nodes, err := c.Status(t.Context())
 		for _, n := range nodes {
-			if err != nil || n.Health != view.Healthy || !n.Reachable {
+			if err != nil || n.Health != view.Healthy || !n.Answers {
 				return false
 			}
 		}

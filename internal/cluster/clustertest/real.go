@@ -21,6 +21,8 @@ import (
 	tcnetwork "github.com/testcontainers/testcontainers-go/network"
 
 	"github.com/sessiond/sessiond/internal/cluster"
+	"github.com/sessiond/sessiond/internal/cluster/admin"
+	"github.com/sessiond/sessiond/internal/cluster/peer"
 )
 
 // Real is a Redis Cluster of three masters and three replicas in containers, with the configuration and the placement
@@ -131,7 +133,7 @@ func start(ctx context.Context, formed bool) (*Real, error) {
 	r := new(Real)
 	err := r.start(ctx)
 	if err == nil && formed {
-		c := cluster.New(r.Config())
+		c := admin.New(r.Access())
 		defer c.Close()
 		err = c.Form(ctx, r.Shards(), slog.New(slog.DiscardHandler))
 	}
@@ -230,23 +232,23 @@ func (r *Real) publish(ctx context.Context, n *node) error {
 }
 
 // Shards are the addresses by shard: node i is master of shard i, node i+3 its replica.
-func (r *Real) Shards() []cluster.Shard {
-	var shards []cluster.Shard
+func (r *Real) Shards() []admin.Layout {
+	var shards []admin.Layout
 	for i := range 3 {
-		shards = append(shards, cluster.Shard{Master: r.nodes[i].addr, Replicas: []string{r.nodes[i+3].addr}})
+		shards = append(shards, admin.Layout{Master: r.nodes[i].addr, Replicas: []string{r.nodes[i+3].addr}})
 	}
 	return shards
 }
 
-// Config reaches the cluster from the test, at the addresses that it announces, those of the containers' network: as they
+// Access reaches the cluster from the test, at the addresses that it announces, those of the containers' network: as they
 // are if the engine runs on this machine, otherwise mapped by the dialler to the ports that the engine publishes. Behind
 // a published port a proxy closes the connections of a node that is cut off, so only the first can show silence.
-func (r *Real) Config() cluster.Config {
+func (r *Real) Access() peer.Access {
 	var addrs []string
 	for _, n := range r.nodes {
 		addrs = append(addrs, n.addr)
 	}
-	return cluster.Config{Addrs: addrs, Dial: r.dial}
+	return peer.Access{Addrs: addrs, Dial: r.dial}
 }
 
 func (r *Real) dial(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -254,6 +256,17 @@ func (r *Real) dial(ctx context.Context, network, addr string) (net.Conn, error)
 		addr = published.(string)
 	}
 	return new(net.Dialer).DialContext(ctx, network, addr)
+}
+
+// Config is a client's of the cluster, with nothing but the access to it.
+func (r *Real) Config() cluster.Config { return cluster.Config{Access: r.Access()} }
+
+// Admin looks after the cluster until the test ends.
+func (r *Real) Admin(t testing.TB) *admin.Client {
+	t.Helper()
+	c := admin.New(r.Access())
+	t.Cleanup(func() { c.Close() })
+	return c
 }
 
 // Client connects to the cluster until the test ends.
@@ -300,7 +313,7 @@ func (r *Real) WaitFor(t testing.TB, d time.Duration) {
 
 // raw is a client for what the production code does not do.
 func (r *Real) raw() *redis.ClusterClient {
-	return redis.NewClusterClient(&redis.ClusterOptions{Addrs: r.Config().Addrs, Dialer: r.dial})
+	return redis.NewClusterClient(&redis.ClusterOptions{Addrs: r.Access().Addrs, Dialer: r.dial})
 }
 
 // MemoryUsage is what a key takes in its node's memory, in bytes, all of its elements counted (MEMORY USAGE).

@@ -73,7 +73,7 @@ func (r *Real) StartService(t testing.TB, options ServiceOptions) *Service {
 	s.URL = "http://" + s.ip.String() + ":8080"
 	args := []string{"/sessiond", "serve", "--listen=0.0.0.0:8080", "--insecure-no-auth", "--log-level=warn"}
 	if !slices.ContainsFunc(options.Args, func(a string) bool { return a == "--redis" || strings.HasPrefix(a, "--redis=") }) {
-		args = append(args, "--redis="+strings.Join(r.Config().Addrs, ","))
+		args = append(args, "--redis="+strings.Join(r.Access().Addrs, ","))
 	}
 	s.container, err = r.run(t.Context(), s.Name, s.ip, "8080/tcp",
 		testcontainers.WithEntrypoint(append(args, options.Args...)...),

@@ -136,3 +136,17 @@ func (n Node) Owns(slot int) bool {
 func Compare(a, b View) int {
 	return cmp.Or(cmp.Compare(a.Epoch(), b.Epoch()), cmp.Compare(a.Covered(), b.Covered()), cmp.Compare(a.InPlace(), b.InPlace()))
 }
+
+// Reachable reports whether the node can be asked: it is a member and has an address.
+func (n Node) Reachable() bool { return n.Health != NoAddress && n.Health != Handshake }
+
+// Reachable are the addresses of the nodes that can be asked.
+func (v View) Reachable() []string {
+	var addrs []string
+	for _, n := range v.Nodes {
+		if n.Reachable() {
+			addrs = append(addrs, n.Addr)
+		}
+	}
+	return addrs
+}

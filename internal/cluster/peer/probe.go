@@ -1,0 +1,87 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/sessiond/sessiond/internal/cluster/view"
+)
+
+// An Answer is what one node said of the cluster and of itself when it was asked.
+type Answer struct {
+	Asked       time.Time // when the question was sent
+	View        view.View
+	Now         time.Time // by the node's clock; zero if it did not say
+	Replication view.Replication
+	NodeTimeout time.Duration // its cluster-node-timeout; 0 if it did not say
+	RunID       string        // of its process; empty if it did not say
+}
+
+// Probe asks the node what it sees, how its replication is, and what time it is, in one round trip (CLUSTER NODES, INFO,
+// CONFIG GET). What it refuses to say stays zero; without a view the probe fails.
+func (p *Peer) Probe(ctx context.Context) (Answer, error) {
+	a := Answer{Asked: time.Now()}
+	pipe := p.questions.Pipeline()
+	nodes := pipe.ClusterNodes(ctx)
+	info := pipe.Info(ctx, "server", "replication")
+	config := pipe.ConfigGet(ctx, "cluster-node-timeout")
+	_, _ = pipe.Exec(ctx) // each has its own error
+	p.loading.Store(isLoading(nodes.Err()))
+	if err := noReply(nodes, info, config); err != nil {
+		return a, err
+	}
+	text, err := nodes.Result()
+	if err != nil {
+		return a, err
+	}
+	if a.View, err = view.Parse(text, p.Addr); err != nil {
+		return a, err
+	}
+	fields := view.ParseInfo(info.Val()) // the embedded Redis knows no such section
+	a.Replication = view.ParseReplication(fields)
+	a.RunID = fields["run_id"]
+	if usec, err := strconv.ParseInt(fields["server_time_usec"], 10, 64); err == nil {
+		a.Now = time.UnixMicro(usec)
+	}
+	if ms, err := strconv.ParseInt(config.Val()["cluster-node-timeout"], 10, 64); err == nil {
+		a.NodeTimeout = time.Duration(ms) * time.Millisecond
+	}
+	return a, nil
+}
+
+// noReply is why one of the commands has no reply of the node, not even an error. An answer that was torn off says nothing:
+// a missing run ID would pass for another process.
+func noReply(cmds ...redis.Cmder) error {
+	for _, cmd := range cmds {
+		if err := cmd.Err(); err != nil && !isReply(err) && !errors.Is(err, redis.Nil) {
+			return err
+		}
+	}
+	return nil
+}
+
+// A Probed is what a peer answered, or why it did not.
+type Probed struct {
+	*Peer
+	Answer
+	Err error
+}
+
+// ProbeAll asks peers at once, and returns what came of it in their order.
+func ProbeAll(ctx context.Context, peers []*Peer) []Probed {
+	probed := make([]Probed, len(peers))
+	var wg sync.WaitGroup
+	for i, p := range peers {
+		wg.Go(func() {
+			a, err := p.Probe(ctx)
+			probed[i] = Probed{p, a, err}
+		})
+	}
+	wg.Wait()
+	return probed
+}

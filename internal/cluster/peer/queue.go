@@ -1,0 +1,73 @@
+package peer
+
+import "sync"
+
+const (
+	batchSize = 128  // commands in one pipeline at most
+	lanes     = 3    // pipelines of one kind under way to one node at most
+	backlog   = 8192 // commands that may wait for a lane, of one kind to one node; beyond, they are refused
+)
+
+// A queue sends commands to one node in pipelines: what comes while its lanes are busy goes together, and what comes
+// to an idle one goes at once.
+type queue struct {
+	send func([]*Attempt) // finishes each of them
+
+	mu     sync.Mutex
+	queued []*Attempt // guarded by mu
+	busy   int        // lanes; guarded by mu
+}
+
+// submit queues attempts, those of one call in the same pipeline if it has room. A node that is too far behind is full.
+func (q *queue) submit(attempts ...*Attempt) {
+	q.mu.Lock()
+	if len(q.queued)+len(attempts) > backlog {
+		q.mu.Unlock()
+		for _, a := range attempts {
+			a.Finish(ErrOverloaded)
+		}
+		return
+	}
+	q.queued = append(q.queued, attempts...)
+	start := q.busy < lanes
+	if start {
+		q.busy++
+	}
+	q.mu.Unlock()
+	if start {
+		go q.lane()
+	}
+}
+
+// lane sends batches until nothing is queued.
+func (q *queue) lane() {
+	for {
+		q.mu.Lock()
+		n := min(len(q.queued), batchSize)
+		if n == 0 {
+			q.busy--
+			q.queued = nil // or its array would stay as large as it ever was
+			q.mu.Unlock()
+			return
+		}
+		batch := q.queued[:n:n]
+		q.queued = q.queued[n:]
+		q.mu.Unlock()
+
+		live := make([]*Attempt, 0, n)
+		for _, a := range batch {
+			if a.progress.CompareAndSwap(queued, sent) {
+				live = append(live, a)
+			}
+		}
+		if len(live) > 0 {
+			q.send(live)
+		}
+	}
+}
+
+func (q *queue) waiting() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.queued)
+}

@@ -1,0 +1,263 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// A line is a queue whose node answers when the test says so.
+type line struct {
+	queue
+	batches chan []*Attempt // as they are sent
+	answer  chan struct{}   // one for each batch that may be answered
+}
+
+func newLine() *line {
+	l := &line{batches: make(chan []*Attempt, 1000), answer: make(chan struct{})}
+	l.send = func(as []*Attempt) {
+		l.batches <- as
+		<-l.answer
+		FinishAll(as, nil)
+	}
+	return l
+}
+
+func (l *line) finishAll() { close(l.answer) }
+
+func someAttempts(t *testing.T, n int) []*Attempt {
+	attempts := make([]*Attempt, n)
+	for i := range attempts {
+		attempts[i] = NewAttempt(t.Context(), redis.NewStringCmd(t.Context(), "get", i))
+	}
+	return attempts
+}
+
+func TestIdleQueueSendsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine()
+		for _, a := range someAttempts(t, lanes) {
+			l.submit(a)
+			synctest.Wait()
+			if got := <-l.batches; len(got) != 1 || got[0] != a {
+				t.Fatalf("an idle lane sent %d", len(got))
+			}
+		}
+		l.finishAll()
+	})
+}
+
+func TestQueueSendsTogetherWhatQueued(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine()
+		for _, a := range someAttempts(t, lanes) {
+			l.submit(a)
+			synctest.Wait()
+		}
+		queued := someAttempts(t, batchSize+5)
+		for _, a := range queued {
+			l.submit(a)
+		}
+		synctest.Wait()
+		if len(l.batches) != lanes || l.waiting() != len(queued) {
+			t.Fatalf("%d batches are under way and %d commands wait", len(l.batches), l.waiting())
+		}
+		for range lanes {
+			<-l.batches
+		}
+		l.answer <- struct{}{}
+		first := <-l.batches
+		l.answer <- struct{}{}
+		second := <-l.batches
+		if len(first) != batchSize || len(second) != 5 {
+			t.Errorf("the queue went in batches of %d and %d", len(first), len(second))
+		}
+		for i, a := range append(first, second...) {
+			if a != queued[i] {
+				t.Fatalf("the order was not kept at %d", i)
+			}
+		}
+		l.finishAll()
+		synctest.Wait()
+		for _, a := range queued {
+			if err, doubt := a.Wait(); err != nil || doubt {
+				t.Fatalf("got %v, %t", err, doubt)
+			}
+		}
+		if l.busy != 0 || l.queued != nil {
+			t.Errorf("%d lanes are busy in the end", l.busy)
+		}
+	})
+}
+
+func TestCallsOfOneSubmitGoTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine()
+		l.submit(someAttempts(t, 20)...)
+		synctest.Wait()
+		if got := <-l.batches; len(got) != 20 {
+			t.Errorf("got a batch of %d", len(got))
+		}
+		l.finishAll()
+	})
+}
+
+func TestAbandonedBeforeItIsSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine()
+		l.submit(someAttempts(t, 1)...)
+		synctest.Wait()
+		l.submit(someAttempts(t, 1)...)
+		synctest.Wait()
+		l.submit(someAttempts(t, 1)...)
+		synctest.Wait()
+		for range lanes {
+			<-l.batches
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		gone := NewAttempt(ctx, redis.NewStringCmd(ctx, "get", "gone"))
+		stays := someAttempts(t, 1)[0]
+		l.submit(gone)
+		l.submit(stays)
+		cancel()
+		if err, doubt := gone.Wait(); !errors.Is(err, context.Canceled) || doubt {
+			t.Errorf("got %v, in doubt %t", err, doubt)
+		}
+		l.finishAll()
+		synctest.Wait()
+		if got := <-l.batches; len(got) != 1 || got[0] != stays || len(l.batches) != 0 {
+			t.Errorf("%d were sent, the abandoned one among them", len(got))
+		}
+	})
+}
+
+func TestAbandonedAfterItIsSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine()
+		ctx, cancel := context.WithCancel(t.Context())
+		a := NewAttempt(ctx, redis.NewStringCmd(ctx, "get", "x"))
+		l.submit(a)
+		synctest.Wait()
+		cancel()
+		if err, doubt := a.Wait(); !errors.Is(err, context.Canceled) || !doubt {
+			t.Errorf("got %v, in doubt %t", err, doubt)
+		}
+		l.finishAll()
+	})
+}
+
+// Whether an attempt that is over may have been executed.
+func TestWaitTellsDoubt(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		err   error
+		doubt bool
+	}{
+		{"executed", nil, false},
+		{"refused by the node", reply("CLUSTERDOWN The cluster is down"), false},
+		{"no connection", errNoTraffic, false},
+		{"refused by the breaker", &net.OpError{Op: "dial", Err: errBreakerOpen}, false},
+		{"overloaded", ErrOverloaded, false},
+		{"the connection broke", io.EOF, true},
+		{"the answer did not come", &net.OpError{Op: "read", Err: io.EOF}, true},
+		{"the WAIT was refused", Unconfirmed(reply("ERR WAIT cannot be used with replica instances")), true},
+	} {
+		a := NewAttempt(t.Context(), redis.NewStringCmd(t.Context(), "get", "x"))
+		a.Finish(c.err)
+		if err, doubt := a.Wait(); err != c.err || doubt != c.doubt {
+			t.Errorf("%s: got %v, in doubt %t", c.name, err, doubt)
+		}
+	}
+}
+
+func TestFullBacklogRefuses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine()
+		for _, a := range someAttempts(t, lanes) {
+			l.submit(a)
+			synctest.Wait()
+		}
+		l.submit(someAttempts(t, backlog-1)...)
+		two := someAttempts(t, 2)
+		l.submit(two...) // only one has room
+		for _, a := range two {
+			if err, doubt := a.Wait(); !errors.Is(err, ErrOverloaded) || doubt {
+				t.Errorf("got %v, in doubt %t", err, doubt)
+			}
+		}
+		last := someAttempts(t, 1)[0]
+		l.submit(last)
+		if got := l.waiting(); got != backlog {
+			t.Errorf("%d wait, want %d", got, backlog)
+		}
+		l.finishAll()
+		if err, _ := last.Wait(); err != nil {
+			t.Errorf("the last that had room: %v", err)
+		}
+	})
+}
+
+// Many callers, some of whom leave: each attempt is finished or abandoned, once, and none is in two batches.
+func TestQueueFinishesEachOnce(t *testing.T) {
+	var inBatches sync.Map
+	var most, twice, under atomic.Int64
+	b := &queue{send: func(as []*Attempt) {
+		if n := under.Add(1); n > lanes {
+			twice.Add(1)
+		}
+		most.Store(max(most.Load(), int64(len(as))))
+		for _, a := range as {
+			if _, dup := inBatches.LoadOrStore(a, true); dup {
+				twice.Add(1)
+			}
+			a.Finish(nil) // panics the second time
+		}
+		under.Add(-1)
+	}}
+	var finished, left, doubtful atomic.Int64
+	var wg sync.WaitGroup
+	const callers, each = 40, 100
+	for i := range callers {
+		wg.Go(func() {
+			for j := range each {
+				ctx, cancel := context.WithCancel(context.Background())
+				a := NewAttempt(ctx, redis.NewStringCmd(ctx, "get", "x"))
+				b.submit(a)
+				if (i+j)%3 == 0 {
+					cancel()
+				}
+				switch err, doubt := a.Wait(); {
+				case err == nil:
+					finished.Add(1)
+				case doubt:
+					doubtful.Add(1)
+				default:
+					left.Add(1)
+					if !a.abandoned() {
+						twice.Add(1)
+					}
+				}
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+	sent := int64(0)
+	inBatches.Range(func(any, any) bool { sent++; return true })
+	if finished.Load()+left.Load()+doubtful.Load() != callers*each || sent != finished.Load()+doubtful.Load() {
+		t.Errorf("%d finished, %d left in time, %d in doubt, %d sent", finished.Load(), left.Load(), doubtful.Load(), sent)
+	}
+	if twice.Load() != 0 || most.Load() > batchSize {
+		t.Errorf("%d broke a rule; the largest batch was %d", twice.Load(), most.Load())
+	}
+	eventually(t, "the abandoned ones have left the queue", func() bool { return b.waiting() == 0 })
+}
+
+func (a *Attempt) abandoned() bool { return a.progress.Load() == abandoned }

@@ -1,0 +1,91 @@
+package peer
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"time"
+)
+
+// A Set is the peers that a program knows, by address. Its methods may be called concurrently.
+type Set struct {
+	access  Access
+	metrics *Metrics
+	hooks   Hooks
+
+	mu    sync.Mutex
+	peers map[string]*Peer // by address; guarded by mu
+}
+
+// NewSet makes a set that knows nobody but the seeds. A nil m counts nothing.
+func NewSet(a Access, m *Metrics, h Hooks) *Set {
+	if a.Attempt == 0 {
+		a.Attempt = time.Second
+	}
+	return &Set{access: a, metrics: m, hooks: h, peers: map[string]*Peer{}}
+}
+
+// Seeds are the addresses that the set began with.
+func (s *Set) Seeds() []string { return s.access.Addrs }
+
+// At returns the peer at an address, and makes it if there is none.
+func (s *Set) At(addr string) *Peer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, ok := s.peers[addr]
+	if !ok {
+		p = newPeer(addr, s.access, s.metrics, s.hooks)
+		s.peers[addr] = p
+	}
+	return p
+}
+
+// All are the seeds and every peer that was met since.
+func (s *Set) All() []*Peer {
+	s.mu.Lock()
+	addrs := slices.Clone(s.access.Addrs)
+	for addr := range s.peers {
+		if !slices.Contains(addrs, addr) {
+			addrs = append(addrs, addr)
+		}
+	}
+	s.mu.Unlock()
+	all := make([]*Peer, len(addrs))
+	for i, addr := range addrs {
+		all[i] = s.At(addr)
+	}
+	return all
+}
+
+// Keep makes the peers at these addresses, and closes and forgets all others but the seeds.
+func (s *Set) Keep(addrs []string) {
+	for _, addr := range addrs {
+		s.At(addr)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for addr, p := range s.peers {
+		if !slices.Contains(addrs, addr) && !slices.Contains(s.access.Addrs, addr) {
+			p.close()
+			delete(s.peers, addr)
+		}
+	}
+}
+
+// Has reports whether the peer is still in the set.
+func (s *Set) Has(p *Peer) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.peers[p.Addr] == p
+}
+
+// Close closes every connection for questions, and has the breakers close those for traffic.
+func (s *Set) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs []error
+	for _, p := range s.peers {
+		errs = append(errs, p.close())
+	}
+	return errors.Join(errs...)
+}

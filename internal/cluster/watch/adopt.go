@@ -1,0 +1,81 @@
+package watch
+
+import (
+	"cmp"
+	"time"
+
+	"github.com/sessiond/sessiond/internal/cluster/peer"
+	"github.com/sessiond/sessiond/internal/cluster/view"
+)
+
+// adopt takes the best view there is, if it shows anything new. What follows from the change is set here, before anybody
+// is told: no event moves anything.
+func (w *Watcher) adopt() {
+	w.adopting.Lock()
+	defer w.adopting.Unlock()
+	before := w.Topology()
+	v, ok := w.best(before)
+	if !ok || before != nil && before.View.Equal(v) {
+		return
+	}
+	w.peers.Keep(v.Reachable())
+	after := w.place(v, before)
+	ch := changeBetween(before, after)
+	w.apply(after, ch)
+	if ch.rerouted && w.cfg.Routed != nil {
+		w.cfg.Routed(after)
+	}
+	w.forget()
+	w.tellChange(after, ch)
+	w.broadcast()
+}
+
+// apply makes a topology the one that holds from now on.
+func (w *Watcher) apply(t *Topology, ch change) {
+	now := time.Now()
+	for _, m := range ch.promoted {
+		m.shard.move(now)
+	}
+	for _, s := range ch.gone {
+		s.placed.Store(nil)
+	}
+	for _, s := range t.Shards {
+		s.placed.Store(s)
+	}
+	w.topology.Store(t)
+}
+
+// best is the newest view among the nodes that are well and answered lately. None takes slots back from who won them.
+func (w *Watcher) best(before *Topology) (view.View, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var best received
+	var witness *peer.Peer
+	now := time.Now()
+	for p, u := range w.checkups {
+		if u.last.at.IsZero() || now.Sub(u.last.at) > recent || p.State() != peer.Well || before.regresses(u.last.View) {
+			continue
+		}
+		if witness == nil || w.compare(p, u.last, witness, best) > 0 {
+			witness, best = p, u.last
+		}
+	}
+	if witness == nil {
+		return view.View{}, false
+	}
+	w.witness = witness
+	return best.View, true
+}
+
+// compare orders the answers of two nodes by their views. Of equals the one that was believed before wins, or the view
+// would go back and forth while gossip settles.
+func (w *Watcher) compare(p *peer.Peer, a received, q *peer.Peer, b received) int {
+	believed := 0
+	switch w.witness {
+	case p:
+		believed = 1
+	case q:
+		believed = -1
+	}
+	return cmp.Or(view.Compare(a.View, b.View), believed, a.Asked.Compare(b.Asked))
+}

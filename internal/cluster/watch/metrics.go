@@ -1,0 +1,71 @@
+package watch
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// Metrics count what the watcher saw and did. Nil counts nothing.
+type Metrics struct {
+	failovers       *prometheus.CounterVec   // by shard
+	failoverSeconds *prometheus.HistogramVec // by shard
+	assists         *prometheus.CounterVec   // by step
+	events          *prometheus.CounterVec   // by type
+}
+
+// NewMetrics makes the counters and registers them; nil registers nothing.
+func NewMetrics(r prometheus.Registerer) *Metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return promauto.With(r).NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	m := &Metrics{
+		failovers: counter("sessiond_failovers_total", "Promotions of a replica.", "shard"),
+		failoverSeconds: promauto.With(r).NewHistogramVec(prometheus.HistogramOpts{
+			Name: "sessiond_failover_duration_seconds", Help: "Time from the first write that failed to the first that succeeded after a promotion.",
+			Buckets:                     []float64{.05, .1, .25, .5, .75, 1, 2, 3, 4, 5, 6, 8, 10, 15, 30},
+			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour,
+		}, []string{"shard"}),
+		assists: counter("sessiond_failover_assists_total", "Replicas that were asked to take over, by how.", "step"),
+		events:  counter("sessiond_events_total", "Events of the timeline.", "type"),
+	}
+	// There from the start, so that the first of a kind shows as an increase.
+	for _, step := range []string{"plain", "force"} {
+		m.assists.WithLabelValues(step)
+	}
+	for _, t := range eventTypes {
+		m.events.WithLabelValues(string(t))
+	}
+	return m
+}
+
+// Meet makes a shard's series of what is rare.
+func (m *Metrics) Meet(shard string) {
+	m.failovers.WithLabelValues(shard)
+	m.failoverSeconds.WithLabelValues(shard)
+}
+
+func (m *Metrics) told(t EventType) {
+	if m != nil {
+		m.events.WithLabelValues(string(t)).Inc()
+	}
+}
+
+func (m *Metrics) failedOver(shard string) {
+	if m != nil {
+		m.failovers.WithLabelValues(shard).Inc()
+	}
+}
+
+func (m *Metrics) recovered(shard string, gap time.Duration) {
+	if m != nil {
+		m.failoverSeconds.WithLabelValues(shard).Observe(gap.Seconds())
+	}
+}
+
+func (m *Metrics) asked(step string) {
+	if m != nil {
+		m.assists.WithLabelValues(step).Inc()
+	}
+}

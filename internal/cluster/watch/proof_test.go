@@ -1,0 +1,361 @@
+package watch
+
+import (
+	"testing"
+	"time"
+
+	"github.com/sessiond/sessiond/internal/cluster/peer"
+	"github.com/sessiond/sessiond/internal/cluster/view"
+)
+
+// judged is the verdict on r1 after its new answer.
+func (x *world) judged(was bool, age time.Duration, changes ...func(*received)) bool {
+	u := x.checkup("r1")
+	u.inStep = was
+	x.answers("r1", age, changes...)
+	x.w.judge(x.node("r1"), u)
+	return u.inStep
+}
+
+// ackless has WAIT find no replica of m1 for so long, the last time just now.
+func (x *world) ackless(d, every time.Duration) {
+	for end := time.Now().Add(d); ; time.Sleep(min(every, time.Until(end))) {
+		x.shard("m1").Waited(false)
+		if !time.Now().Before(end) {
+			break
+		}
+	}
+	x.answers("m1", 0)
+	x.answers("m2", 0)
+	x.answers("m3", 0)
+}
+
+func TestJudgeOffsets(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		was    bool
+		offset int64
+		world  func(*world)
+		want   bool
+	}{
+		{"it has all", false, 100, func(*world) {}, true},
+		{"it has more than its master had then", false, 101, func(*world) {}, true},
+		{"it is behind", true, 99, func(*world) {}, false},
+		{"the master's newest answer came after it was asked: the one before counts, and it has that", false, 100, func(x *world) {
+			x.answers("m1", time.Millisecond, offset(200))
+		}, true},
+		{"the same, and it has not even that", true, 99, func(x *world) { x.answers("m1", time.Millisecond, offset(200)) }, false},
+		{"the master has produced more before it was asked", true, 100, func(x *world) { x.answers("m1", 20*time.Millisecond, offset(200)) }, false},
+		{"the master is suspect: behind, the verdict stays", true, 99, func(x *world) { x.state("m1", peer.Suspect) }, true},
+		{"the master is suspect: having all, the verdict stays", false, 100, func(x *world) { x.state("m1", peer.Suspect) }, false},
+		{"the master is peer.Down, the verdict stays", true, 99, func(x *world) { x.state("m1", peer.Down) }, true},
+		{"not comparable, the verdict stays", true, 100, func(x *world) {
+			x.answers("m1", time.Millisecond)
+			x.answers("m1", time.Millisecond)
+		}, true},
+		{"not comparable, the verdict stays bad", false, 100, func(x *world) {
+			x.answers("m1", time.Millisecond)
+			x.answers("m1", time.Millisecond)
+		}, false},
+		{"the master never answered", false, 100, func(x *world) { x.never("m1") }, false},
+		{"not comparable, and it was not well", true, 100, func(x *world) {
+			x.never("m1")
+			x.state("r1", peer.Suspect)
+		}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inWorld(t, func(x *world) {
+				x.never("m1")
+				x.answers("m1", time.Second)
+				c.world(x)
+				if got := x.judged(c.was, 10*time.Millisecond, offset(c.offset)); got != c.want {
+					t.Errorf("in step: %t", got)
+				}
+			})
+		})
+	}
+}
+
+// A broken link is held against a replica only once its master has answered a question from after that.
+func TestJudgeLinks(t *testing.T) {
+	inWorld(t, func(x *world) {
+		down := func() bool { return x.judged(true, 0, linkDown) }
+		master := func(asked time.Duration) {
+			x.answers("m1", asked)
+			x.w.judge(x.node("m1"), x.checkup("m1"))
+		}
+		time.Sleep(100 * time.Millisecond)
+		if !down() {
+			t.Fatal("a broken link alone took it out of step: the master may be dead")
+		}
+		from := x.checkup("r1").outFrom
+		if from != time.Now() {
+			t.Errorf("out of touch since %s", from)
+		}
+		time.Sleep(100 * time.Millisecond)
+		if !down() || x.checkup("r1").outFrom != from {
+			t.Errorf("the second word moved the beginning to %s", x.checkup("r1").outFrom)
+		}
+		if master(150 * time.Millisecond); !x.checkup("r1").inStep {
+			t.Error("an answer to a question from before the break was held against it")
+		}
+		if master(50 * time.Millisecond); x.checkup("r1").inStep {
+			t.Error("its master lives and goes on without it")
+		}
+		if x.judged(false, 0, offset(99)) || !x.checkup("r1").outFrom.IsZero() {
+			t.Error("its link is up, but it is behind")
+		}
+		master(20 * time.Millisecond)
+		if time.Sleep(time.Millisecond); !x.judged(false, 0) {
+			t.Error("it has caught up")
+		}
+		x.checkup("r2").inStep, x.checkup("r2").outFrom = true, time.Now().Add(-time.Second)
+		if master(0); !x.checkup("r2").inStep {
+			t.Error("another shard's master was heard in the matter")
+		}
+	})
+}
+
+func TestJudgeOfANodeThatIsNoReplica(t *testing.T) {
+	inWorld(t, func(x *world) {
+		u := x.checkup("r1")
+		u.outFrom = time.Now()
+		x.adopt(promoted(x.view, "r1"))
+		if x.w.judge(x.node("r1"), u); u.inStep || !u.outFrom.IsZero() {
+			t.Errorf("a master stands in for itself: %t, %s", u.inStep, u.outFrom)
+		}
+	})
+}
+
+func TestJudgeSilence(t *testing.T) {
+	for _, c := range []struct {
+		master peer.State
+		stays  bool
+	}{{peer.Well, false}, {peer.Suspect, true}, {peer.Down, true}} {
+		inWorld(t, func(x *world) {
+			x.state("m1", c.master)
+			x.state("r1", peer.Down)
+			if x.w.judgeSilence(x.node("r1")); x.checkup("r1").inStep != c.stays {
+				t.Errorf("with its master %s: in step is %t", c.master, x.checkup("r1").inStep)
+			}
+			if x.w.judgeSilence(x.node("m2")); !x.checkup("r2").inStep {
+				t.Error("a silent master was taken for a replica")
+			}
+		})
+	}
+}
+
+func TestOneCopy(t *testing.T) {
+	inWorld(t, func(x *world) {
+		x.shard("m1").OneCopy()
+		if x.checkup("r1").inStep || !x.checkup("r2").inStep {
+			t.Errorf("in step: r1 %t, r2 %t", x.checkup("r1").inStep, x.checkup("r2").inStep)
+		}
+	})
+}
+
+func TestStandIn(t *testing.T) {
+	inWorld(t, func(x *world) {
+		p := x.shard("m1")
+		if got := p.StandIn(); got != x.node("r1") {
+			t.Errorf("got %v", got)
+		}
+		for _, s := range []peer.State{peer.Suspect, peer.Down} {
+			if x.state("r1", s); p.StandIn() != nil {
+				t.Errorf("a replica that is %s stands in", s)
+			}
+		}
+		x.state("r1", peer.Well)
+		if x.checkup("r1").inStep = false; p.StandIn() != nil {
+			t.Error("a replica that is behind stands in")
+		}
+	})
+}
+
+// Every condition of the proof alone.
+func TestMayBeAlone(t *testing.T) {
+	const node = 2 * time.Second // timeout
+	unheard := func(x *world) { x.silent("r1", evidenceLasts+1) }
+	both := func(x *world, change ...func(*received)) {
+		x.answers("m2", 0, change...)
+		x.answers("m3", 0, change...)
+	}
+	for _, c := range []struct {
+		name  string
+		world func(*world)
+		want  bool
+	}{
+		{"the replica is well", func(*world) {}, false},
+		{"the replica is silent for long, and a majority sees the master rule", unheard, true},
+		{"silence too short", func(x *world) { x.silent("r1", evidenceLasts-time.Microsecond) }, false},
+		{"the replica has had no link for long", func(x *world) { x.checkup("r1").outFrom = time.Now().Add(-acklessLasts - 1) }, true},
+		{"the link has not been down for long", func(x *world) { x.checkup("r1").outFrom = time.Now().Add(-acklessLasts) }, false},
+		{"the replica is loading, and cannot stand for election", func(x *world) {
+			x.checkup("r1").outFrom = time.Now().Add(-evidenceLasts - 1)
+			x.node("r1").Stage(peer.Staged{Loading: true})
+		}, true},
+		{"WAIT has found no replica for long, again and again", func(x *world) {
+			x.ackless(acklessLasts+time.Millisecond, 50*time.Millisecond)
+		}, true},
+		{"the same, but without a majority", func(x *world) {
+			x.ackless(acklessLasts+time.Millisecond, 50*time.Millisecond)
+			x.never("m2")
+			x.never("m3")
+		}, false},
+		{"WAIT has not found any for a moment", func(x *world) { x.ackless(acklessLasts, 50*time.Millisecond) }, false},
+		{"the last WAIT found one", func(x *world) {
+			x.ackless(acklessLasts+time.Second, 50*time.Millisecond)
+			x.shard("m1").Waited(true)
+		}, false},
+		{"a single WAIT found none, an hour ago: it says nothing of now", func(x *world) {
+			x.shard("m1").Waited(false)
+			time.Sleep(time.Hour)
+			x.answers("m1", 0)
+			x.answers("m2", 0)
+			x.answers("m3", 0)
+		}, false},
+		{"evidence just young enough", func(x *world) {
+			unheard(x)
+			x.answers("m2", evidenceLasts)
+			x.answers("m3", evidenceLasts)
+		}, true},
+		{"evidence of the others is old: the master's own word is no majority", func(x *world) {
+			unheard(x)
+			x.answers("m2", evidenceLasts+1)
+			x.answers("m3", evidenceLasts+1)
+		}, false},
+		{"one other's and the master's own word are a majority", func(x *world) {
+			unheard(x)
+			x.never("m3")
+		}, true},
+		{"the two others are a majority", func(x *world) {
+			unheard(x)
+			x.never("m1")
+		}, true},
+		{"one other alone is none", func(x *world) {
+			unheard(x)
+			x.never("m1")
+			x.never("m3")
+		}, false},
+		{"nobody has answered", func(x *world) {
+			unheard(x)
+			x.never("m1")
+			x.never("m2")
+			x.never("m3")
+		}, false},
+		{"pongs as old as three quarters of the node timeout", func(x *world) {
+			unheard(x)
+			both(x, pong("m1", node*3/4))
+		}, false},
+		{"pongs a little younger", func(x *world) {
+			unheard(x)
+			both(x, pong("m1", node*3/4-time.Millisecond))
+		}, true},
+		{"the others do not know their node timeout", func(x *world) {
+			unheard(x)
+			both(x, func(a *received) { a.NodeTimeout = 0 })
+		}, false},
+		{"the others do not say what time it is", func(x *world) {
+			unheard(x)
+			both(x, func(a *received) { a.Now = time.Time{} })
+		}, false},
+		{"the others see another as master", func(x *world) {
+			unheard(x)
+			both(x, func(a *received) { a.View = promoted(a.View, "r1") })
+		}, false},
+		{"the others have never heard of it", func(x *world) {
+			unheard(x)
+			both(x, func(a *received) { a.View = without(a.View, "m1") })
+		}, false},
+		{"the cluster says that the replica has failed: no more is needed", func(x *world) {
+			x.adopt(changed(x.view, "r1", func(n *view.Node) { n.Health = view.Failed }))
+			x.state("r1", peer.Down)
+			x.never("m1")
+			x.never("m2")
+			x.never("m3")
+		}, true},
+		{"one node's suspicion of the replica is not enough", func(x *world) {
+			x.adopt(changed(x.view, "r1", func(n *view.Node) { n.Health = view.Suspected }))
+		}, false},
+		{"it has no replica", func(x *world) {
+			x.adopt(without(x.view, "r1"))
+			x.never("m2")
+			x.never("m3")
+		}, true},
+		{"it is not a master any more", func(x *world) {
+			unheard(x)
+			x.adopt(promoted(x.view, "r1"))
+		}, false},
+		{"another replica of two is well", func(x *world) {
+			unheard(x)
+			x.adopt(changed(x.view, "r3", func(n *view.Node) { n.MasterID = "m1" }))
+		}, false},
+		{"one replica has failed and the other is silent", func(x *world) {
+			unheard(x)
+			x.adopt(changed(x.view, "r3", func(n *view.Node) { n.MasterID, n.Health = "m1", view.Failed }))
+			x.state("r3", peer.Down)
+		}, true},
+		{"one that is said to have failed answers: it is back", func(x *world) {
+			x.adopt(changed(x.view, "r1", func(n *view.Node) { n.Health = view.Failed }))
+		}, false},
+		{"one replica has failed and the other is silent, without a majority", func(x *world) {
+			unheard(x)
+			x.adopt(changed(x.view, "r3", func(n *view.Node) { n.MasterID, n.Health = "m1", view.Failed }))
+			x.never("m2")
+			x.never("m3")
+		}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inWorld(t, func(x *world) {
+				m1 := x.shard("m1")
+				c.world(x)
+				if got := m1.MayBeAlone(); got != c.want {
+					t.Errorf("got %t", got)
+				}
+			})
+		})
+	}
+}
+
+// A replica's word that there is no such key is proof once every other master, asked since, has nothing to do with the slot.
+func TestAbsent(t *testing.T) {
+	const slot = 17 // of m1
+	coming := func(a *received) { a.View.Coming = []int{slot} }
+	owning := func(a *received) {
+		a.View = changed(a.View, "m3", func(n *view.Node) { n.Ranges = append(n.Ranges, view.SlotRange{First: slot, Last: slot}) })
+	}
+	for _, c := range []struct {
+		name  string
+		world func(*world)
+		want  bool
+	}{
+		{"all were asked since", func(*world) {}, true},
+		{"one was asked before", func(x *world) { x.answers("m2", time.Second) }, false},
+		{"one never answered", func(x *world) { x.never("m2") }, false},
+		{"its master's silence does not matter", func(x *world) { x.never("m1") }, true},
+		{"a replica's neither", func(x *world) { x.never("r2") }, true},
+		{"another is getting the slot", func(x *world) { x.answers("m2", 0, coming) }, false},
+		{"another has got it", func(x *world) { x.answers("m3", 0, owning) }, false},
+		{"a dead master without slots cannot", func(x *world) {
+			x.adopt(changed(x.view, "r3", func(n *view.Node) { n.Master, n.Health = true, view.Failed }))
+			x.never("r3")
+		}, true},
+		{"a living one can", func(x *world) {
+			x.adopt(changed(x.view, "r3", func(n *view.Node) { n.Master = true }))
+			x.never("r3")
+		}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inWorld(t, func(x *world) {
+				at := time.Now().Add(-100 * time.Millisecond)
+				for _, n := range x.view.Nodes {
+					x.answers(n.ID, 0)
+				}
+				c.world(x)
+				if got := x.shard("m1").Absent(slot, at); got != c.want {
+					t.Errorf("got %t", got)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,120 @@
+package watch
+
+import (
+	"context"
+	"time"
+
+	"github.com/sessiond/sessiond/internal/cluster/peer"
+	"github.com/sessiond/sessiond/internal/cluster/view"
+)
+
+// A Snapshot is the cluster as this instance sees it at the moment, from the watcher's memory: asking for it costs no
+// command.
+type Snapshot struct {
+	Known        bool // false until a node has answered
+	Epoch        int64
+	SlotsCovered int
+	UncoveredFor time.Duration // since when not all are; as long as the process lives, if they never were
+	MastersPerVM map[string]int
+	Nodes        []NodeSnapshot // as in View
+	Shards       []ShardSnapshot
+}
+
+// A NodeSnapshot is a node as the cluster sees it, and as this instance does.
+type NodeSnapshot struct {
+	view.Node
+	Seen     string        // well, suspect or down
+	Silence  time.Duration // for how long it has owed an answer
+	Answered time.Time     // when it last answered the watcher; zero for never
+	Shard    string        // the name of its shard; empty for a master without slots
+	LinkUp   bool          // of a replica
+	InStep   bool          // of a replica: it may answer for its master
+	Lag      int64         // of a replica: bytes of the replication stream it has yet to apply; -1 if unknown
+}
+
+// A ShardSnapshot is a shard as this instance sees it.
+type ShardSnapshot struct {
+	Name   string // the lowest slot that it had when it was first seen
+	Master string // address
+	Slots  int
+	Writes int64 // under way, those that wait for a promotion included
+	Waits  bool  // writes cannot be served at the moment
+
+	Stalled time.Duration // for how long they cannot have been
+	Moved   time.Time
+}
+
+// Snapshot returns what the watcher knows.
+func (w *Watcher) Snapshot() Snapshot {
+	t := w.Topology()
+	if t == nil {
+		return Snapshot{}
+	}
+	s := Snapshot{Known: true, Epoch: t.View.Epoch(), SlotsCovered: t.covered(), MastersPerVM: t.View.MastersByVM()}
+	if s.SlotsCovered < view.Slots {
+		s.UncoveredFor = time.Since(w.lastCovered())
+	}
+	for _, n := range t.View.Nodes {
+		s.Nodes = append(s.Nodes, w.snapshotOf(t, n))
+	}
+	for _, shard := range t.Shards {
+		s.Shards = append(s.Shards, shard.snapshot())
+	}
+	return s
+}
+
+// Ready returns a snapshot once a node has answered, or why none has when the context ends.
+func (w *Watcher) Ready(ctx context.Context) (Snapshot, error) {
+	for {
+		changed := w.Changed()
+		if w.Topology() != nil && w.anyAnswering() {
+			return w.Snapshot(), nil
+		}
+		if refused := w.Refusal(); refused != nil {
+			return Snapshot{}, refused
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return Snapshot{}, peer.Unavailable(ErrNoMaster)
+		}
+	}
+}
+
+// lastCovered is when all slots were last seen covered; long ago if they never were.
+func (w *Watcher) lastCovered() time.Time { return time.Unix(0, w.coveredAt.Load()) }
+
+func (s *Shard) snapshot() ShardSnapshot {
+	shot := ShardSnapshot{Name: s.name, Master: s.Info.Addr, Slots: s.Info.Slots, Writes: s.writes.Load()}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	shot.Waits, shot.Moved = !s.troubled.IsZero(), s.moved
+	if shot.Waits {
+		shot.Stalled = time.Since(s.troubled)
+	}
+	return shot
+}
+
+// snapshotOf is one node's.
+func (w *Watcher) snapshotOf(t *Topology, n view.Node) NodeSnapshot {
+	shot := NodeSnapshot{Node: n, Seen: peer.Down.String(), Lag: -1}
+	if n.Health == view.NoAddress {
+		return shot
+	}
+	p := w.peers.At(n.Addr)
+	shot.Seen, shot.Silence = p.State().String(), p.Silence()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	u := w.checkupOf(p)
+	shot.Answered, shot.InStep, shot.LinkUp = u.last.at, u.inStep, u.last.Replication.LinkUp
+	if s := t.MasteredBy(p); s != nil {
+		shot.Shard = s.name
+	}
+	if s := t.replicatedBy(p); s != nil {
+		shot.Shard = s.name
+		if m := w.checkupOf(s.Master); !m.last.at.IsZero() && !u.last.at.IsZero() {
+			shot.Lag = max(0, m.last.Replication.Offset-u.last.Replication.Offset)
+		}
+	}
+	return shot
+}
