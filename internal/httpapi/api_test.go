@@ -94,22 +94,22 @@ func (s *flakyStore) fail(op func() (session.Session, error)) (session.Session, 
 	return session.Session{}, s.err
 }
 
-func (s *flakyStore) Create(ctx context.Context, ref session.Ref, n session.New, key session.WriteKey) (session.Session, error) {
-	return s.fail(func() (session.Session, error) { return s.Store.Create(ctx, ref, n, key) })
+func (s *flakyStore) Create(ctx context.Context, terms *session.Terms, ref session.Ref, n session.New, key session.WriteKey) (session.Session, error) {
+	return s.fail(func() (session.Session, error) { return s.Store.Create(ctx, terms, ref, n, key) })
 }
 
-func (s *flakyStore) Replace(ctx context.Context, ref session.Ref, c session.Content, ttl session.TTL, w session.Write) (session.Session, error) {
-	return s.fail(func() (session.Session, error) { return s.Store.Replace(ctx, ref, c, ttl, w) })
+func (s *flakyStore) Replace(ctx context.Context, terms *session.Terms, ref session.Ref, c session.Content, ttl session.TTL, w session.Write) (session.Session, error) {
+	return s.fail(func() (session.Session, error) { return s.Store.Replace(ctx, terms, ref, c, ttl, w) })
 }
 
-func (s *flakyStore) Delete(ctx context.Context, ref session.Ref, d session.Deletion) error {
-	_, err := s.fail(func() (session.Session, error) { return session.Session{}, s.Store.Delete(ctx, ref, d) })
+func (s *flakyStore) Delete(ctx context.Context, terms *session.Terms, ref session.Ref, d session.Deletion) error {
+	_, err := s.fail(func() (session.Session, error) { return session.Session{}, s.Store.Delete(ctx, terms, ref, d) })
 	return err
 }
 
-func (s *flakyStore) Get(ctx context.Context, ref session.Ref) (session.Session, error) {
+func (s *flakyStore) Get(ctx context.Context, terms *session.Terms, ref session.Ref) (session.Session, error) {
 	if s.err == nil {
-		return s.Store.Get(ctx, ref)
+		return s.Store.Get(ctx, terms, ref)
 	}
 	return session.Session{}, s.err
 }

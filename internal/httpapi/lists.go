@@ -20,7 +20,7 @@ func (a *api) list(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	sessions, next, err := a.Store.ListUser(r.Context(), tenantOf(r), pathParam(r, "user"), cursor, limit)
+	sessions, next, err := a.Store.ListUser(r.Context(), termsOf(r), tenantOf(r), pathParam(r, "user"), cursor, limit)
 	page := page{Sessions: make([]jsontext.Value, len(sessions)), NextCursor: next}
 	for i := 0; err == nil && i < len(sessions); i++ {
 		page.Sessions[i], err = encodeSession(sessions[i], "")
@@ -41,7 +41,7 @@ func (a *api) walk(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	handles, next, err := a.Store.Walk(r.Context(), tenantOf(r), cursor, limit)
+	handles, next, err := a.Store.Walk(r.Context(), termsOf(r), tenantOf(r), cursor, limit)
 	page := page{Sessions: make([]jsontext.Value, len(handles)), NextCursor: next, Consistency: "weak"}
 	for i, h := range handles {
 		page.Sessions[i] = jsontext.Value(`{"handle":"` + h.String() + `"}`)
@@ -61,7 +61,7 @@ func (a *api) revokeUser(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	n, err := a.Store.RevokeUser(r.Context(), tenantOf(r), pathParam(r, "user"), except)
+	n, err := a.Store.RevokeUser(r.Context(), termsOf(r), tenantOf(r), pathParam(r, "user"), except)
 	a.answerJSON(w, r, revocation{n}, err)
 }
 
@@ -75,7 +75,7 @@ func (a *api) revokeHandle(w http.ResponseWriter, r *http.Request) {
 		handle, malformed := tenantOf(r).ParseHandle(pathParam(r, "handle"))
 		if malformed == nil { // otherwise it cannot be there
 			eventOf(r).handle = handle.String()
-			err = a.Store.RevokeHandle(r.Context(), pathParam(r, "user"), handle)
+			err = a.Store.RevokeHandle(r.Context(), termsOf(r), pathParam(r, "user"), handle)
 		}
 	}
 	a.answerNothing(w, r, err)
@@ -93,7 +93,7 @@ type batchResults struct {
 
 func (a *api) batchGet(w http.ResponseWriter, r *http.Request) {
 	a.batch(w, r, session.ErrNotFound, func(refs []session.Ref) []session.Result {
-		return a.Store.GetMany(r.Context(), refs)
+		return a.Store.GetMany(r.Context(), termsOf(r), refs)
 	}, func(s session.Session) (jsontext.Value, error) { return encodeSession(s, "") })
 }
 
@@ -101,7 +101,7 @@ func (a *api) batchGet(w http.ResponseWriter, r *http.Request) {
 func (a *api) batchDelete(w http.ResponseWriter, r *http.Request) {
 	a.batch(w, r, nil, func(refs []session.Ref) []session.Result {
 		results := make([]session.Result, len(refs))
-		for i, err := range a.Store.DeleteMany(r.Context(), refs) {
+		for i, err := range a.Store.DeleteMany(r.Context(), termsOf(r), refs) {
 			results[i].Err = err
 		}
 		return results

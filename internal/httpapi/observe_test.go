@@ -219,11 +219,11 @@ func (f *fixture) counted(label, value string) float64 {
 // anySession is a store in which every session is: the real one would take a minute for as many.
 type anySession struct{ session.Store }
 
-func (anySession) Create(_ context.Context, ref session.Ref, n session.New, _ session.WriteKey) (session.Session, error) {
+func (anySession) Create(_ context.Context, _ *session.Terms, ref session.Ref, n session.New, _ session.WriteKey) (session.Session, error) {
 	return session.Session{Handle: ref.Handle, User: n.User, Version: 1}, nil
 }
 
-func (anySession) Get(_ context.Context, ref session.Ref) (session.Session, error) {
+func (anySession) Get(_ context.Context, _ *session.Terms, ref session.Ref) (session.Session, error) {
 	return session.Session{Handle: ref.Handle, Version: 1}, nil
 }
 

@@ -12,7 +12,7 @@ import (
 // Preferences are what a caller prefers (RFC 7240), as far as the service knows it.
 type preferences struct {
 	minimal bool // return=minimal: an answer without a body
-	terms   *cluster.Terms
+	terms   *session.Terms
 }
 
 type preferencesKey struct{}
@@ -21,8 +21,11 @@ func preferencesOf(r *http.Request) *preferences {
 	if p, ok := r.Context().Value(preferencesKey{}).(*preferences); ok {
 		return p
 	}
-	return &preferences{terms: new(cluster.Terms)} // a problem before the header was read
+	return &preferences{terms: new(session.Terms)} // a problem before the header was read
 }
+
+// termsOf are what the store's calls on behalf of the request must achieve.
+func termsOf(r *http.Request) *session.Terms { return preferencesOf(r).terms }
 
 // heed reads the header Prefer, and has the store act on it. Unknown preferences are ignored, as the RFC wants; an unknown
 // value of a known one is refused, because to drop it is to promise what was not done.
@@ -33,13 +36,12 @@ func (a *api) heed(next http.Handler) http.Handler {
 			a.fail(w, r, err)
 			return
 		}
-		ctx := session.WithTerms(r.Context(), p.terms)
-		next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, preferencesKey{}, p)))
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), preferencesKey{}, p)))
 	})
 }
 
 func readPreferences(r *http.Request) (*preferences, error) {
-	p := &preferences{terms: new(cluster.Terms)}
+	p := &preferences{terms: new(session.Terms)}
 	seen := map[string]bool{}
 	for _, line := range r.Header.Values("Prefer") {
 		for preference := range strings.SplitSeq(line, ",") {

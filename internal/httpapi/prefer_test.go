@@ -47,12 +47,12 @@ type replicaStore struct {
 	masterOnly bool // as it was asked
 }
 
-func (s *replicaStore) Peek(ctx context.Context, ref session.Ref) (session.Session, error) {
-	s.masterOnly = session.TermsOf(ctx).MasterOnly
+func (s *replicaStore) Peek(ctx context.Context, terms *session.Terms, ref session.Ref) (session.Session, error) {
+	s.masterOnly = terms.MasterOnly
 	if !s.masterOnly {
-		session.TermsOf(ctx).ReadReplica()
+		terms.ReadReplica()
 	}
-	return s.Store.Peek(ctx, ref)
+	return s.Store.Peek(ctx, terms, ref)
 }
 
 func TestSessionSource(t *testing.T) {

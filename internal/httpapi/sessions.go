@@ -24,7 +24,7 @@ func (a *api) create(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ref := tenantOf(r).NewRef(body.user())
-	s, err := a.Store.Create(r.Context(), ref, body.session(), "")
+	s, err := a.Store.Create(r.Context(), termsOf(r), ref, body.session(), "")
 	if err == nil {
 		w.Header().Set("Location", "/v1/sessions/"+ref.ID())
 	}
@@ -68,7 +68,7 @@ func (a *api) createAt(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	s, err := a.Store.Create(r.Context(), ref, body.session(), key)
+	s, err := a.Store.Create(r.Context(), termsOf(r), ref, body.session(), key)
 	a.answerWithID(w, r, http.StatusCreated, ref, s, err)
 }
 
@@ -81,10 +81,10 @@ func (a *api) replace(w http.ResponseWriter, r *http.Request, upsert bool) {
 	case err != nil:
 		a.fail(w, r, err)
 	case !upsert:
-		s, err := a.Store.Replace(r.Context(), ref, body.content(), body.ttl(), write)
+		s, err := a.Store.Replace(r.Context(), termsOf(r), ref, body.content(), body.ttl(), write)
 		a.answer(w, r, s, err)
 	default:
-		s, err := a.Store.Upsert(r.Context(), ref, body.content(), body.ttl(), write)
+		s, err := a.Store.Upsert(r.Context(), termsOf(r), ref, body.content(), body.ttl(), write)
 		if err == nil && s.Version == 1 { // replacing would have counted
 			a.answerWithID(w, r, http.StatusCreated, ref, s, nil)
 			return
@@ -107,7 +107,7 @@ func (a *api) get(w http.ResponseWriter, r *http.Request) {
 	if slide && r.Method != http.MethodHead {
 		read = a.Store.Get
 	}
-	s, err := read(r.Context(), ref)
+	s, err := read(r.Context(), termsOf(r), ref)
 	if err == nil && !guard.Admits(s.Stamp()) {
 		err = session.ErrConflict
 	}
@@ -131,7 +131,7 @@ func (a *api) patch(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	s, err := a.Store.Patch(r.Context(), ref, body.patch(), write)
+	s, err := a.Store.Patch(r.Context(), termsOf(r), ref, body.patch(), write)
 	a.answer(w, r, s, err)
 }
 
@@ -142,7 +142,7 @@ func (a *api) touch(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	s, err := a.Store.Touch(r.Context(), ref, body.ttl(), write.Guard)
+	s, err := a.Store.Touch(r.Context(), termsOf(r), ref, body.ttl(), write.Guard)
 	a.answer(w, r, s, err)
 }
 
@@ -156,7 +156,7 @@ func (a *api) rotate(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	s, next, err := a.Store.Rotate(r.Context(), ref, session.Rotation{User: string(body.User), Grace: body.Grace.Duration}, write)
+	s, next, err := a.Store.Rotate(r.Context(), termsOf(r), ref, session.Rotation{User: string(body.User), Grace: body.Grace.Duration}, write)
 	a.answerWithID(w, r, http.StatusOK, next, s, err)
 }
 
@@ -175,7 +175,7 @@ func (a *api) delete(w http.ResponseWriter, r *http.Request) {
 		d.Key, err = writeKey(r)
 	}
 	if err == nil {
-		err = a.Store.Delete(r.Context(), ref, d)
+		err = a.Store.Delete(r.Context(), termsOf(r), ref, d)
 	}
 	a.answerNothing(w, r, err)
 }

@@ -9,13 +9,13 @@ import (
 )
 
 // GetMany implements [Store].
-func (s *RedisStore) GetMany(ctx context.Context, refs []Ref) []Result {
+func (s *RedisStore) GetMany(ctx context.Context, terms *Terms, refs []Ref) []Result {
 	keys := make([]string, len(refs))
 	for i, ref := range refs {
 		keys[i] = ref.key()
 	}
 	results := make([]Result, len(refs))
-	for i, got := range s.cluster.GetMany(ctx, TermsOf(ctx), keys) {
+	for i, got := range s.cluster.GetMany(ctx, terms, keys) {
 		r := &results[i]
 		switch {
 		case errors.Is(got.Err, cluster.ErrNil):
@@ -23,9 +23,9 @@ func (s *RedisStore) GetMany(ctx context.Context, refs []Ref) []Result {
 		case got.Err != nil:
 			r.Err = got.Err
 		default:
-			r.Session, r.Err = s.open(ctx, refs[i], got.Bytes)
+			r.Session, r.Err = s.open(ctx, terms, refs[i], got.Bytes)
 			if _, ok := errors.AsType[*moved](r.Err); ok {
-				r.Session, r.Err = s.Peek(ctx, refs[i]) // rare: only within the grace of a rotation
+				r.Session, r.Err = s.Peek(ctx, terms, refs[i]) // rare: only within the grace of a rotation
 			}
 		}
 	}
@@ -33,20 +33,20 @@ func (s *RedisStore) GetMany(ctx context.Context, refs []Ref) []Result {
 }
 
 // DeleteMany implements [Store].
-func (s *RedisStore) DeleteMany(ctx context.Context, refs []Ref) []error {
+func (s *RedisStore) DeleteMany(ctx context.Context, terms *Terms, refs []Ref) []error {
 	calls := make([]cluster.Call, len(refs))
 	for i, ref := range refs {
 		id, args := Deletion{}.args()
 		calls[i] = cluster.Call{Keys: []string{ref.key(), ref.indexKey(), ref.markKey(id)}, Args: args}
 	}
 	errs := make([]error, len(refs))
-	for i, r := range s.cluster.RunMany(ctx, TermsOf(ctx), s.scripts.delete, calls) {
+	for i, r := range s.cluster.RunMany(ctx, terms, s.scripts.delete, calls) {
 		errs[i] = r.Err
 		if r.Err == nil {
 			_, errs[i] = verdict(refs[i], r.Reply)
 		}
 		if _, ok := errors.AsType[*moved](errs[i]); ok {
-			errs[i] = s.Delete(ctx, refs[i], Deletion{})
+			errs[i] = s.Delete(ctx, terms, refs[i], Deletion{})
 		} else if errs[i] == nil {
 			s.metrics.revoked.WithLabelValues(refs[i].tenant.name).Inc()
 		}
@@ -55,7 +55,7 @@ func (s *RedisStore) DeleteMany(ctx context.Context, refs []Ref) []error {
 }
 
 // Walk implements [Store].
-func (s *RedisStore) Walk(ctx context.Context, t *Tenant, cursor string, limit int) ([]Handle, string, error) {
+func (s *RedisStore) Walk(ctx context.Context, terms *Terms, t *Tenant, cursor string, limit int) ([]Handle, string, error) {
 	keys, next, err := s.cluster.Scan(ctx, "{*}:s:"+t.name+":*", cursor, limit)
 	switch {
 	case errors.Is(err, cluster.ErrBadCursor):
@@ -66,7 +66,7 @@ func (s *RedisStore) Walk(ctx context.Context, t *Tenant, cursor string, limit i
 		return nil, "", err
 	}
 	page := make([]Handle, 0, len(keys))
-	for i, head := range s.cluster.Heads(ctx, TermsOf(ctx), keys, 2) {
+	for i, head := range s.cluster.Heads(ctx, terms, keys, 2) {
 		if errors.Is(head.Err, cluster.ErrNil) || head.Err == nil && (len(head.Bytes) < 2 || kind(head.Bytes[1]) != live) {
 			continue
 		}

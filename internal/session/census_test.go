@@ -35,7 +35,7 @@ func TestCensus(t *testing.T) {
 	var refs []session.Ref
 	for range 2 {
 		ref := sessiontest.Tenant(t, "acme").NewRef("")
-		if _, err := store.Create(t.Context(), ref, session.New{}, ""); err != nil {
+		if _, err := store.Create(t.Context(), nil, ref, session.New{}, ""); err != nil {
 			t.Fatal(err)
 		}
 		refs = append(refs, ref)
@@ -43,12 +43,12 @@ func TestCensus(t *testing.T) {
 	// Of two keys that are alike every sample says the same.
 	want(`sessiond_sessions_live{tenant="acme"} 2` + "\n")
 	for _, ref := range refs {
-		if err := store.Delete(t.Context(), ref, session.Deletion{}); err != nil {
+		if err := store.Delete(t.Context(), nil, ref, session.Deletion{}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	want("")
-	if _, err := store.Create(t.Context(), sessiontest.Tenant(t, "other").NewRef(""), session.New{}, ""); err != nil {
+	if _, err := store.Create(t.Context(), nil, sessiontest.Tenant(t, "other").NewRef(""), session.New{}, ""); err != nil {
 		t.Fatal(err)
 	}
 }

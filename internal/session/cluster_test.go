@@ -40,7 +40,7 @@ func TestMemoryBudgetOnRealCluster(t *testing.T) {
 	for range sessions {
 		ref := tenant.NewRef(user)
 		n := session.New{User: user, Content: session.Content{Data: jsontext.Value(payload)}}
-		if _, err := store.Create(t.Context(), ref, n, ""); err != nil {
+		if _, err := store.Create(t.Context(), nil, ref, n, ""); err != nil {
 			t.Fatal(err)
 		}
 		tag = ref.Handle.String()[:3]

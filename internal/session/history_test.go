@@ -177,14 +177,14 @@ func perform(ctx context.Context, store session.Store, ref session.Ref, in input
 	content := session.Content{Data: jsontext.Value(in.value)}
 	switch in.kind {
 	case opCreate:
-		return store.Create(ctx, ref, session.New{Content: content}, "")
+		return store.Create(ctx, nil, ref, session.New{Content: content}, "")
 	case opGet:
-		return store.Peek(ctx, ref)
+		return store.Peek(ctx, nil, ref)
 	case opReplace:
-		return store.Replace(ctx, ref, content, session.TTL{}, session.Write{})
+		return store.Replace(ctx, nil, ref, content, session.TTL{}, session.Write{})
 	case opGuarded:
 		guard := session.Guard{Set: true, AnyOf: []session.Stamp{stamp}}
-		return store.Replace(ctx, ref, content, session.TTL{}, session.Write{Guard: guard})
+		return store.Replace(ctx, nil, ref, content, session.TTL{}, session.Write{Guard: guard})
 	}
-	return session.Session{}, store.Delete(ctx, ref, session.Deletion{})
+	return session.Session{}, store.Delete(ctx, nil, ref, session.Deletion{})
 }

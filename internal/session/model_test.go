@@ -116,24 +116,24 @@ func (u *userModel) do(c command) error {
 	var err error
 	switch c.op {
 	case "get":
-		got, err = u.store.Peek(ctx, m.ref)
+		got, err = u.store.Peek(ctx, nil, m.ref)
 	case "replace":
 		m.value, m.version = string(content.Data), m.version+1
-		got, err = u.store.Replace(ctx, m.ref, content, session.TTL{}, session.Write{})
+		got, err = u.store.Replace(ctx, nil, m.ref, content, session.TTL{}, session.Write{})
 	case "patch":
 		m.value, m.version = string(content.Data), m.version+1
-		got, err = u.store.Patch(ctx, m.ref, session.Patch(content), session.Write{})
+		got, err = u.store.Patch(ctx, nil, m.ref, session.Patch(content), session.Write{})
 	case "touch":
-		got, err = u.store.Touch(ctx, m.ref, session.TTL{}, session.Guard{})
+		got, err = u.store.Touch(ctx, nil, m.ref, session.TTL{}, session.Guard{})
 		got.Data = jsontext.Value(m.value)
 	case "rotate":
 		u.dead = append(u.dead, m.ref)
 		m.version++
-		got, m.ref, err = u.store.Rotate(ctx, m.ref, session.Rotation{}, session.Write{})
+		got, m.ref, err = u.store.Rotate(ctx, nil, m.ref, session.Rotation{}, session.Write{})
 	case "delete":
 		u.dead = append(u.dead, m.ref)
 		u.live = slices.Delete(u.live, c.target, c.target+1)
-		return u.store.Delete(ctx, m.ref, session.Deletion{})
+		return u.store.Delete(ctx, nil, m.ref, session.Deletion{})
 	}
 	if err != nil {
 		return err
@@ -147,7 +147,7 @@ func (u *userModel) do(c command) error {
 func (u *userModel) create(ctx context.Context, c command) error {
 	ref := u.tenant.NewRef(u.user)
 	value := fmt.Sprintf(`{"v":%d}`, c.value)
-	_, err := u.store.Create(ctx, ref, session.New{User: u.user, Content: session.Content{Data: jsontext.Value(value)}}, "")
+	_, err := u.store.Create(ctx, nil, ref, session.New{User: u.user, Content: session.Content{Data: jsontext.Value(value)}}, "")
 	u.live = append(u.live, &modelSession{ref, value, 1})
 	if len(u.live) > maxSessions {
 		u.dead = append(u.dead, u.live[0].ref)
@@ -162,18 +162,18 @@ func (u *userModel) onDead(ctx context.Context, c command) error {
 		return nil
 	}
 	ref := u.dead[c.value%len(u.dead)]
-	_, err := u.store.Replace(ctx, ref, session.Content{}, session.TTL{}, session.Write{})
+	_, err := u.store.Replace(ctx, nil, ref, session.Content{}, session.TTL{}, session.Write{})
 	if !errors.Is(err, session.ErrNotFound) {
 		return fmt.Errorf("replacing a dead session: %w", cmp.Or(err, errors.New("succeeded")))
 	}
-	if _, err := u.store.Peek(ctx, ref); !errors.Is(err, session.ErrNotFound) {
+	if _, err := u.store.Peek(ctx, nil, ref); !errors.Is(err, session.ErrNotFound) {
 		return fmt.Errorf("reading a dead session: %w", cmp.Or(err, errors.New("succeeded")))
 	}
 	return nil
 }
 
 func (u *userModel) list(ctx context.Context) error {
-	page, next, err := u.store.ListUser(ctx, u.tenant, u.user, "", 100)
+	page, next, err := u.store.ListUser(ctx, nil, u.tenant, u.user, "", 100)
 	if err != nil || next != "" {
 		return fmt.Errorf("list: next %q, %w", next, err)
 	}
@@ -197,7 +197,7 @@ func (u *userModel) revokeAllBut(ctx context.Context, c command) error {
 	}
 	want := len(u.live) - len(left)
 	u.live = left
-	n, err := u.store.RevokeUser(ctx, u.tenant, u.user, spare)
+	n, err := u.store.RevokeUser(ctx, nil, u.tenant, u.user, spare)
 	if err == nil && n != want {
 		err = fmt.Errorf("revoked %d, want %d", n, want)
 	}

@@ -28,7 +28,7 @@ func TestUserInASlotOnTheMoveOnRealCluster(t *testing.T) {
 	var refs []session.Ref
 	for range 4 {
 		ref := tenant.NewRef(user)
-		if _, err := store.Create(limited(10*time.Second), ref, session.New{User: user}, ""); err != nil {
+		if _, err := store.Create(limited(10*time.Second), nil, ref, session.New{User: user}, ""); err != nil {
 			t.Fatal(err)
 		}
 		refs = append(refs, ref)
@@ -36,14 +36,14 @@ func TestUserInASlotOnTheMoveOnRealCluster(t *testing.T) {
 	waits := func(stage string) {
 		t.Helper()
 		const moment = 300 * time.Millisecond
-		if page, _, err := store.ListUser(limited(moment), tenant, user, "", 10); !errors.Is(err, cluster.ErrUnavailable) {
+		if page, _, err := store.ListUser(limited(moment), nil, tenant, user, "", 10); !errors.Is(err, cluster.ErrUnavailable) {
 			t.Errorf("%s: listed %d sessions of 4, %v", stage, len(page), err)
 		}
-		if n, err := store.RevokeUser(limited(moment), tenant, user, session.Handle{}); !errors.Is(err, cluster.ErrUnavailable) && !errors.Is(err, cluster.ErrOutcomeUnknown) { // where its time ends in an attempt
+		if n, err := store.RevokeUser(limited(moment), nil, tenant, user, session.Handle{}); !errors.Is(err, cluster.ErrUnavailable) && !errors.Is(err, cluster.ErrOutcomeUnknown) { // where its time ends in an attempt
 			t.Errorf("%s: revoked %d, %v", stage, n, err)
 		}
 		for _, ref := range refs {
-			if got, err := store.Peek(limited(10*time.Second), ref); err != nil || got.User != user {
+			if got, err := store.Peek(limited(10*time.Second), nil, ref); err != nil || got.User != user {
 				t.Errorf("%s: read %+v, %v", stage, got, err)
 			}
 		}
@@ -65,7 +65,7 @@ func TestUserInASlotOnTheMoveOnRealCluster(t *testing.T) {
 	waits("the index has moved too")
 	move.Migrate(t, sessions[1:]...)
 	move.End(t)
-	if page, _, err := store.ListUser(limited(10*time.Second), tenant, user, "", 10); len(page) != 4 || err != nil {
+	if page, _, err := store.ListUser(limited(10*time.Second), nil, tenant, user, "", 10); len(page) != 4 || err != nil {
 		t.Errorf("after the move: listed %d sessions of 4, %v", len(page), err)
 	}
 }

@@ -10,7 +10,7 @@ import (
 const patchRounds = 100
 
 // Patch implements [Store].
-func (s *RedisStore) Patch(ctx context.Context, ref Ref, patch Patch, w Write) (Session, error) {
+func (s *RedisStore) Patch(ctx context.Context, terms *Terms, ref Ref, patch Patch, w Write) (Session, error) {
 	done, err := s.turns.take(ctx, ref.key())
 	if err != nil {
 		return Session{}, err
@@ -18,7 +18,7 @@ func (s *RedisStore) Patch(ctx context.Context, ref Ref, patch Patch, w Write) (
 	defer done()
 	id := w.Key.id("patch") // the same in every round: only a round that succeeds leaves it
 	for range patchRounds {
-		old, at, err := s.peek(ctx, ref)
+		old, at, err := s.peek(ctx, terms, ref)
 		if err != nil {
 			return Session{}, err
 		}
@@ -39,7 +39,7 @@ func (s *RedisStore) Patch(ctx context.Context, ref Ref, patch Patch, w Write) (
 		if err := ref.tenant.policy.checkContent(merged); err != nil {
 			return Session{}, err
 		}
-		stored, err := s.replace(ctx, at, merged, TTL{}, id, guard, nil, "")
+		stored, err := s.replace(ctx, terms, at, merged, TTL{}, id, guard, nil, "")
 		_, rotatedMeanwhile := errors.AsType[*moved](err)
 		if rotatedMeanwhile || errors.Is(err, ErrConflict) && !w.Guard.Set {
 			continue

@@ -55,8 +55,8 @@ func (s *RedisStore) Close(ctx context.Context) error {
 var _ Store = (*RedisStore)(nil)
 
 // Get implements [Store].
-func (s *RedisStore) Get(ctx context.Context, ref Ref) (Session, error) {
-	got, at, err := s.peek(ctx, ref)
+func (s *RedisStore) Get(ctx context.Context, terms *Terms, ref Ref) (Session, error) {
+	got, at, err := s.peek(ctx, terms, ref)
 	if err == nil {
 		s.touches.read(at, got)
 	}
@@ -64,41 +64,41 @@ func (s *RedisStore) Get(ctx context.Context, ref Ref) (Session, error) {
 }
 
 // Peek implements [Store].
-func (s *RedisStore) Peek(ctx context.Context, ref Ref) (Session, error) {
-	got, _, err := s.peek(ctx, ref)
+func (s *RedisStore) Peek(ctx context.Context, terms *Terms, ref Ref) (Session, error) {
+	got, _, err := s.peek(ctx, terms, ref)
 	return got, err
 }
 
 // peek also tells which ref answered.
-func (s *RedisStore) peek(ctx context.Context, ref Ref) (Session, Ref, error) {
-	return s.follow(ctx, ref, func(ref Ref) (Session, error) {
-		value, err := s.cluster.Get(ctx, TermsOf(ctx), ref.key())
+func (s *RedisStore) peek(ctx context.Context, terms *Terms, ref Ref) (Session, Ref, error) {
+	return s.follow(ctx, terms, ref, func(ref Ref) (Session, error) {
+		value, err := s.cluster.Get(ctx, terms, ref.key())
 		if errors.Is(err, cluster.ErrNil) {
 			return Session{}, ErrNotFound
 		}
 		if err != nil {
 			return Session{}, err
 		}
-		return s.open(ctx, ref, value)
+		return s.open(ctx, terms, ref, value)
 	})
 }
 
 // open turns what Redis holds into a session. For an ID from before a rotation, Redis is asked once more: its clock
 // decides whether the grace is over, and if it is, its master, who alone can act on it.
-func (s *RedisStore) open(ctx context.Context, ref Ref, value []byte) (Session, error) {
+func (s *RedisStore) open(ctx context.Context, terms *Terms, ref Ref, value []byte) (Session, error) {
 	rec, err := decodeRecord(value)
 	if err != nil {
 		return Session{}, err
 	}
 	if rec.kind == rotated {
-		now, err := s.cluster.Now(ctx, TermsOf(ctx), ref.key())
+		now, err := s.cluster.Now(ctx, terms, ref.key())
 		if err != nil {
 			return Session{}, err
 		}
 		if now.Before(rec.deadline) {
 			return Session{}, successor(ref, value, false)
 		}
-		_, err = s.run(ctx, s.scripts.touch, ref, Guard{}.encode(), "", "")
+		_, err = s.run(ctx, terms, s.scripts.touch, ref, Guard{}.encode(), "", "")
 		if err == nil {
 			err = ErrNotFound // it was rotated a moment ago and is live now: not this ID
 		}
@@ -109,8 +109,8 @@ func (s *RedisStore) open(ctx context.Context, ref Ref, value []byte) (Session, 
 
 // write runs a script that answers with the clear part of the session as the write made it, also when a retry found that
 // it had been made before. The content is what was written.
-func (s *RedisStore) write(ctx context.Context, script *cluster.Script, ref Ref, written *Content, args ...any) (Session, error) {
-	value, err := s.run(ctx, script, ref, args...)
+func (s *RedisStore) write(ctx context.Context, terms *Terms, script *cluster.Script, ref Ref, written *Content, args ...any) (Session, error) {
+	value, err := s.run(ctx, terms, script, ref, args...)
 	if err != nil {
 		return Session{}, err
 	}
@@ -131,17 +131,17 @@ func opened(ref Ref, value []byte, written *Content) (Session, error) {
 }
 
 // run runs a script on one session and returns what comes with its verdict.
-func (s *RedisStore) run(ctx context.Context, script *cluster.Script, ref Ref, args ...any) ([]byte, error) {
-	return s.runOn(ctx, script, ref, "", args...)
+func (s *RedisStore) run(ctx context.Context, terms *Terms, script *cluster.Script, ref Ref, args ...any) ([]byte, error) {
+	return s.runOn(ctx, terms, script, ref, "", args...)
 }
 
 // runOn is run for a script that has a third key, beside those of the session and of its index.
-func (s *RedisStore) runOn(ctx context.Context, script *cluster.Script, ref Ref, third string, args ...any) ([]byte, error) {
+func (s *RedisStore) runOn(ctx context.Context, terms *Terms, script *cluster.Script, ref Ref, third string, args ...any) ([]byte, error) {
 	keys := []string{ref.key(), ref.indexKey()}
 	if third != "" {
 		keys = append(keys, third)
 	}
-	reply, err := s.cluster.Run(ctx, TermsOf(ctx), script, keys, args...)
+	reply, err := s.cluster.Run(ctx, terms, script, keys, args...)
 	if err != nil {
 		return nil, err
 	}

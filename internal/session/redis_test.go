@@ -62,15 +62,15 @@ func TestCommandsPerCall(t *testing.T) {
 		call func() error
 		want []string
 	}{
-		{"create", func() error { _, err := store.Create(ctx, ref, n, ""); return err }, []string{"EVALSHA"}},
-		{"get", func() error { _, err := store.Get(ctx, ref); return err }, []string{"GET"}},
+		{"create", func() error { _, err := store.Create(ctx, nil, ref, n, ""); return err }, []string{"EVALSHA"}},
+		{"get", func() error { _, err := store.Get(ctx, nil, ref); return err }, []string{"GET"}},
 		{"replace", func() error {
-			_, err := store.Replace(ctx, ref, n.Content, session.TTL{}, session.Write{})
+			_, err := store.Replace(ctx, nil, ref, n.Content, session.TTL{}, session.Write{})
 			return err
 		}, []string{"EVALSHA"}},
-		{"patch", func() error { _, err := store.Patch(ctx, ref, patch, session.Write{}); return err }, []string{"GET", "EVALSHA"}},
-		{"touch", func() error { _, err := store.Touch(ctx, ref, session.TTL{}, session.Guard{}); return err }, []string{"EVALSHA"}},
-		{"delete", func() error { return store.Delete(ctx, ref, session.Deletion{}) }, []string{"EVALSHA"}},
+		{"patch", func() error { _, err := store.Patch(ctx, nil, ref, patch, session.Write{}); return err }, []string{"GET", "EVALSHA"}},
+		{"touch", func() error { _, err := store.Touch(ctx, nil, ref, session.TTL{}, session.Guard{}); return err }, []string{"EVALSHA"}},
+		{"delete", func() error { return store.Delete(ctx, nil, ref, session.Deletion{}) }, []string{"EVALSHA"}},
 	}
 	for _, c := range calls {
 		if err := c.call(); err != nil { // the node learns the script
@@ -112,20 +112,20 @@ func TestLostAnswers(t *testing.T) {
 	ref := tenant.NewRef("")
 
 	lossy.LoseNext(1)
-	s, err := store.Create(ctx, ref, session.New{Content: content(`{"a":1}`)}, "")
+	s, err := store.Create(ctx, nil, ref, session.New{Content: content(`{"a":1}`)}, "")
 	check("create", s, err, 1, `{"a":1}`)
 
 	lossy.LoseNext(2)
-	s, err = store.Replace(ctx, ref, content(`{"a":2}`), session.TTL{}, session.Write{Guard: session.Guard{Set: true, AnyOf: []session.Stamp{s.Stamp()}}})
+	s, err = store.Replace(ctx, nil, ref, content(`{"a":2}`), session.TTL{}, session.Write{Guard: session.Guard{Set: true, AnyOf: []session.Stamp{s.Stamp()}}})
 	check("replace", s, err, 2, `{"a":2}`)
 
 	lossy.LoseNext(1)
-	s, err = store.Patch(ctx, ref, session.Patch(content(`{"b":3}`)), session.Write{})
+	s, err = store.Patch(ctx, nil, ref, session.Patch(content(`{"b":3}`)), session.Write{})
 	check("patch", s, err, 3, `{"a":2,"b":3}`)
 
 	lossy.LoseNext(1)
 	guard := session.Guard{Set: true, AnyOf: []session.Stamp{s.Stamp()}}
-	if err := store.Delete(ctx, ref, session.Deletion{Write: session.Write{Guard: guard}}); err != nil || !lossy.Lost() {
+	if err := store.Delete(ctx, nil, ref, session.Deletion{Write: session.Write{Guard: guard}}); err != nil || !lossy.Lost() {
 		t.Errorf("delete: %v, lost %t", err, lossy.Lost())
 	}
 }
@@ -135,18 +135,18 @@ func TestNoAnswerAtAll(t *testing.T) {
 	lossy := &clustertest.Lossy{Match: []byte("evalsha")}
 	_, store := embedded(t, cluster.Config{Access: peer.Access{Dial: lossy.Dial}})
 	tenant := sessiontest.Tenant(t, "acme")
-	if _, err := store.Create(t.Context(), tenant.NewRef(""), session.New{}, ""); err != nil { // the node learns the script
+	if _, err := store.Create(t.Context(), nil, tenant.NewRef(""), session.New{}, ""); err != nil { // the node learns the script
 		t.Fatal(err)
 	}
 	ref := tenant.NewRef("")
 	lossy.LoseNext(1000)
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	if _, err := store.Create(ctx, ref, session.New{}, ""); !errors.Is(err, cluster.ErrOutcomeUnknown) {
+	if _, err := store.Create(ctx, nil, ref, session.New{}, ""); !errors.Is(err, cluster.ErrOutcomeUnknown) {
 		t.Errorf("every answer lost: got %v", err)
 	}
 	lossy.LoseNext(0)
-	if _, err := store.Peek(t.Context(), ref); err != nil {
+	if _, err := store.Peek(t.Context(), nil, ref); err != nil {
 		t.Errorf("the write was applied, but: %v", err)
 	}
 
@@ -156,12 +156,12 @@ func TestNoAnswerAtAll(t *testing.T) {
 	_, down := embedded(t, cluster.Config{Access: peer.Access{Dial: refused}})
 	ctx, cancel = context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	if _, err := down.Create(ctx, ref, session.New{}, ""); !errors.Is(err, cluster.ErrUnavailable) {
+	if _, err := down.Create(ctx, nil, ref, session.New{}, ""); !errors.Is(err, cluster.ErrUnavailable) {
 		t.Errorf("nobody there: got %v", err)
 	}
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := store.Create(over, ref, session.New{}, ""); !errors.Is(err, cluster.ErrUnavailable) {
+	if _, err := store.Create(over, nil, ref, session.New{}, ""); !errors.Is(err, cluster.ErrUnavailable) {
 		t.Errorf("the deadline passed before the call: got %v", err)
 	}
 }
@@ -171,19 +171,19 @@ func TestRefusedAfterLostAnswer(t *testing.T) {
 	lossy := &clustertest.Lossy{Match: []byte("evalsha")}
 	e, store := embedded(t, cluster.Config{Access: peer.Access{Dial: lossy.Dial}})
 	ref := sessiontest.Tenant(t, "acme").NewRef("")
-	if _, err := store.Create(t.Context(), ref, session.New{}, ""); err != nil {
+	if _, err := store.Create(t.Context(), nil, ref, session.New{}, ""); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.Replace(t.Context(), ref, session.Content{}, session.TTL{}, session.Write{}); err != nil { // the node learns the script
+	if _, err := store.Replace(t.Context(), nil, ref, session.Content{}, session.TTL{}, session.Write{}); err != nil { // the node learns the script
 		t.Fatal(err)
 	}
 	lossy.OnLoss = func() { e.SetError("OOM command not allowed when used memory > 'maxmemory'.") }
 	lossy.LoseNext(1)
-	_, err := store.Replace(t.Context(), ref, session.Content{}, session.TTL{}, session.Write{})
+	_, err := store.Replace(t.Context(), nil, ref, session.Content{}, session.TTL{}, session.Write{})
 	if !errors.Is(err, cluster.ErrOutcomeUnknown) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := store.Replace(t.Context(), ref, session.Content{}, session.TTL{}, session.Write{}); !errors.Is(err, cluster.ErrFull) {
+	if _, err := store.Replace(t.Context(), nil, ref, session.Content{}, session.TTL{}, session.Write{}); !errors.Is(err, cluster.ErrFull) {
 		t.Errorf("got %v", err)
 	}
 	e.SetError("")
@@ -196,19 +196,19 @@ func TestTouchesAreSuppressed(t *testing.T) {
 	store := session.NewRedisStore(e.Client(t, cluster.Config{}), session.Options{Log: slog.New(slog.DiscardHandler), Metrics: registry, Now: e.Now})
 	tenant := sessiontest.Tenant(t, "acme")
 	ref := tenant.NewRef("")
-	if _, err := store.Create(t.Context(), ref, session.New{TTL: session.TTL{Idle: 100 * time.Second}}, ""); err != nil {
+	if _, err := store.Create(t.Context(), nil, ref, session.New{TTL: session.TTL{Idle: 100 * time.Second}}, ""); err != nil {
 		t.Fatal(err)
 	}
 	for range 5 { // seconds: five percent are passed only after the fifth
 		for range 100 {
-			if _, err := store.Get(t.Context(), ref); err != nil {
+			if _, err := store.Get(t.Context(), nil, ref); err != nil {
 				t.Fatal(err)
 			}
 		}
 		e.Advance(time.Second)
 	}
 	e.Advance(time.Millisecond)
-	if _, err := store.Get(t.Context(), ref); err != nil {
+	if _, err := store.Get(t.Context(), nil, ref); err != nil {
 		t.Fatal(err)
 	}
 	if err := store.Close(t.Context()); err != nil {
@@ -223,7 +223,7 @@ func TestTouchesAreSuppressed(t *testing.T) {
 	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "sessiond_touches_total"); err != nil {
 		t.Error(err)
 	}
-	if got, err := store.Peek(t.Context(), ref); err != nil || !got.TouchedAt.Equal(e.Now().Truncate(time.Microsecond)) {
+	if got, err := store.Peek(t.Context(), nil, ref); err != nil || !got.TouchedAt.Equal(e.Now().Truncate(time.Microsecond)) {
 		t.Errorf("touched at %s, %v, want %s", got.TouchedAt, err, e.Now())
 	}
 	if problems, err := testutil.GatherAndLint(registry); err != nil || len(problems) > 0 {
@@ -240,38 +240,38 @@ func TestLateRetries(t *testing.T) {
 	ctx, tenant := t.Context(), sessiontest.Tenant(t, "acme")
 	create := func(ref session.Ref, user string) {
 		t.Helper()
-		if _, err := other.Create(ctx, ref, session.New{User: user}, ""); err != nil {
+		if _, err := other.Create(ctx, nil, ref, session.New{User: user}, ""); err != nil {
 			t.Fatal(err)
 		}
 	}
 	old, warm := tenant.NewRef(""), tenant.NewRef("")
 	create(old, "")
 	create(warm, "")
-	if _, _, err := store.Rotate(ctx, warm, session.Rotation{Grace: time.Second}, session.Write{}); err != nil { // the node learns the script
+	if _, _, err := store.Rotate(ctx, nil, warm, session.Rotation{Grace: time.Second}, session.Write{}); err != nil { // the node learns the script
 		t.Fatal(err)
 	}
 	lossy.OnLoss = func() { e.Advance(2 * time.Second) }
 	lossy.LoseNext(1)
-	_, next, err := store.Rotate(ctx, old, session.Rotation{Grace: time.Second}, session.Write{})
+	_, next, err := store.Rotate(ctx, nil, old, session.Rotation{Grace: time.Second}, session.Write{})
 	if err != nil || !lossy.Lost() {
 		t.Fatalf("rotate: %v", err)
 	}
-	if _, err := store.Peek(ctx, next); err != nil {
+	if _, err := store.Peek(ctx, nil, next); err != nil {
 		t.Errorf("the rotation revoked its own session: %v", err)
 	}
 
 	again := tenant.NewRef("alice")
 	create(tenant.NewRef("alice"), "alice")
-	if n, err := store.RevokeUser(ctx, tenant, "alice", session.Handle{}); err != nil || n != 1 {
+	if n, err := store.RevokeUser(ctx, nil, tenant, "alice", session.Handle{}); err != nil || n != 1 {
 		t.Fatalf("revoked %d, %v", n, err)
 	}
 	create(tenant.NewRef("alice"), "alice")
 	lossy.OnLoss = func() { create(again, "alice") }
 	lossy.LoseNext(1)
-	if n, err := store.RevokeUser(ctx, tenant, "alice", session.Handle{}); err != nil || n != 1 || !lossy.Lost() {
+	if n, err := store.RevokeUser(ctx, nil, tenant, "alice", session.Handle{}); err != nil || n != 1 || !lossy.Lost() {
 		t.Errorf("revoked %d, %v", n, err)
 	}
-	if _, err := store.Peek(ctx, again); err != nil {
+	if _, err := store.Peek(ctx, nil, again); err != nil {
 		t.Errorf("the retry revoked a later session: %v", err)
 	}
 
@@ -280,15 +280,15 @@ func TestLateRetries(t *testing.T) {
 		t.Fatal(err)
 	}
 	create(lock, "")
-	if err := store.Delete(ctx, tenant.NewRef(""), session.Deletion{}); err != nil { // the node learns the script
+	if err := store.Delete(ctx, nil, tenant.NewRef(""), session.Deletion{}); err != nil { // the node learns the script
 		t.Fatal(err)
 	}
 	lossy.OnLoss = func() { create(lock, "") }
 	lossy.LoseNext(1)
-	if err := store.Delete(ctx, lock, session.Deletion{Forget: true}); err != nil || !lossy.Lost() {
+	if err := store.Delete(ctx, nil, lock, session.Deletion{Forget: true}); err != nil || !lossy.Lost() {
 		t.Fatal(err)
 	}
-	if _, err := store.Peek(ctx, lock); err != nil {
+	if _, err := store.Peek(ctx, nil, lock); err != nil {
 		t.Errorf("the retry released the next holder's lock: %v", err)
 	}
 }
@@ -301,28 +301,28 @@ func TestWriteInBetween(t *testing.T) {
 	ctx, tenant := t.Context(), sessiontest.Tenant(t, "acme")
 	for name, op := range map[string]func(session.Ref) (session.Ref, error){
 		"patch": func(ref session.Ref) (session.Ref, error) {
-			_, err := store.Patch(ctx, ref, session.Patch{Meta: jsontext.Value(`{"a":1}`)}, session.Write{})
+			_, err := store.Patch(ctx, nil, ref, session.Patch{Meta: jsontext.Value(`{"a":1}`)}, session.Write{})
 			return ref, err
 		},
 		"rotation": func(ref session.Ref) (session.Ref, error) {
-			_, next, err := store.Rotate(ctx, ref, session.Rotation{Grace: time.Second}, session.Write{})
+			_, next, err := store.Rotate(ctx, nil, ref, session.Rotation{Grace: time.Second}, session.Write{})
 			return next, err
 		},
 		"rotation without grace": func(ref session.Ref) (session.Ref, error) {
-			_, next, err := store.Rotate(ctx, ref, session.Rotation{}, session.Write{})
+			_, next, err := store.Rotate(ctx, nil, ref, session.Rotation{}, session.Write{})
 			return next, err
 		},
 		"login": func(ref session.Ref) (session.Ref, error) {
-			_, next, err := store.Rotate(ctx, ref, session.Rotation{User: "alice"}, session.Write{})
+			_, next, err := store.Rotate(ctx, nil, ref, session.Rotation{User: "alice"}, session.Write{})
 			return next, err
 		},
 	} {
 		ref := tenant.NewRef("")
-		if _, err := other.Create(ctx, ref, session.New{Content: session.Content{Data: jsontext.Value(`"old"`)}}, ""); err != nil {
+		if _, err := other.Create(ctx, nil, ref, session.New{Content: session.Content{Data: jsontext.Value(`"old"`)}}, ""); err != nil {
 			t.Fatal(err)
 		}
 		lossy.BeforeNext(func() {
-			if _, err := other.Replace(ctx, ref, session.Content{Data: jsontext.Value(`"new"`)}, session.TTL{}, session.Write{}); err != nil {
+			if _, err := other.Replace(ctx, nil, ref, session.Content{Data: jsontext.Value(`"new"`)}, session.TTL{}, session.Write{}); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
 		})
@@ -330,7 +330,7 @@ func TestWriteInBetween(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if got, err := other.Peek(ctx, end); err != nil || string(got.Data) != `"new"` {
+		if got, err := other.Peek(ctx, nil, end); err != nil || string(got.Data) != `"new"` {
 			t.Errorf("%s: got %s, %v", name, got.Data, err)
 		}
 	}
@@ -341,17 +341,17 @@ func TestLateTouchIsNoReuse(t *testing.T) {
 	e, store := embedded(t, cluster.Config{})
 	tenant := sessiontest.Tenant(t, "acme")
 	old := tenant.NewRef("")
-	if _, err := store.Create(t.Context(), old, session.New{}, ""); err != nil {
+	if _, err := store.Create(t.Context(), nil, old, session.New{}, ""); err != nil {
 		t.Fatal(err)
 	}
 	e.Advance(10 * time.Minute)
-	_, next, err := store.Rotate(t.Context(), old, session.Rotation{Grace: time.Second}, session.Write{})
+	_, next, err := store.Rotate(t.Context(), nil, old, session.Rotation{Grace: time.Second}, session.Write{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	e.Advance(2 * time.Second)
 	session.TouchNow(store, old)
-	if _, err := store.Peek(t.Context(), next); err != nil {
+	if _, err := store.Peek(t.Context(), nil, next); err != nil {
 		t.Errorf("a late touch revoked the session: %v", err)
 	}
 }

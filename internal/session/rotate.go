@@ -38,7 +38,7 @@ func successor(ref Ref, value []byte, reuse bool) error {
 }
 
 // follow calls op, and again at the successor while the ID is from before a rotation. It returns the ref that answered.
-func (s *RedisStore) follow(ctx context.Context, ref Ref, op func(Ref) (Session, error)) (Session, Ref, error) {
+func (s *RedisStore) follow(ctx context.Context, terms *Terms, ref Ref, op func(Ref) (Session, error)) (Session, Ref, error) {
 	at := ref
 	for range maxHops {
 		got, err := op(at)
@@ -47,7 +47,7 @@ func (s *RedisStore) follow(ctx context.Context, ref Ref, op func(Ref) (Session,
 		case !ok:
 			return got, at, err
 		case m.reuse:
-			if err := s.reused(ctx, at, m.to); err != nil {
+			if err := s.reused(ctx, terms, at, m.to); err != nil {
 				return Session{}, at, err
 			}
 			return Session{}, at, ErrNotFound
@@ -59,11 +59,11 @@ func (s *RedisStore) follow(ctx context.Context, ref Ref, op func(Ref) (Session,
 
 // reused revokes the session whose old ID was used after its grace: the thief has one of the two, and nobody can tell
 // which. The live end goes first, so that a crash leaves the evidence to be found again.
-func (s *RedisStore) reused(ctx context.Context, old, next Ref) error {
+func (s *RedisStore) reused(ctx context.Context, terms *Terms, old, next Ref) error {
 	id, args := Deletion{}.args()
 	chain := []Ref{old}
 	for end := next; len(chain) < maxHops; {
-		_, err := s.runDelete(ctx, end, id, args)
+		_, err := s.runDelete(ctx, terms, end, id, args)
 		m, ok := errors.AsType[*moved](err)
 		if !ok {
 			if err != nil {
@@ -76,7 +76,7 @@ func (s *RedisStore) reused(ctx context.Context, old, next Ref) error {
 	}
 	args[4] = "1" // even though it is rotated
 	for _, ref := range chain {
-		if _, err := s.runDelete(ctx, ref, id, args); err != nil {
+		if _, err := s.runDelete(ctx, terms, ref, id, args); err != nil {
 			return err
 		}
 	}
@@ -87,7 +87,7 @@ func (s *RedisStore) reused(ctx context.Context, old, next Ref) error {
 }
 
 // Rotate implements [Store].
-func (s *RedisStore) Rotate(ctx context.Context, ref Ref, rot Rotation, w Write) (Session, Ref, error) {
+func (s *RedisStore) Rotate(ctx context.Context, terms *Terms, ref Ref, rot Rotation, w Write) (Session, Ref, error) {
 	if rot.Grace < 0 || rot.Grace > MaxGrace || rot.Grace%time.Millisecond != 0 {
 		return Session{}, Ref{}, &TTLError{Field: "grace", Limit: MaxGrace, why: "must be whole milliseconds, 5m at most"}
 	}
@@ -101,13 +101,13 @@ func (s *RedisStore) Rotate(ctx context.Context, ref Ref, rot Rotation, w Write)
 	defer done()
 	id := w.Key.id("rotate")
 	for range patchRounds {
-		old, at, err := s.peek(ctx, ref)
+		old, at, err := s.peek(ctx, terms, ref)
 		if err != nil {
 			return Session{}, Ref{}, err
 		}
 		login := rot.User != "" && rot.User != old.User
 		if at != ref && !login { // somebody rotated before us: all get the same successor
-			return s.confirm(ctx, old, at)
+			return s.confirm(ctx, terms, old, at)
 		}
 		if !w.Guard.Admits(old.Stamp()) {
 			return Session{}, Ref{}, ErrConflict
@@ -119,7 +119,7 @@ func (s *RedisStore) Rotate(ctx context.Context, ref Ref, rot Rotation, w Write)
 			}
 			rotate = s.login
 		}
-		next, nextRef, err := rotate(ctx, at, old, rot, id)
+		next, nextRef, err := rotate(ctx, terms, at, old, rot, id)
 		_, rotatedMeanwhile := errors.AsType[*moved](err)
 		if rotatedMeanwhile || errors.Is(err, ErrConflict) && !w.Guard.Set {
 			continue
@@ -130,19 +130,19 @@ func (s *RedisStore) Rotate(ctx context.Context, ref Ref, rot Rotation, w Write)
 }
 
 // confirm makes sure that what another rotation made survives its master, before it is told as the outcome of this one.
-func (s *RedisStore) confirm(ctx context.Context, found Session, at Ref) (Session, Ref, error) {
-	slid, err := s.write(ctx, s.scripts.slide, at, &Content{Meta: found.Meta, Data: found.Data}, Guard{}.encode(), "", "")
+func (s *RedisStore) confirm(ctx context.Context, terms *Terms, found Session, at Ref) (Session, Ref, error) {
+	slid, err := s.write(ctx, terms, s.scripts.slide, at, &Content{Meta: found.Meta, Data: found.Data}, Guard{}.encode(), "", "")
 	return slid, at, err
 }
 
 // rotateHere gives the session a new ID in the same slot, in one step.
-func (s *RedisStore) rotateHere(ctx context.Context, ref Ref, old Session, rot Rotation, id writeID) (Session, Ref, error) {
+func (s *RedisStore) rotateHere(ctx context.Context, terms *Terms, ref Ref, old Session, rot Rotation, id writeID) (Session, Ref, error) {
 	next := ref.tenant.newRefIn(ref.tag)
 	content := Content{Meta: old.Meta, Data: old.Data}
 	length, sealed := sealContent(next, content)
 	name := next.name.String()
 	pointer := ref.seal.seal([]byte(next.id), []byte(name))
-	value, err := s.runOn(ctx, s.scripts.rotate, ref, next.key(), id[:], only(old).encode(), rot.Grace.Microseconds(),
+	value, err := s.runOn(ctx, terms, s.scripts.rotate, ref, next.key(), id[:], only(old).encode(), rot.Grace.Microseconds(),
 		length, sealed, pointer, name, tombstoneLife.Milliseconds())
 	if err != nil {
 		return Session{}, Ref{}, err
@@ -157,7 +157,7 @@ func (s *RedisStore) rotateHere(ctx context.Context, ref Ref, old Session, rot R
 // login carries an anonymous session over to a user. The two lie in different slots, so it takes two steps: a session in
 // the user's slot, and then the end of the old one, which only one of several racers brings about. The others, and who
 // finds the session changed meanwhile, take their own back. A crash in between leaves the old session to expire.
-func (s *RedisStore) login(ctx context.Context, ref Ref, old Session, rot Rotation, id writeID) (Session, Ref, error) {
+func (s *RedisStore) login(ctx context.Context, terms *Terms, ref Ref, old Session, rot Rotation, id writeID) (Session, Ref, error) {
 	next := ref.tenant.NewRef(rot.User)
 	policy := ref.tenant.policy
 	lifetime := min(old.MaxTTL(), policy.TTLLimit) // the limit may have been lowered since
@@ -170,21 +170,21 @@ func (s *RedisStore) login(ctx context.Context, ref Ref, old Session, rot Rotati
 	if evict {
 		limit = unlisted // a racer that will lose must evict nothing: room is made when the race is won
 	}
-	created, err := s.create(ctx, next, n, "", limit)
+	created, err := s.create(ctx, terms, next, n, "", limit)
 	if err != nil {
 		return Session{}, Ref{}, err
 	}
-	if _, err := s.run(ctx, s.scripts.retire, ref, id[:], only(old).encode(), tombstoneLife.Milliseconds()); err != nil {
+	if _, err := s.run(ctx, terms, s.scripts.retire, ref, id[:], only(old).encode(), tombstoneLife.Milliseconds()); err != nil {
 		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 		defer cancel()
-		if undoErr := s.Delete(undo, next, Deletion{}); undoErr != nil {
+		if undoErr := s.Delete(undo, terms, next, Deletion{}); undoErr != nil {
 			s.log.LogAttrs(ctx, slog.LevelWarn, "a session that nobody knows is left to expire",
 				slog.Any("session", next.Handle), slog.String("error", undoErr.Error()))
 		}
 		return Session{}, Ref{}, err
 	}
 	if evict {
-		if _, err := s.run(ctx, s.scripts.enlist, next, id[:], policy.MaxPerUser, tombstoneLife.Milliseconds()); err != nil {
+		if _, err := s.run(ctx, terms, s.scripts.enlist, next, id[:], policy.MaxPerUser, tombstoneLife.Milliseconds()); err != nil {
 			if errors.Is(err, cluster.ErrUnavailable) { // of this step; the one before was applied
 				err = fmt.Errorf("%w: %s", cluster.ErrOutcomeUnknown, err)
 			}

@@ -8,78 +8,124 @@ import (
 
 // A Store keeps sessions.
 //
-// Consistency: operations on one session, and on all sessions of one user, are linearizable while their shard keeps its
-// master; each is one atomic step. A write that answered nil, ErrExists, ErrRevoked, ErrNotFound, ErrConflict or
-// ErrLimit has told the truth about what is stored.
+// # Durability
 //
-// Absence: ErrNotFound means proven absence. A session that expired, was revoked or never was are the same to a reader.
-// Trouble in reaching Redis is never absence: it is cluster.ErrUnavailable, which promises that nothing was applied, or
-// cluster.ErrOutcomeUnknown, which says that a write may have been.
+// A write that returned nil has the durability that its [Terms] ask for; without terms, the store's default, which is
+// replicated unless it is configured otherwise. Touch defaults to async. With one replica per shard:
 //
-// Retries: a write is sent again inside the deadline of its context while its outcome is unknown, and takes effect once.
+//   - async: the master has executed the write. The write is lost if the master dies, or is cut off from the other
+//     masters and replaced, before the replica has received it. In a healthy cluster that takes milliseconds.
+//   - replicated: the replica has applied it too (WAIT 1 on the connection of the write). It survives the loss of either
+//     node, and so of any one VM. It is lost only if both nodes fail at once: each log may then lack its last second
+//     (appendfsync everysec). If the shard has no replica, the write is acknowledged as single.
+//   - single is achieved, never asked for: only the master has the write, because no replica can take over from it, and it
+//     is proven that this master still rules its slots (docs/failover.md). Until a replica is in step again, the write is
+//     as safe as that master's disk: a crash of the process keeps it, a power cut may cost the last second.
+//   - strict: as replicated, but single is not enough. The write fails with cluster.ErrUnavailable if the shard has no
+//     replica, and with cluster.ErrOutcomeUnknown if it was executed but no replica confirmed it in time.
 //
-// Rotation: for the grace after it, the old ID stands for its successor in every operation but Create. Later, its use is
-// reuse of a credential that should be gone: the session is revoked, whoever holds it, and the answer is ErrNotFound.
+// A write that has neither a second copy nor that proof waits. At the deadline of its context it fails with
+// cluster.ErrOutcomeUnknown, and may or may not survive. A Delete that is lost brings its session back.
 //
-// Every write that succeeds slides the idle deadline. The methods may be called concurrently.
+// Terms.Achieved reports the weakest durability among the writes of a call. A read writes only if it finds the reuse of a
+// rotated ID, which it revokes with the durability of its own terms.
+//
+// # What a read shows
+//
+// A read shows every write that was acknowledged as replicated. It may also show a write that is not acknowledged yet;
+// that write is lost if the master dies before its replica has it.
+//
+// A replica may answer when its master is slow or silent; Terms.FromReplica then reports it. Only a replica that was in
+// step when its master was last well may do so. Its answer can lack writes that were acknowledged as async, and writes
+// not acknowledged yet that an earlier read has shown. Terms.MasterOnly (Prefer: read=master) keeps reads on the master:
+// they show every acknowledged write, and fail with cluster.ErrUnavailable while the shard has no master.
+//
+// A store that is cut off from the majority together with a master may read from that master until it notices, after
+// the node timeout. Such a read can be older than what the other side has acknowledged.
+//
+// # Consistency
+//
+// Each operation on one session, or on all sessions of one user, is one atomic step; a login (see Rotate) takes two. While
+// a shard keeps its master, the writes and the reads that the master answers are linearizable. The errors ErrExists,
+// ErrRevoked, ErrNotFound, ErrConflict and ErrLimit of a write are answers about what is stored.
+//
+// ErrNotFound means proven absence, with the reservation above about async writes and replicas. A reader cannot tell a
+// session that expired or was revoked from one that never existed. Failure to reach Redis is never absence: it is
+// cluster.ErrUnavailable, which promises that nothing was applied, or cluster.ErrOutcomeUnknown, which says that a write
+// may have been.
+//
+// A write whose outcome is unknown is sent again until the deadline of its context, and takes effect once.
+//
+// # Time
+//
+// Every write that succeeds slides the idle deadline. For the grace after a rotation, the old ID stands for its successor
+// in every operation but Create. Using it later is reuse of a credential that should be gone: the session is revoked,
+// whoever holds it, and the answer is ErrNotFound.
+//
+// The methods may be called concurrently. Each takes the terms of the request that it serves; nil asks for the defaults.
 type Store interface {
 	// Create stores a new session at ref. It fails with ErrExists if there is one, ErrRevoked if one was revoked there
-	// within the last five minutes, ErrForeignSlot if it is to have a user and ref cannot lie in that user's slot, ErrLimit
-	// if the user has as many as may be, and a *TTLError or *ContentError for what may not be stored.
-	Create(ctx context.Context, ref Ref, n New, key WriteKey) (Session, error)
+	// within the last five minutes, ErrForeignSlot if the session has a user and ref is not in that user's slot, ErrLimit
+	// if the user already has Policy.MaxPerUser sessions and the policy evicts none, and a *TTLError or *ContentError for
+	// what the policy does not allow.
+	Create(ctx context.Context, terms *Terms, ref Ref, n New, key WriteKey) (Session, error)
 
-	// Get reads a session, and slides its idle deadline in the background when more than 5 % of the idle TTL has passed
-	// since it was last slid.
-	Get(ctx context.Context, ref Ref) (Session, error)
+	// Get reads a session. If more than 5 % of the idle TTL has passed since the deadline was last slid, Get slides it in
+	// the background, with durability async whatever the terms are.
+	Get(ctx context.Context, terms *Terms, ref Ref) (Session, error)
 
 	// Peek reads a session and slides nothing.
-	Peek(ctx context.Context, ref Ref) (Session, error)
+	Peek(ctx context.Context, terms *Terms, ref Ref) (Session, error)
 
-	// Replace stores content in place of what is there. It never creates.
-	Replace(ctx context.Context, ref Ref, c Content, ttl TTL, w Write) (Session, error)
+	// Replace stores content in place of the session's own. It never creates a session.
+	Replace(ctx context.Context, terms *Terms, ref Ref, c Content, ttl TTL, w Write) (Session, error)
 
-	// Upsert replaces what is there or creates it, as session libraries mean by "save". It takes only a caller's own IDs
-	// (ErrIssuedID), and does not bring back what was revoked (ErrRevoked). With a guard it does not create.
-	Upsert(ctx context.Context, ref Ref, c Content, ttl TTL, w Write) (Session, error)
+	// Upsert replaces the session's content, or creates the session: what session libraries call "save". It takes only
+	// IDs that a caller chose (else ErrIssuedID), and never brings back a revoked session (ErrRevoked). With a guard it
+	// does not create.
+	Upsert(ctx context.Context, terms *Terms, ref Ref, c Content, ttl TTL, w Write) (Session, error)
 
-	// Patch merges patch into what is there (RFC 7396). It reads, merges and replaces on condition that nobody wrote in
-	// between, and starts again if somebody did, so that patches of different members all survive; with a guard of the
-	// caller's it does not start again. It fails with ErrContended if it lost every race.
-	Patch(ctx context.Context, ref Ref, patch Patch, w Write) (Session, error)
+	// Patch merges patch into the session's content (RFC 7396). It reads, merges, and replaces on condition that nobody
+	// wrote in between. If somebody did, it starts again, so that concurrent patches of different members all survive;
+	// with a guard from the caller it does not start again. It fails with ErrContended if it lost every race.
+	Patch(ctx context.Context, terms *Terms, ref Ref, patch Patch, w Write) (Session, error)
 
-	// Touch slides the idle deadline, with new TTLs if any are given, and changes no version. The session it returns
-	// holds no data.
-	Touch(ctx context.Context, ref Ref, ttl TTL, g Guard) (Session, error)
+	// Touch slides the idle deadline, sets the TTLs that are given, and changes no version. The session it returns holds
+	// no data.
+	Touch(ctx context.Context, terms *Terms, ref Ref, ttl TTL, g Guard) (Session, error)
 
-	// Delete revokes a session: whatever write is under way, the session stays gone. It returns nil if there is none.
-	Delete(ctx context.Context, ref Ref, d Deletion) error
+	// Delete revokes a session: no write that is under way can bring it back. It returns nil if there is none.
+	Delete(ctx context.Context, terms *Terms, ref Ref, d Deletion) error
 
 	// Rotate gives the session a new ID and returns it. All who rotate the old ID within the grace get the same successor.
-	// With a user that the session does not have yet, that is a login: the session moves to the user's slot, begins a life
-	// of its own there, and the old ID is dead at once.
-	Rotate(ctx context.Context, ref Ref, rot Rotation, w Write) (Session, Ref, error)
+	// A rotation with a user that the session does not have yet is a login: the session moves to the user's slot, where
+	// its version and time of creation start anew, and the old ID is dead at once. A login takes two writes. If the store
+	// fails in between, the old session lives on and the new one, whose ID nobody knows, expires.
+	Rotate(ctx context.Context, terms *Terms, ref Ref, rot Rotation, w Write) (Session, Ref, error)
 
-	// ListUser lists a user's sessions without their data, the oldest first, limit at most. The next page begins at the
-	// cursor it returns, which is empty at the end. A cursor that no list returned is ErrBadCursor.
-	ListUser(ctx context.Context, t *Tenant, user, cursor string, limit int) (page []Session, next string, err error)
+	// ListUser lists a user's sessions without their data, oldest first, at most limit of them. The next page begins at
+	// the cursor it returns, which is empty at the end. It fails with ErrBadCursor for a cursor that no list returned.
+	ListUser(ctx context.Context, terms *Terms, t *Tenant, user, cursor string, limit int) (page []Session, next string, err error)
 
-	// RevokeUser revokes all of a user's sessions, but for the one whose handle is except, and counts them. The zero
-	// Handle spares none.
-	RevokeUser(ctx context.Context, t *Tenant, user string, except Handle) (int, error)
+	// RevokeUser revokes all sessions of a user except the one with the handle except, and returns how many it revoked.
+	// The zero Handle spares none.
+	RevokeUser(ctx context.Context, terms *Terms, t *Tenant, user string, except Handle) (int, error)
 
 	// RevokeHandle revokes one session of a user by its handle. It returns nil if the user has no such session.
-	RevokeHandle(ctx context.Context, user string, h Handle) error
+	RevokeHandle(ctx context.Context, terms *Terms, user string, h Handle) error
 
-	// GetMany is Peek for many sessions at once, one round trip to each shard. Each has its own result, in order.
-	GetMany(ctx context.Context, refs []Ref) []Result
+	// GetMany is Peek for many sessions at once, in one round trip to each shard. Each ref has its own result, in order.
+	GetMany(ctx context.Context, terms *Terms, refs []Ref) []Result
 
-	// DeleteMany is Delete for many sessions at once, one round trip to each shard. Each has its own error, in order.
-	DeleteMany(ctx context.Context, refs []Ref) []error
+	// DeleteMany is Delete for many sessions at once, in one round trip to each shard. Each ref has its own error, in
+	// order.
+	DeleteMany(ctx context.Context, terms *Terms, refs []Ref) []error
 
 	// Walk lists the handles of all of a tenant's sessions, limit or a few more at a time. It is weakly consistent: a
-	// session that is there for the whole walk is listed at least once; one that comes or goes may be listed or not. The
-	// walk fails with ErrCursorExpired when the masters have changed since it began, and must begin again.
-	Walk(ctx context.Context, t *Tenant, cursor string, limit int) (page []Handle, next string, err error)
+	// session that exists for the whole walk is listed at least once; one that is created or removed during the walk may
+	// be missing. Walk fails with ErrCursorExpired if the masters have changed since the walk began; the caller must then
+	// begin again. It fails with ErrBadCursor for a cursor that no walk returned.
+	Walk(ctx context.Context, terms *Terms, t *Tenant, cursor string, limit int) (page []Handle, next string, err error)
 }
 
 // New is a session to be created.

@@ -1,20 +1,10 @@
 package session
 
-import (
-	"context"
+import "github.com/sessiond/sessiond/internal/cluster"
 
-	"github.com/sessiond/sessiond/internal/cluster"
-)
-
-type termsKey struct{}
-
-// WithTerms puts a request's terms in the context of the calls it makes.
-func WithTerms(ctx context.Context, t *cluster.Terms) context.Context {
-	return context.WithValue(ctx, termsKey{}, t)
-}
-
-// TermsOf are the terms of the context's request; nil if it has none.
-func TermsOf(ctx context.Context) *cluster.Terms {
-	t, _ := ctx.Value(termsKey{}).(*cluster.Terms)
-	return t
-}
+// Terms are what one request asks of the store, and what it got: the durability of its writes (Durability, Achieved) and
+// who may answer its reads (MasterOnly, FromReplica). [Store] says what each of them means for sessions. Nil asks for the
+// store's defaults and learns nothing.
+//
+// The fields are set before the first call. All calls of one request share one value; no two requests do.
+type Terms = cluster.Terms

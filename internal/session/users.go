@@ -10,7 +10,7 @@ import (
 const memberBytes = 8 + 8 + nameChars
 
 // ListUser implements [Store].
-func (s *RedisStore) ListUser(ctx context.Context, t *Tenant, user, cursor string, limit int) ([]Session, string, error) {
+func (s *RedisStore) ListUser(ctx context.Context, terms *Terms, t *Tenant, user, cursor string, limit int) ([]Session, string, error) {
 	if err := checkUser(user); err != nil {
 		return nil, "", err
 	}
@@ -19,7 +19,7 @@ func (s *RedisStore) ListUser(ctx context.Context, t *Tenant, user, cursor strin
 		return nil, "", ErrBadCursor
 	}
 	slot := t.inUserSlot(user)
-	reply, err := s.cluster.Query(ctx, TermsOf(ctx), s.scripts.list, []string{slot.indexKey()}, slot.keyPrefix(), user, after, limit)
+	reply, err := s.cluster.Query(ctx, terms, s.scripts.list, []string{slot.indexKey()}, slot.keyPrefix(), user, after, limit)
 	if err != nil {
 		return nil, "", err
 	}
@@ -43,7 +43,7 @@ func (s *RedisStore) ListUser(ctx context.Context, t *Tenant, user, cursor strin
 }
 
 // RevokeUser implements [Store].
-func (s *RedisStore) RevokeUser(ctx context.Context, t *Tenant, user string, except Handle) (int, error) {
+func (s *RedisStore) RevokeUser(ctx context.Context, terms *Terms, t *Tenant, user string, except Handle) (int, error) {
 	if err := checkUser(user); err != nil {
 		return 0, err
 	}
@@ -52,7 +52,7 @@ func (s *RedisStore) RevokeUser(ctx context.Context, t *Tenant, user string, exc
 		spare = except.name.String()
 	}
 	id := WriteKey("").id("revoke")
-	reply, err := s.cluster.Run(ctx, TermsOf(ctx), s.scripts.revoke, []string{slot.indexKey(), slot.markKey(id)},
+	reply, err := s.cluster.Run(ctx, terms, s.scripts.revoke, []string{slot.indexKey(), slot.markKey(id)},
 		id[:], slot.keyPrefix(), user, spare, tombstoneLife.Milliseconds())
 	if err != nil {
 		return 0, err
@@ -63,7 +63,7 @@ func (s *RedisStore) RevokeUser(ctx context.Context, t *Tenant, user string, exc
 }
 
 // RevokeHandle implements [Store].
-func (s *RedisStore) RevokeHandle(ctx context.Context, user string, h Handle) error {
+func (s *RedisStore) RevokeHandle(ctx context.Context, terms *Terms, user string, h Handle) error {
 	if err := checkUser(user); err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (s *RedisStore) RevokeHandle(ctx context.Context, user string, h Handle) er
 	}
 	id, args := Deletion{}.args()
 	args[3] = user
-	_, err := s.runDelete(ctx, Ref{Handle: h}, id, args)
+	_, err := s.runDelete(ctx, terms, Ref{Handle: h}, id, args)
 	if err == nil {
 		s.metrics.revoked.WithLabelValues(h.tenant.name).Inc()
 	}

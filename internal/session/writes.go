@@ -12,15 +12,15 @@ import (
 // The writes to one session, each one script call.
 
 // Create implements [Store].
-func (s *RedisStore) Create(ctx context.Context, ref Ref, n New, key WriteKey) (Session, error) {
-	return s.create(ctx, ref, n, key, ref.tenant.policy.MaxPerUser)
+func (s *RedisStore) Create(ctx context.Context, terms *Terms, ref Ref, n New, key WriteKey) (Session, error) {
+	return s.create(ctx, terms, ref, n, key, ref.tenant.policy.MaxPerUser)
 }
 
 // unlisted in the place of a limit keeps a new session out of its user's index.
 const unlisted = -1
 
 // create is Create with another limit of the user's sessions; 0 is none.
-func (s *RedisStore) create(ctx context.Context, ref Ref, n New, key WriteKey, limit int) (Session, error) {
+func (s *RedisStore) create(ctx context.Context, terms *Terms, ref Ref, n New, key WriteKey, limit int) (Session, error) {
 	rec, max, err := newRecord(ref, n, key)
 	if err != nil {
 		return Session{}, err
@@ -29,7 +29,7 @@ func (s *RedisStore) create(ctx context.Context, ref Ref, n New, key WriteKey, l
 	if ref.tenant.policy.EvictOldest {
 		evict = "1"
 	}
-	created, err := s.write(ctx, s.scripts.create, ref, &n.Content, rec.writes[0][:], max.Microseconds(), rec.encode(),
+	created, err := s.write(ctx, terms, s.scripts.create, ref, &n.Content, rec.writes[0][:], max.Microseconds(), rec.encode(),
 		limit, evict, tombstoneLife.Milliseconds())
 	if err == nil {
 		created.User = n.User // a tombstone has forgotten it, where a retry comes behind a revocation
@@ -59,7 +59,7 @@ func newRecord(ref Ref, n New, key WriteKey) (record, time.Duration, error) {
 }
 
 // Replace implements [Store].
-func (s *RedisStore) Replace(ctx context.Context, ref Ref, c Content, ttl TTL, w Write) (Session, error) {
+func (s *RedisStore) Replace(ctx context.Context, terms *Terms, ref Ref, c Content, ttl TTL, w Write) (Session, error) {
 	if err := ref.tenant.policy.check(ttl); err != nil {
 		return Session{}, err
 	}
@@ -67,14 +67,14 @@ func (s *RedisStore) Replace(ctx context.Context, ref Ref, c Content, ttl TTL, w
 		return Session{}, err
 	}
 	id := w.Key.id("replace")
-	stored, _, err := s.follow(ctx, ref, func(ref Ref) (Session, error) {
-		return s.replace(ctx, ref, c, ttl, id, w.Guard, nil, "")
+	stored, _, err := s.follow(ctx, terms, ref, func(ref Ref) (Session, error) {
+		return s.replace(ctx, terms, ref, c, ttl, id, w.Guard, nil, "")
 	})
 	return stored, err
 }
 
 // Upsert implements [Store].
-func (s *RedisStore) Upsert(ctx context.Context, ref Ref, c Content, ttl TTL, w Write) (Session, error) {
+func (s *RedisStore) Upsert(ctx context.Context, terms *Terms, ref Ref, c Content, ttl TTL, w Write) (Session, error) {
 	if ref.Issued() {
 		return Session{}, ErrIssuedID
 	}
@@ -82,19 +82,19 @@ func (s *RedisStore) Upsert(ctx context.Context, ref Ref, c Content, ttl TTL, w 
 	if err != nil {
 		return Session{}, err
 	}
-	stored, _, err := s.follow(ctx, ref, func(at Ref) (Session, error) {
+	stored, _, err := s.follow(ctx, terms, ref, func(at Ref) (Session, error) {
 		if at != ref { // rotated: what is there is replaced, and nothing created under another ID
-			return s.replace(ctx, at, c, ttl, rec.writes[0], w.Guard, nil, "")
+			return s.replace(ctx, terms, at, c, ttl, rec.writes[0], w.Guard, nil, "")
 		}
-		return s.replace(ctx, at, c, ttl, rec.writes[0], w.Guard, rec.encode(), max.Microseconds())
+		return s.replace(ctx, terms, at, c, ttl, rec.writes[0], w.Guard, rec.encode(), max.Microseconds())
 	})
 	return stored, err
 }
 
 // replace is one call of the script; with a record, that is stored if there is none.
-func (s *RedisStore) replace(ctx context.Context, ref Ref, c Content, ttl TTL, id writeID, g Guard, record []byte, max any) (Session, error) {
+func (s *RedisStore) replace(ctx context.Context, terms *Terms, ref Ref, c Content, ttl TTL, id writeID, g Guard, record []byte, max any) (Session, error) {
 	length, content := sealContent(ref, c)
-	return s.write(ctx, s.scripts.replace, ref, &c,
+	return s.write(ctx, terms, s.scripts.replace, ref, &c,
 		id[:], g.encode(), optional(ttl.Idle), optional(ttl.Max), length, content, record, max)
 }
 
@@ -105,21 +105,21 @@ func sealContent(ref Ref, c Content) (length, content []byte) {
 }
 
 // Touch implements [Store].
-func (s *RedisStore) Touch(ctx context.Context, ref Ref, ttl TTL, g Guard) (Session, error) {
+func (s *RedisStore) Touch(ctx context.Context, terms *Terms, ref Ref, ttl TTL, g Guard) (Session, error) {
 	if err := ref.tenant.policy.check(ttl); err != nil {
 		return Session{}, err
 	}
-	touched, _, err := s.follow(ctx, ref, func(ref Ref) (Session, error) {
-		return s.write(ctx, s.scripts.touch, ref, nil, g.encode(), optional(ttl.Idle), optional(ttl.Max))
+	touched, _, err := s.follow(ctx, terms, ref, func(ref Ref) (Session, error) {
+		return s.write(ctx, terms, s.scripts.touch, ref, nil, g.encode(), optional(ttl.Idle), optional(ttl.Max))
 	})
 	return touched, err
 }
 
 // Delete implements [Store].
-func (s *RedisStore) Delete(ctx context.Context, ref Ref, d Deletion) error {
+func (s *RedisStore) Delete(ctx context.Context, terms *Terms, ref Ref, d Deletion) error {
 	id, args := d.args()
-	_, _, err := s.follow(ctx, ref, func(ref Ref) (Session, error) {
-		_, err := s.runDelete(ctx, ref, id, args)
+	_, _, err := s.follow(ctx, terms, ref, func(ref Ref) (Session, error) {
+		_, err := s.runDelete(ctx, terms, ref, id, args)
 		return Session{}, err
 	})
 	if errors.Is(err, ErrNotFound) { // reuse, or the end of a long chain
@@ -141,8 +141,8 @@ func (d Deletion) args() (writeID, []any) {
 	return id, []any{id[:], d.Guard.encode(), life, "", ""}
 }
 
-func (s *RedisStore) runDelete(ctx context.Context, ref Ref, id writeID, args []any) ([]byte, error) {
-	return s.runOn(ctx, s.scripts.delete, ref, ref.markKey(id), args...)
+func (s *RedisStore) runDelete(ctx context.Context, terms *Terms, ref Ref, id writeID, args []any) ([]byte, error) {
+	return s.runOn(ctx, terms, s.scripts.delete, ref, ref.markKey(id), args...)
 }
 
 // id is the mark that the write leaves in the record. It depends on the operation: a key that is used for another one

@@ -42,7 +42,7 @@ func mayHoldNothing(r *run) {
 }
 
 func neverCreated(r *run) {
-	_, err := r.Store.Get(r.ctx, r.tenant.NewRef(""))
+	_, err := r.Store.Get(r.ctx, nil, r.tenant.NewRef(""))
 	r.wantErr(err, session.ErrNotFound)
 }
 
@@ -52,13 +52,13 @@ func otherTenant(r *run) {
 	if err != nil {
 		r.Fatal(err)
 	}
-	_, err = r.Store.Get(r.ctx, ref)
+	_, err = r.Store.Get(r.ctx, nil, ref)
 	r.wantErr(err, session.ErrNotFound)
 }
 
 func createDoesNotOverwrite(r *run) {
 	s := r.create(session.New{Content: data(`1`)})
-	_, err := r.Store.Create(r.ctx, s.Ref, session.New{Content: data(`2`)}, "")
+	_, err := r.Store.Create(r.ctx, nil, s.Ref, session.New{Content: data(`2`)}, "")
 	r.wantErr(err, session.ErrExists)
 	r.wantData(r.get(s.Ref), `1`)
 }
@@ -69,7 +69,7 @@ func racingCreates(r *run) {
 	var winners []string
 	together(20, func(i int) {
 		text := fmt.Sprint(i)
-		_, err := r.Store.Create(r.ctx, ref, session.New{Content: data(text)}, "")
+		_, err := r.Store.Create(r.ctx, nil, ref, session.New{Content: data(text)}, "")
 		if err == nil {
 			mu.Lock()
 			winners = append(winners, text)
@@ -93,16 +93,16 @@ func userSlot(r *run) {
 	if err != nil {
 		r.Fatal(err)
 	}
-	_, err = r.Store.Create(r.ctx, ref, session.New{User: "alice"}, "")
+	_, err = r.Store.Create(r.ctx, nil, ref, session.New{User: "alice"}, "")
 	r.wantErr(err, session.ErrForeignSlot)
-	_, err = r.Store.Create(r.ctx, r.tenant.NewRef("bob"), session.New{User: "alice"}, "")
+	_, err = r.Store.Create(r.ctx, nil, r.tenant.NewRef("bob"), session.New{User: "alice"}, "")
 	r.wantErr(err, session.ErrForeignSlot)
 }
 
 func replaceStores(r *run) {
 	s := r.create(session.New{Content: data(`1`)})
 	for v := uint64(2); v < 8; v++ {
-		got, err := r.Store.Replace(r.ctx, s.Ref, data(fmt.Sprint(v)), session.TTL{}, session.Write{})
+		got, err := r.Store.Replace(r.ctx, nil, s.Ref, data(fmt.Sprint(v)), session.TTL{}, session.Write{})
 		if err != nil || got.Version != v {
 			r.Fatalf("got version %d, %v, want %d", got.Version, err, v)
 		}
@@ -113,7 +113,7 @@ func replaceStores(r *run) {
 
 func replaceEmpties(r *run) {
 	s := r.create(session.New{Content: session.Content{Meta: jsontext.Value(`{"a":1}`), Data: jsontext.Value(`1`)}})
-	if _, err := r.Store.Replace(r.ctx, s.Ref, session.Content{}, session.TTL{}, session.Write{}); err != nil {
+	if _, err := r.Store.Replace(r.ctx, nil, s.Ref, session.Content{}, session.TTL{}, session.Write{}); err != nil {
 		r.Fatal(err)
 	}
 	if got := r.get(s.Ref); got.Meta != nil || got.Data != nil {
@@ -123,17 +123,17 @@ func replaceEmpties(r *run) {
 
 func replaceNeverCreates(r *run) {
 	ref := r.tenant.NewRef("")
-	_, err := r.Store.Replace(r.ctx, ref, data(`1`), session.TTL{}, session.Write{})
+	_, err := r.Store.Replace(r.ctx, nil, ref, data(`1`), session.TTL{}, session.Write{})
 	r.wantErr(err, session.ErrNotFound)
-	_, err = r.Store.Patch(r.ctx, ref, session.Patch(data(`{}`)), session.Write{})
+	_, err = r.Store.Patch(r.ctx, nil, ref, session.Patch(data(`{}`)), session.Write{})
 	r.wantErr(err, session.ErrNotFound)
-	_, err = r.Store.Get(r.ctx, ref)
+	_, err = r.Store.Get(r.ctx, nil, ref)
 	r.wantErr(err, session.ErrNotFound)
 }
 
 func replaceKeeps(r *run) {
 	s := r.create(session.New{User: "alice", TTL: session.TTL{Idle: time.Hour, Max: 2 * time.Hour}})
-	got, err := r.Store.Replace(r.ctx, s.Ref, data(`1`), session.TTL{}, session.Write{})
+	got, err := r.Store.Replace(r.ctx, nil, s.Ref, data(`1`), session.TTL{}, session.Write{})
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -144,17 +144,17 @@ func replaceKeeps(r *run) {
 
 func guardedReplace(r *run) {
 	s1 := r.create(session.New{Content: data(`1`)})
-	s2, err := r.Store.Replace(r.ctx, s1.Ref, data(`2`), session.TTL{}, guarded(s1))
+	s2, err := r.Store.Replace(r.ctx, nil, s1.Ref, data(`2`), session.TTL{}, guarded(s1))
 	if err != nil {
 		r.Fatal(err)
 	}
-	_, err = r.Store.Replace(r.ctx, s1.Ref, data(`lost`), session.TTL{}, guarded(s1))
+	_, err = r.Store.Replace(r.ctx, nil, s1.Ref, data(`lost`), session.TTL{}, guarded(s1))
 	r.wantErr(err, session.ErrConflict)
-	_, err = r.Store.Replace(r.ctx, s1.Ref, data(`lost`), session.TTL{}, session.Write{Guard: session.Guard{Set: true}})
+	_, err = r.Store.Replace(r.ctx, nil, s1.Ref, data(`lost`), session.TTL{}, session.Write{Guard: session.Guard{Set: true}})
 	r.wantErr(err, session.ErrConflict)
 	r.wantData(r.get(s1.Ref), `2`)
 	either := session.Guard{Set: true, AnyOf: []session.Stamp{s1.Stamp(), s2.Stamp()}}
-	if _, err := r.Store.Replace(r.ctx, s1.Ref, data(`3`), session.TTL{}, session.Write{Guard: either}); err != nil {
+	if _, err := r.Store.Replace(r.ctx, nil, s1.Ref, data(`3`), session.TTL{}, session.Write{Guard: either}); err != nil {
 		r.Fatal(err)
 	}
 }
@@ -163,14 +163,14 @@ func guardOfAnotherLife(r *run) {
 	short := session.New{TTL: session.TTL{Idle: 100 * time.Millisecond, Max: 100 * time.Millisecond}}
 	first := r.create(short)
 	r.Advance(r.T, 150*time.Millisecond)
-	second, err := r.Store.Create(r.ctx, first.Ref, session.New{}, "")
+	second, err := r.Store.Create(r.ctx, nil, first.Ref, session.New{}, "")
 	if err != nil {
 		r.Fatal(err)
 	}
 	if first.Version != second.Version {
 		r.Fatalf("versions %d and %d", first.Version, second.Version)
 	}
-	_, err = r.Store.Replace(r.ctx, first.Ref, data(`1`), session.TTL{}, guarded(first))
+	_, err = r.Store.Replace(r.ctx, nil, first.Ref, data(`1`), session.TTL{}, guarded(first))
 	r.wantErr(err, session.ErrConflict)
 }
 
@@ -178,7 +178,7 @@ func patchMerges(r *run) {
 	s := r.create(session.New{Content: session.Content{
 		Meta: jsontext.Value(`{"device":"phone"}`), Data: jsontext.Value(`{"big":1234567890.12345678901,"a":{"b":1,"c":2}}`),
 	}})
-	got, err := r.Store.Patch(r.ctx, s.Ref, session.Patch(data(`{"a":{"c":3},"d":[1]}`)), session.Write{})
+	got, err := r.Store.Patch(r.ctx, nil, s.Ref, session.Patch(data(`{"a":{"c":3},"d":[1]}`)), session.Write{})
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -193,7 +193,7 @@ func patchMerges(r *run) {
 
 func patchRemoves(r *run) {
 	s := r.create(session.New{Content: session.Content{Meta: jsontext.Value(`{"a":1}`), Data: jsontext.Value(`{"a":1,"b":2}`)}})
-	got, err := r.Store.Patch(r.ctx, s.Ref, session.Patch{Meta: jsontext.Value(`null`), Data: jsontext.Value(`{"a":null}`)}, session.Write{})
+	got, err := r.Store.Patch(r.ctx, nil, s.Ref, session.Patch{Meta: jsontext.Value(`null`), Data: jsontext.Value(`{"a":null}`)}, session.Write{})
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -214,7 +214,7 @@ func (r *run) racePatches() {
 	const writers = 200
 	together(writers, func(i int) {
 		patch := session.Patch(data(fmt.Sprintf(`{"m%03d":%d}`, i, i)))
-		if _, err := r.store(i).Patch(r.ctx, s.Ref, patch, session.Write{}); err != nil {
+		if _, err := r.store(i).Patch(r.ctx, nil, s.Ref, patch, session.Write{}); err != nil {
 			r.Errorf("patch %d: %v", i, err)
 		}
 	})
@@ -231,10 +231,10 @@ func (r *run) racePatches() {
 
 func guardedPatch(r *run) {
 	s := r.create(session.New{Content: data(`{}`)})
-	if _, err := r.Store.Patch(r.ctx, s.Ref, session.Patch(data(`{"a":1}`)), guarded(s)); err != nil {
+	if _, err := r.Store.Patch(r.ctx, nil, s.Ref, session.Patch(data(`{"a":1}`)), guarded(s)); err != nil {
 		r.Fatal(err)
 	}
-	_, err := r.Store.Patch(r.ctx, s.Ref, session.Patch(data(`{"a":2}`)), guarded(s))
+	_, err := r.Store.Patch(r.ctx, nil, s.Ref, session.Patch(data(`{"a":2}`)), guarded(s))
 	r.wantErr(err, session.ErrConflict)
 	r.wantData(r.get(s.Ref), `{"a":1}`)
 }

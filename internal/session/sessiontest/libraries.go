@@ -30,11 +30,11 @@ func readSlides(r *run) {
 			r.Fatalf("a peek slid to %s", got.TouchedAt)
 		}
 	}
-	if got, err := r.Store.Get(r.ctx, s.Ref); err != nil || !got.TouchedAt.Equal(s.TouchedAt) {
+	if got, err := r.Store.Get(r.ctx, nil, s.Ref); err != nil || !got.TouchedAt.Equal(s.TouchedAt) {
 		r.Fatalf("a read waited for its touch: %s, %v", got.TouchedAt, err)
 	}
 	for tick := time.Tick(time.Millisecond); ; <-tick {
-		got, err := r.Store.Peek(r.ctx, s.Ref)
+		got, err := r.Store.Peek(r.ctx, nil, s.Ref)
 		if err != nil {
 			r.Fatal(err)
 		}
@@ -47,7 +47,7 @@ func readSlides(r *run) {
 func upsertSaves(r *run) {
 	ref := r.ownRef()
 	for v := uint64(1); v < 4; v++ {
-		got, err := r.Store.Upsert(r.ctx, ref, data(fmt.Sprint(v)), session.TTL{Idle: time.Minute}, session.Write{})
+		got, err := r.Store.Upsert(r.ctx, nil, ref, data(fmt.Sprint(v)), session.TTL{Idle: time.Minute}, session.Write{})
 		if err != nil || got.Version != v || got.IdleTTL != time.Minute {
 			r.Fatalf("got %+v, %v", got, err)
 		}
@@ -56,35 +56,35 @@ func upsertSaves(r *run) {
 }
 
 func upsertRefuses(r *run) {
-	_, err := r.Store.Upsert(r.ctx, r.tenant.NewRef(""), data(`1`), session.TTL{}, session.Write{})
+	_, err := r.Store.Upsert(r.ctx, nil, r.tenant.NewRef(""), data(`1`), session.TTL{}, session.Write{})
 	r.wantErr(err, session.ErrIssuedID)
 	ref := r.ownRef()
-	_, err = r.Store.Upsert(r.ctx, ref, data(`1`), session.TTL{}, session.Write{Guard: session.Guard{Set: true}})
+	_, err = r.Store.Upsert(r.ctx, nil, ref, data(`1`), session.TTL{}, session.Write{Guard: session.Guard{Set: true}})
 	r.wantErr(err, session.ErrNotFound)
-	saved, err := r.Store.Upsert(r.ctx, ref, data(`1`), session.TTL{}, session.Write{})
+	saved, err := r.Store.Upsert(r.ctx, nil, ref, data(`1`), session.TTL{}, session.Write{})
 	if err != nil {
 		r.Fatal(err)
 	}
-	_, err = r.Store.Upsert(r.ctx, ref, data(`2`), session.TTL{}, session.Write{Guard: session.Guard{Set: true}})
+	_, err = r.Store.Upsert(r.ctx, nil, ref, data(`2`), session.TTL{}, session.Write{Guard: session.Guard{Set: true}})
 	r.wantErr(err, session.ErrConflict)
-	if _, err := r.Store.Upsert(r.ctx, ref, data(`2`), session.TTL{}, guarded(saved)); err != nil {
+	if _, err := r.Store.Upsert(r.ctx, nil, ref, data(`2`), session.TTL{}, guarded(saved)); err != nil {
 		r.Fatal(err)
 	}
-	if err := r.Store.Delete(r.ctx, ref, session.Deletion{}); err != nil {
+	if err := r.Store.Delete(r.ctx, nil, ref, session.Deletion{}); err != nil {
 		r.Fatal(err)
 	}
-	_, err = r.Store.Upsert(r.ctx, ref, data(`3`), session.TTL{}, session.Write{})
+	_, err = r.Store.Upsert(r.ctx, nil, ref, data(`3`), session.TTL{}, session.Write{})
 	r.wantErr(err, session.ErrRevoked)
 }
 
 func deleteForgets(r *run) {
 	s := r.create(session.New{})
-	if err := r.Store.Delete(r.ctx, s.Ref, session.Deletion{Forget: true}); err != nil {
+	if err := r.Store.Delete(r.ctx, nil, s.Ref, session.Deletion{Forget: true}); err != nil {
 		r.Fatal(err)
 	}
 	r.wantGone(s.Ref)
 	r.Advance(r.T, time.Millisecond) // two lives begin at different microseconds
-	again, err := r.Store.Create(r.ctx, s.Ref, session.New{}, "")
+	again, err := r.Store.Create(r.ctx, nil, s.Ref, session.New{}, "")
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -96,34 +96,34 @@ func deleteForgets(r *run) {
 func writeKeys(r *run) {
 	ref := r.tenant.NewRef("")
 	for range 2 {
-		if s, err := r.Store.Create(r.ctx, ref, session.New{Content: data(`{}`)}, "create-1"); err != nil || s.Version != 1 {
+		if s, err := r.Store.Create(r.ctx, nil, ref, session.New{Content: data(`{}`)}, "create-1"); err != nil || s.Version != 1 {
 			r.Fatalf("got %+v, %v", s, err)
 		}
 	}
-	_, err := r.Store.Create(r.ctx, ref, session.New{}, "create-2")
+	_, err := r.Store.Create(r.ctx, nil, ref, session.New{}, "create-2")
 	r.wantErr(err, session.ErrExists)
 	// A key stands for one operation: under another it is another write.
-	if s, err := r.Store.Replace(r.ctx, r.create(session.New{}).Ref, data(`{}`), session.TTL{}, session.Write{Key: "create-1"}); err != nil || s.Version != 2 {
+	if s, err := r.Store.Replace(r.ctx, nil, r.create(session.New{}).Ref, data(`{}`), session.TTL{}, session.Write{Key: "create-1"}); err != nil || s.Version != 2 {
 		r.Fatalf("got %+v, %v", s, err)
 	}
 
 	w := session.Write{Key: "replace-1"}
 	for range 2 {
-		if s, err := r.Store.Replace(r.ctx, ref, data(`{"a":1}`), session.TTL{}, w); err != nil || s.Version != 2 {
+		if s, err := r.Store.Replace(r.ctx, nil, ref, data(`{"a":1}`), session.TTL{}, w); err != nil || s.Version != 2 {
 			r.Fatalf("got %+v, %v", s, err)
 		}
 	}
 	// Behind a neighbour's write it is recognised too, does not undo that, and is told its own version.
-	if _, err := r.Store.Patch(r.ctx, ref, session.Patch(data(`{"b":2}`)), session.Write{Key: "patch-1"}); err != nil {
+	if _, err := r.Store.Patch(r.ctx, nil, ref, session.Patch(data(`{"b":2}`)), session.Write{Key: "patch-1"}); err != nil {
 		r.Fatal(err)
 	}
-	s, err := r.Store.Replace(r.ctx, ref, data(`{"a":1}`), session.TTL{}, w)
+	s, err := r.Store.Replace(r.ctx, nil, ref, data(`{"a":1}`), session.TTL{}, w)
 	if err != nil || s.Version != 2 || string(s.Data) != `{"a":1}` {
 		r.Fatalf("got %+v, %v", s, err)
 	}
 	r.wantData(r.get(ref), `{"a":1,"b":2}`)
 	guard := session.Guard{Set: true, AnyOf: []session.Stamp{s.Stamp()}} // of the version that the patch was made at
-	if s, err = r.Store.Patch(r.ctx, ref, session.Patch(data(`{"b":2}`)), session.Write{Key: "patch-1", Guard: guard}); err != nil || s.Version != 3 || string(s.Data) != `{"a":1,"b":2}` {
+	if s, err = r.Store.Patch(r.ctx, nil, ref, session.Patch(data(`{"b":2}`)), session.Write{Key: "patch-1", Guard: guard}); err != nil || s.Version != 3 || string(s.Data) != `{"a":1,"b":2}` {
 		r.Fatalf("got %+v, %v", s, err)
 	}
 }
@@ -141,7 +141,7 @@ func batches(r *run) {
 			refs = append(refs, s.Ref)
 		}
 	}
-	for i, got := range r.Store.GetMany(r.ctx, refs) {
+	for i, got := range r.Store.GetMany(r.ctx, nil, refs) {
 		if i%4 == 0 {
 			r.wantErr(got.Err, session.ErrNotFound)
 			continue
@@ -151,7 +151,7 @@ func batches(r *run) {
 		}
 		r.wantData(got.Session, fmt.Sprint(i))
 	}
-	for i, err := range r.Store.DeleteMany(r.ctx, refs) {
+	for i, err := range r.Store.DeleteMany(r.ctx, nil, refs) {
 		if err != nil {
 			r.Errorf("%d: %v", i, err)
 		}
@@ -168,12 +168,12 @@ func walk(r *run) {
 		want[r.create(session.New{}).Handle.String()] = true
 	}
 	gone := r.create(session.New{})
-	if err := r.Store.Delete(r.ctx, gone.Ref, session.Deletion{}); err != nil {
+	if err := r.Store.Delete(r.ctx, nil, gone.Ref, session.Deletion{}); err != nil {
 		r.Fatal(err)
 	}
 	got := map[string]bool{}
 	for cursor := ""; ; {
-		page, next, err := r.Store.Walk(r.ctx, r.tenant, cursor, 7)
+		page, next, err := r.Store.Walk(r.ctx, nil, r.tenant, cursor, 7)
 		if err != nil {
 			r.Fatal(err)
 		}
@@ -190,7 +190,7 @@ func walk(r *run) {
 	if len(got) != len(want) {
 		r.Errorf("the walk lists %d of %d sessions", len(got), len(want))
 	}
-	_, _, err := r.Store.Walk(r.ctx, r.tenant, "nonsense", 7)
+	_, _, err := r.Store.Walk(r.ctx, nil, r.tenant, "nonsense", 7)
 	r.wantErr(err, session.ErrBadCursor)
 }
 
@@ -200,7 +200,7 @@ func locks(r *run) {
 	ref := r.ownRef()
 	var holders, held atomic.Int32
 	together(200, func(i int) {
-		lock, err := r.Store.Create(r.ctx, ref, session.New{TTL: session.TTL{Idle: 10 * time.Second, Max: 10 * time.Second}}, "")
+		lock, err := r.Store.Create(r.ctx, nil, ref, session.New{TTL: session.TTL{Idle: 10 * time.Second, Max: 10 * time.Second}}, "")
 		if errors.Is(err, session.ErrExists) {
 			return
 		}
@@ -212,20 +212,20 @@ func locks(r *run) {
 			r.Errorf("%d holders", n)
 		}
 		held.Add(1)
-		if _, err := r.Store.Touch(r.ctx, ref, session.TTL{}, at(lock)); err != nil {
+		if _, err := r.Store.Touch(r.ctx, nil, ref, session.TTL{}, at(lock)); err != nil {
 			r.Errorf("refresh: %v", err)
 		}
 		holders.Add(-1)
 		r.Advance(r.T, time.Millisecond) // the next holder's life begins at another microsecond
 		release := session.Deletion{Write: guarded(lock), Forget: true}
-		if err := r.Store.Delete(r.ctx, ref, release); err != nil {
+		if err := r.Store.Delete(r.ctx, nil, ref, release); err != nil {
 			r.Errorf("release: %v", err)
 		}
 		// The lock is somebody else's or nobody's now: it can be neither refreshed nor released any more.
-		if _, err := r.Store.Touch(r.ctx, ref, session.TTL{}, at(lock)); err == nil {
+		if _, err := r.Store.Touch(r.ctx, nil, ref, session.TTL{}, at(lock)); err == nil {
 			r.Error("a released lock was refreshed")
 		}
-		if err := r.Store.Delete(r.ctx, ref, release); err != nil && !errors.Is(err, session.ErrConflict) {
+		if err := r.Store.Delete(r.ctx, nil, ref, release); err != nil && !errors.Is(err, session.ErrConflict) {
 			r.Errorf("a second release: %v", err)
 		}
 	})

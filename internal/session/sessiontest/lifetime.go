@@ -16,7 +16,7 @@ import (
 func touchSlides(r *run) {
 	s := r.create(session.New{Content: session.Content{Meta: jsontext.Value(`{"a":1}`), Data: jsontext.Value(`1`)}})
 	r.Advance(r.T, 20*time.Millisecond)
-	got, err := r.Store.Touch(r.ctx, s.Ref, session.TTL{}, session.Guard{})
+	got, err := r.Store.Touch(r.ctx, nil, s.Ref, session.TTL{}, session.Guard{})
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func touchSlides(r *run) {
 
 func touchSetsTTLs(r *run) {
 	s := r.create(session.New{})
-	got, err := r.Store.Touch(r.ctx, s.Ref, session.TTL{Idle: time.Hour, Max: 3 * time.Hour}, at(s))
+	got, err := r.Store.Touch(r.ctx, nil, s.Ref, session.TTL{Idle: time.Hour, Max: 3 * time.Hour}, at(s))
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -42,15 +42,15 @@ func touchSetsTTLs(r *run) {
 		r.Fatalf("got idle %s, max %s", got.IdleTTL, got.MaxTTL())
 	}
 	// An idle TTL above the absolute one raises it.
-	if got, err = r.Store.Touch(r.ctx, s.Ref, session.TTL{Idle: 48 * time.Hour}, session.Guard{}); err != nil || got.MaxTTL() != 48*time.Hour {
+	if got, err = r.Store.Touch(r.ctx, nil, s.Ref, session.TTL{Idle: 48 * time.Hour}, session.Guard{}); err != nil || got.MaxTTL() != 48*time.Hour {
 		r.Fatalf("got max %s, %v", got.MaxTTL(), err)
 	}
-	_, err = r.Store.Touch(r.ctx, s.Ref, session.TTL{}, session.Guard{Set: true})
+	_, err = r.Store.Touch(r.ctx, nil, s.Ref, session.TTL{}, session.Guard{Set: true})
 	r.wantErr(err, session.ErrConflict)
 
 	// An absolute deadline that has passed already is a mistake, not a revocation.
 	r.Advance(r.T, 5*time.Millisecond)
-	_, err = r.Store.Touch(r.ctx, s.Ref, session.TTL{Max: time.Millisecond}, session.Guard{})
+	_, err = r.Store.Touch(r.ctx, nil, s.Ref, session.TTL{Max: time.Millisecond}, session.Guard{})
 	if _, ok := errors.AsType[*session.TTLError](err); !ok {
 		r.Fatalf("got %v, want a TTLError", err)
 	}
@@ -60,60 +60,60 @@ func touchSetsTTLs(r *run) {
 }
 
 func touchNeverCreates(r *run) {
-	_, err := r.Store.Touch(r.ctx, r.tenant.NewRef(""), session.TTL{}, session.Guard{})
+	_, err := r.Store.Touch(r.ctx, nil, r.tenant.NewRef(""), session.TTL{}, session.Guard{})
 	r.wantErr(err, session.ErrNotFound)
 }
 
 func deleteRevokes(r *run) {
 	s := r.create(session.New{})
 	for range 2 {
-		if err := r.Store.Delete(r.ctx, s.Ref, session.Deletion{}); err != nil {
+		if err := r.Store.Delete(r.ctx, nil, s.Ref, session.Deletion{}); err != nil {
 			r.Fatal(err)
 		}
-		_, err := r.Store.Get(r.ctx, s.Ref)
+		_, err := r.Store.Get(r.ctx, nil, s.Ref)
 		r.wantErr(err, session.ErrNotFound)
 	}
-	if err := r.Store.Delete(r.ctx, r.tenant.NewRef(""), session.Deletion{}); err != nil {
+	if err := r.Store.Delete(r.ctx, nil, r.tenant.NewRef(""), session.Deletion{}); err != nil {
 		r.Fatal(err)
 	}
 }
 
 func deleteForestalls(r *run) {
 	ref := r.tenant.NewRef("")
-	if err := r.Store.Delete(r.ctx, ref, session.Deletion{}); err != nil {
+	if err := r.Store.Delete(r.ctx, nil, ref, session.Deletion{}); err != nil {
 		r.Fatal(err)
 	}
-	_, err := r.Store.Create(r.ctx, ref, session.New{}, "")
+	_, err := r.Store.Create(r.ctx, nil, ref, session.New{}, "")
 	r.wantErr(err, session.ErrRevoked)
 }
 
 func guardedDelete(r *run) {
 	s1 := r.create(session.New{})
-	s2, err := r.Store.Replace(r.ctx, s1.Ref, data(`2`), session.TTL{}, session.Write{})
+	s2, err := r.Store.Replace(r.ctx, nil, s1.Ref, data(`2`), session.TTL{}, session.Write{})
 	if err != nil {
 		r.Fatal(err)
 	}
-	r.wantErr(r.Store.Delete(r.ctx, s1.Ref, session.Deletion{Write: guarded(s1)}), session.ErrConflict)
+	r.wantErr(r.Store.Delete(r.ctx, nil, s1.Ref, session.Deletion{Write: guarded(s1)}), session.ErrConflict)
 	r.get(s1.Ref)
-	if err := r.Store.Delete(r.ctx, s1.Ref, session.Deletion{Write: guarded(s2)}); err != nil {
+	if err := r.Store.Delete(r.ctx, nil, s1.Ref, session.Deletion{Write: guarded(s2)}); err != nil {
 		r.Fatal(err)
 	}
 }
 
 func revokedStaysRevoked(r *run) {
 	s := r.create(session.New{Content: data(`{}`)})
-	if err := r.Store.Delete(r.ctx, s.Ref, session.Deletion{}); err != nil {
+	if err := r.Store.Delete(r.ctx, nil, s.Ref, session.Deletion{}); err != nil {
 		r.Fatal(err)
 	}
-	_, err := r.Store.Create(r.ctx, s.Ref, session.New{}, "")
+	_, err := r.Store.Create(r.ctx, nil, s.Ref, session.New{}, "")
 	r.wantErr(err, session.ErrRevoked)
-	_, err = r.Store.Replace(r.ctx, s.Ref, data(`1`), session.TTL{}, session.Write{})
+	_, err = r.Store.Replace(r.ctx, nil, s.Ref, data(`1`), session.TTL{}, session.Write{})
 	r.wantErr(err, session.ErrNotFound)
-	_, err = r.Store.Patch(r.ctx, s.Ref, session.Patch(data(`{"a":1}`)), session.Write{})
+	_, err = r.Store.Patch(r.ctx, nil, s.Ref, session.Patch(data(`{"a":1}`)), session.Write{})
 	r.wantErr(err, session.ErrNotFound)
-	_, err = r.Store.Touch(r.ctx, s.Ref, session.TTL{}, session.Guard{})
+	_, err = r.Store.Touch(r.ctx, nil, s.Ref, session.TTL{}, session.Guard{})
 	r.wantErr(err, session.ErrNotFound)
-	_, err = r.Store.Get(r.ctx, s.Ref)
+	_, err = r.Store.Get(r.ctx, nil, s.Ref)
 	r.wantErr(err, session.ErrNotFound)
 }
 
@@ -122,7 +122,7 @@ func idleExpires(r *run) {
 	r.Advance(r.T, time.Second)
 	r.get(s.Ref)
 	r.Advance(r.T, 3500*time.Millisecond)
-	_, err := r.Store.Get(r.ctx, s.Ref)
+	_, err := r.Store.Get(r.ctx, nil, s.Ref)
 	r.wantErr(err, session.ErrNotFound)
 }
 
@@ -130,23 +130,23 @@ func absoluteExpires(r *run) {
 	s := r.create(session.New{TTL: session.TTL{Idle: 3 * time.Second, Max: 5 * time.Second}})
 	for range 2 {
 		r.Advance(r.T, time.Second)
-		if _, err := r.Store.Touch(r.ctx, s.Ref, session.TTL{}, session.Guard{}); err != nil {
+		if _, err := r.Store.Touch(r.ctx, nil, s.Ref, session.TTL{}, session.Guard{}); err != nil {
 			r.Fatal(err)
 		}
 	}
 	r.Advance(r.T, 3500*time.Millisecond)
-	_, err := r.Store.Touch(r.ctx, s.Ref, session.TTL{}, session.Guard{})
+	_, err := r.Store.Touch(r.ctx, nil, s.Ref, session.TTL{}, session.Guard{})
 	r.wantErr(err, session.ErrNotFound)
 }
 
 func writesSlide(r *run) {
 	s := r.create(session.New{TTL: session.TTL{Idle: 5 * time.Second}, Content: data(`{}`)})
 	r.Advance(r.T, 3*time.Second)
-	if _, err := r.Store.Replace(r.ctx, s.Ref, data(`{}`), session.TTL{}, session.Write{}); err != nil {
+	if _, err := r.Store.Replace(r.ctx, nil, s.Ref, data(`{}`), session.TTL{}, session.Write{}); err != nil {
 		r.Fatal(err)
 	}
 	r.Advance(r.T, 3*time.Second)
-	if _, err := r.Store.Patch(r.ctx, s.Ref, session.Patch(data(`{"a":1}`)), session.Write{}); err != nil {
+	if _, err := r.Store.Patch(r.ctx, nil, s.Ref, session.Patch(data(`{"a":1}`)), session.Write{}); err != nil {
 		r.Fatal(err)
 	}
 	r.Advance(r.T, 3*time.Second)
@@ -163,9 +163,9 @@ func refusedTTLs(r *run) {
 		"less than a millisecond": {Idle: time.Microsecond},
 		"idle over max":           {Idle: 2 * time.Hour, Max: time.Hour},
 	} {
-		_, onCreate := r.Store.Create(r.ctx, r.tenant.NewRef(""), session.New{TTL: ttl}, "")
-		_, onReplace := r.Store.Replace(r.ctx, s.Ref, session.Content{}, ttl, session.Write{})
-		_, onTouch := r.Store.Touch(r.ctx, s.Ref, ttl, session.Guard{})
+		_, onCreate := r.Store.Create(r.ctx, nil, r.tenant.NewRef(""), session.New{TTL: ttl}, "")
+		_, onReplace := r.Store.Replace(r.ctx, nil, s.Ref, session.Content{}, ttl, session.Write{})
+		_, onTouch := r.Store.Touch(r.ctx, nil, s.Ref, ttl, session.Guard{})
 		for _, err := range []error{onCreate, onReplace, onTouch} {
 			if _, ok := errors.AsType[*session.TTLError](err); !ok {
 				r.Errorf("%s: got %v, want a TTLError", name, err)
@@ -185,7 +185,7 @@ func refusedContent(r *run) {
 		"user with newline": {User: "a\nb"},
 		"user not UTF-8":    {User: "a\xff"},
 	} {
-		_, err := r.Store.Create(r.ctx, r.tenant.NewRef(n.User), n, "")
+		_, err := r.Store.Create(r.ctx, nil, r.tenant.NewRef(n.User), n, "")
 		if _, ok := errors.AsType[*session.ContentError](err); !ok {
 			r.Errorf("%s: got %v, want a ContentError", name, err)
 		}

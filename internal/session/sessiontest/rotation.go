@@ -21,13 +21,13 @@ func content(meta, data string) session.Content {
 
 func (r *run) wantGone(ref session.Ref) {
 	r.Helper()
-	_, err := r.Store.Peek(r.ctx, ref)
+	_, err := r.Store.Peek(r.ctx, nil, ref)
 	r.wantErr(err, session.ErrNotFound)
 }
 
 func (r *run) rotate(ref session.Ref, rot session.Rotation) created {
 	r.Helper()
-	s, next, err := r.Store.Rotate(r.ctx, ref, rot, session.Write{})
+	s, next, err := r.Store.Rotate(r.ctx, nil, ref, rot, session.Write{})
 	if err != nil {
 		r.Fatalf("rotate: %v", err)
 	}
@@ -50,11 +50,11 @@ func rotateCarries(r *run) {
 	r.wantData(next.Session, `{"d":1.0}`)
 	r.wantList(user, next)
 
-	_, _, err := r.Store.Rotate(r.ctx, next.Ref, session.Rotation{}, session.Write{Guard: at(old)})
+	_, _, err := r.Store.Rotate(r.ctx, nil, next.Ref, session.Rotation{}, session.Write{Guard: at(old)})
 	r.wantErr(err, session.ErrConflict)
-	_, _, err = r.Store.Rotate(r.ctx, r.tenant.NewRef(""), session.Rotation{}, session.Write{})
+	_, _, err = r.Store.Rotate(r.ctx, nil, r.tenant.NewRef(""), session.Rotation{}, session.Write{})
 	r.wantErr(err, session.ErrNotFound)
-	_, _, err = r.Store.Rotate(r.ctx, next.Ref, session.Rotation{Grace: time.Hour}, session.Write{})
+	_, _, err = r.Store.Rotate(r.ctx, nil, next.Ref, session.Rotation{Grace: time.Hour}, session.Write{})
 	if _, ok := errors.AsType[*session.TTLError](err); !ok {
 		r.Fatalf("a grace of an hour: got %v", err)
 	}
@@ -67,20 +67,20 @@ func oldIDFollows(r *run) {
 	if got := r.get(first.Ref); got.Handle != third.Handle {
 		r.Fatalf("the first ID leads to %s, want %s", got.Handle, third.Handle)
 	}
-	if _, err := r.Store.Replace(r.ctx, first.Ref, data(`{"a":1}`), session.TTL{}, session.Write{}); err != nil {
+	if _, err := r.Store.Replace(r.ctx, nil, first.Ref, data(`{"a":1}`), session.TTL{}, session.Write{}); err != nil {
 		r.Fatal(err)
 	}
-	if _, err := r.Store.Patch(r.ctx, first.Ref, session.Patch(data(`{"b":2}`)), session.Write{}); err != nil {
+	if _, err := r.Store.Patch(r.ctx, nil, first.Ref, session.Patch(data(`{"b":2}`)), session.Write{}); err != nil {
 		r.Fatal(err)
 	}
-	if _, err := r.Store.Touch(r.ctx, second.Ref, session.TTL{}, session.Guard{}); err != nil {
+	if _, err := r.Store.Touch(r.ctx, nil, second.Ref, session.TTL{}, session.Guard{}); err != nil {
 		r.Fatal(err)
 	}
 	r.wantData(r.get(third.Ref), `{"a":1,"b":2}`)
 	if again := r.rotate(first.Ref, session.Rotation{Grace: session.DefaultGrace}); again.Ref != third.Ref {
 		r.Fatalf("a late rotation gets %s, want %s", again.Ref, third.Ref)
 	}
-	if err := r.Store.Delete(r.ctx, first.Ref, session.Deletion{}); err != nil {
+	if err := r.Store.Delete(r.ctx, nil, first.Ref, session.Deletion{}); err != nil {
 		r.Fatal(err)
 	}
 	r.wantGone(third.Ref)
@@ -97,7 +97,7 @@ func (r *run) raceRotations() {
 	var mu sync.Mutex
 	successors := map[string]session.Ref{}
 	together(200, func(i int) {
-		_, next, err := r.store(i).Rotate(r.ctx, old.Ref, session.Rotation{Grace: session.DefaultGrace}, session.Write{})
+		_, next, err := r.store(i).Rotate(r.ctx, nil, old.Ref, session.Rotation{Grace: session.DefaultGrace}, session.Write{})
 		if err != nil {
 			r.Errorf("rotate: %v", err)
 			return
@@ -132,7 +132,7 @@ func rotateAtOnce(r *run) {
 	old := r.create(session.New{Content: data(`1`)})
 	next := r.rotate(old.Ref, session.Rotation{})
 	r.wantGone(old.Ref)
-	_, err := r.Store.Replace(r.ctx, old.Ref, data(`2`), session.TTL{}, session.Write{})
+	_, err := r.Store.Replace(r.ctx, nil, old.Ref, data(`2`), session.TTL{}, session.Write{})
 	r.wantErr(err, session.ErrNotFound)
 	r.wantData(r.get(next.Ref), `1`)
 }
@@ -160,7 +160,7 @@ func racingLogins(r *run) {
 	var mu sync.Mutex
 	var winners []session.Ref
 	together(200, func(i int) {
-		_, next, err := r.store(i).Rotate(r.ctx, anonymous.Ref, session.Rotation{User: user}, session.Write{})
+		_, next, err := r.store(i).Rotate(r.ctx, nil, anonymous.Ref, session.Rotation{User: user}, session.Write{})
 		if err == nil {
 			mu.Lock()
 			winners = append(winners, next)
@@ -179,7 +179,7 @@ func racingLogins(r *run) {
 func loginOfAnother(r *run) {
 	user := uniqueUser()
 	s := r.create(session.New{User: user})
-	_, _, err := r.Store.Rotate(r.ctx, s.Ref, session.Rotation{User: uniqueUser()}, session.Write{})
+	_, _, err := r.Store.Rotate(r.ctx, nil, s.Ref, session.Rotation{User: uniqueUser()}, session.Write{})
 	if _, ok := errors.AsType[*session.ContentError](err); !ok {
 		r.Fatalf("got %v, want a ContentError", err)
 	}
@@ -197,7 +197,7 @@ func racingRevocation(r *run) {
 		together(200, func(i int) {
 			if i == 100 {
 				defer close(revoked)
-				if _, err := r.Store.RevokeUser(r.ctx, r.tenant, user, session.Handle{}); err != nil {
+				if _, err := r.Store.RevokeUser(r.ctx, nil, r.tenant, user, session.Handle{}); err != nil {
 					r.Errorf("revoke: %v", err)
 				}
 				return
@@ -211,15 +211,15 @@ func racingRevocation(r *run) {
 			var err error
 			switch i % 5 {
 			case 0:
-				_, err = r.store(i).Replace(r.ctx, s.Ref, data(fmt.Sprint(i)), session.TTL{}, session.Write{})
+				_, err = r.store(i).Replace(r.ctx, nil, s.Ref, data(fmt.Sprint(i)), session.TTL{}, session.Write{})
 			case 1:
-				_, err = r.store(i).Patch(r.ctx, s.Ref, session.Patch(data(`{"a":1}`)), session.Write{})
+				_, err = r.store(i).Patch(r.ctx, nil, s.Ref, session.Patch(data(`{"a":1}`)), session.Write{})
 			case 2:
-				_, err = r.store(i).Touch(r.ctx, s.Ref, session.TTL{}, session.Guard{})
+				_, err = r.store(i).Touch(r.ctx, nil, s.Ref, session.TTL{}, session.Guard{})
 			case 3:
-				_, err = r.store(i).Create(r.ctx, s.Ref, session.New{User: user}, "")
+				_, err = r.store(i).Create(r.ctx, nil, s.Ref, session.New{User: user}, "")
 			case 4:
-				_, _, err = r.store(i).Rotate(r.ctx, s.Ref, session.Rotation{Grace: session.DefaultGrace}, session.Write{})
+				_, _, err = r.store(i).Rotate(r.ctx, nil, s.Ref, session.Rotation{Grace: session.DefaultGrace}, session.Write{})
 			}
 			if err == nil && isLate {
 				late.Add(1)
@@ -238,16 +238,16 @@ func staleHandles(r *run) {
 	user := uniqueUser()
 	a, b := r.create(session.New{User: user}), r.create(session.New{User: user})
 	a2 := r.rotate(r.rotate(a.Ref, session.Rotation{Grace: session.DefaultGrace}).Ref, session.Rotation{Grace: session.DefaultGrace})
-	if n, err := r.Store.RevokeUser(r.ctx, r.tenant, user, a.Handle); err != nil || n != 1 {
+	if n, err := r.Store.RevokeUser(r.ctx, nil, r.tenant, user, a.Handle); err != nil || n != 1 {
 		r.Fatalf("revoked %d, %v", n, err)
 	}
 	r.wantList(user, a2)
 	r.wantGone(b.Ref)
-	if err := r.Store.RevokeHandle(r.ctx, uniqueUser(), a.Handle); err != nil {
+	if err := r.Store.RevokeHandle(r.ctx, nil, uniqueUser(), a.Handle); err != nil {
 		r.Fatal(err)
 	}
 	r.wantList(user, a2)
-	if err := r.Store.RevokeHandle(r.ctx, user, a.Handle); err != nil {
+	if err := r.Store.RevokeHandle(r.ctx, nil, user, a.Handle); err != nil {
 		r.Fatal(err)
 	}
 	r.wantList(user)
@@ -275,14 +275,14 @@ func rotationKeepsWrites(r *run) {
 		var end session.Ref
 		together(200, func(i int) {
 			if i == 20 {
-				_, next, err := r.store(1).Rotate(r.ctx, s.Ref, session.Rotation{User: user, Grace: session.DefaultGrace}, session.Write{})
+				_, next, err := r.store(1).Rotate(r.ctx, nil, s.Ref, session.Rotation{User: user, Grace: session.DefaultGrace}, session.Write{})
 				if err != nil {
 					r.Errorf("rotate: %v", err)
 				}
 				end = next
 				return
 			}
-			_, err := r.store(i).Patch(r.ctx, s.Ref, session.Patch(data(fmt.Sprintf(`{"m%03d":1}`, i))), session.Write{})
+			_, err := r.store(i).Patch(r.ctx, nil, s.Ref, session.Patch(data(fmt.Sprintf(`{"m%03d":1}`, i))), session.Write{})
 			switch {
 			case err == nil:
 				mu.Lock()
@@ -304,9 +304,9 @@ func rotationKeepsWrites(r *run) {
 func rotatedIsTaken(r *run) {
 	old := r.create(session.New{})
 	next := r.rotate(old.Ref, session.Rotation{Grace: session.DefaultGrace})
-	if err := r.Store.Delete(r.ctx, next.Ref, session.Deletion{}); err != nil {
+	if err := r.Store.Delete(r.ctx, nil, next.Ref, session.Deletion{}); err != nil {
 		r.Fatal(err)
 	}
-	_, err := r.Store.Create(r.ctx, old.Ref, session.New{}, "")
+	_, err := r.Store.Create(r.ctx, nil, old.Ref, session.New{}, "")
 	r.wantErr(err, session.ErrRevoked)
 }

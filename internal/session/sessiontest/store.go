@@ -127,7 +127,7 @@ type created struct {
 func (r *run) create(n session.New) created {
 	r.Helper()
 	ref := r.tenant.NewRef(n.User)
-	s, err := r.Store.Create(r.ctx, ref, n, "")
+	s, err := r.Store.Create(r.ctx, nil, ref, n, "")
 	if err != nil {
 		r.Fatalf("create: %v", err)
 	}
@@ -137,7 +137,7 @@ func (r *run) create(n session.New) created {
 // get reads without sliding, so that it does not disturb what a case says of time.
 func (r *run) get(ref session.Ref) session.Session {
 	r.Helper()
-	s, err := r.Store.Peek(r.ctx, ref)
+	s, err := r.Store.Peek(r.ctx, nil, ref)
 	if err != nil {
 		r.Fatalf("get: %v", err)
 	}

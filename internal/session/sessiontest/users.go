@@ -21,7 +21,7 @@ func (r *run) list(user string) []session.Session {
 	r.Helper()
 	var all []session.Session
 	for cursor := ""; ; {
-		page, next, err := r.Store.ListUser(r.ctx, r.tenant, user, cursor, 3)
+		page, next, err := r.Store.ListUser(r.ctx, nil, r.tenant, user, cursor, 3)
 		if err != nil {
 			r.Fatalf("list: %v", err)
 		}
@@ -72,7 +72,7 @@ func userList(r *run) {
 		}
 	}
 	r.wantList(uniqueUser())
-	_, _, err := r.Store.ListUser(r.ctx, r.tenant, user, "nonsense", 3)
+	_, _, err := r.Store.ListUser(r.ctx, nil, r.tenant, user, "nonsense", 3)
 	r.wantErr(err, session.ErrBadCursor)
 }
 
@@ -82,13 +82,13 @@ func userListIsOwn(r *run) {
 	r.createSome(bob, 2)
 	r.create(session.New{})
 	r.wantList(alice, own...)
-	_, next, err := r.Store.ListUser(r.ctx, r.tenant, alice, "", 1)
+	_, next, err := r.Store.ListUser(r.ctx, nil, r.tenant, alice, "", 1)
 	if err != nil {
 		r.Fatal(err)
 	}
-	_, _, err = r.Store.ListUser(r.ctx, r.tenant, bob, next, 1)
+	_, _, err = r.Store.ListUser(r.ctx, nil, r.tenant, bob, next, 1)
 	r.wantErr(err, session.ErrBadCursor)
-	page, _, err := r.Store.ListUser(r.ctx, Tenant(r, "other"), alice, "", 10)
+	page, _, err := r.Store.ListUser(r.ctx, nil, Tenant(r, "other"), alice, "", 10)
 	if err != nil || len(page) > 0 {
 		r.Fatalf("another tenant lists %v, %v", page, err)
 	}
@@ -103,11 +103,11 @@ func deadLeaveList(r *run) {
 	r.Advance(r.T, 150*time.Millisecond)
 	last := r.create(session.New{User: user})
 	r.wantList(user, first, last)
-	if err := r.Store.Delete(r.ctx, first.Ref, session.Deletion{}); err != nil {
+	if err := r.Store.Delete(r.ctx, nil, first.Ref, session.Deletion{}); err != nil {
 		r.Fatal(err)
 	}
 	r.wantList(user, last)
-	if err := r.Store.Delete(r.ctx, last.Ref, session.Deletion{Forget: true}); err != nil {
+	if err := r.Store.Delete(r.ctx, nil, last.Ref, session.Deletion{Forget: true}); err != nil {
 		r.Fatal(err)
 	}
 	r.wantList(user)
@@ -118,17 +118,17 @@ func revokeByHandle(r *run) {
 	some := r.createSome(user, 3)
 	other, anonymous := r.create(session.New{User: uniqueUser()}), r.create(session.New{})
 	for _, h := range []session.Handle{some[0].Handle, anonymous.Handle} {
-		if err := r.Store.RevokeHandle(r.ctx, "", h); err != nil { // nobody has no sessions
+		if err := r.Store.RevokeHandle(r.ctx, nil, "", h); err != nil { // nobody has no sessions
 			r.Fatal(err)
 		}
 	}
 	r.get(anonymous.Ref)
 	for range 2 {
-		if err := r.Store.RevokeHandle(r.ctx, user, some[1].Handle); err != nil {
+		if err := r.Store.RevokeHandle(r.ctx, nil, user, some[1].Handle); err != nil {
 			r.Fatal(err)
 		}
 	}
-	if err := r.Store.RevokeHandle(r.ctx, user, other.Handle); err != nil {
+	if err := r.Store.RevokeHandle(r.ctx, nil, user, other.Handle); err != nil {
 		r.Fatal(err)
 	}
 	r.wantList(user, some[0], some[2])
@@ -139,17 +139,17 @@ func revokeByHandle(r *run) {
 func revokeAll(r *run) {
 	user := uniqueUser()
 	some := r.createSome(user, 5)
-	n, err := r.Store.RevokeUser(r.ctx, r.tenant, user, some[3].Handle)
+	n, err := r.Store.RevokeUser(r.ctx, nil, r.tenant, user, some[3].Handle)
 	if err != nil || n != 4 {
 		r.Fatalf("revoked %d, %v", n, err)
 	}
 	r.wantList(user, some[3])
 	r.wantGone(some[0].Ref)
-	if n, err = r.Store.RevokeUser(r.ctx, r.tenant, user, session.Handle{}); err != nil || n != 1 {
+	if n, err = r.Store.RevokeUser(r.ctx, nil, r.tenant, user, session.Handle{}); err != nil || n != 1 {
 		r.Fatalf("revoked %d, %v", n, err)
 	}
 	r.wantList(user)
-	_, err = r.Store.Create(r.ctx, some[0].Ref, session.New{User: user}, "")
+	_, err = r.Store.Create(r.ctx, nil, some[0].Ref, session.New{User: user}, "")
 	r.wantErr(err, session.ErrRevoked)
 }
 
@@ -168,10 +168,10 @@ func limitDenies(r *run) {
 	r.limited(3, false)
 	user := uniqueUser()
 	some := r.createSome(user, 3)
-	_, err := r.Store.Create(r.ctx, r.tenant.NewRef(user), session.New{User: user}, "")
+	_, err := r.Store.Create(r.ctx, nil, r.tenant.NewRef(user), session.New{User: user}, "")
 	r.wantErr(err, session.ErrLimit)
 	r.wantList(user, some...)
-	if err := r.Store.Delete(r.ctx, some[0].Ref, session.Deletion{}); err != nil {
+	if err := r.Store.Delete(r.ctx, nil, some[0].Ref, session.Deletion{}); err != nil {
 		r.Fatal(err)
 	}
 	r.wantList(user, some[1], some[2], r.create(session.New{User: user}))
@@ -193,7 +193,7 @@ func racingLimit(r *run) {
 		user := uniqueUser()
 		var made atomic.Int32
 		together(200, func(i int) {
-			_, err := r.store(i).Create(r.ctx, r.tenant.NewRef(user), session.New{User: user}, "")
+			_, err := r.store(i).Create(r.ctx, nil, r.tenant.NewRef(user), session.New{User: user}, "")
 			switch {
 			case err == nil:
 				made.Add(1)
