@@ -36,8 +36,8 @@ func (s *RedisStore) GetMany(ctx context.Context, terms *Terms, refs []Ref) []Re
 func (s *RedisStore) DeleteMany(ctx context.Context, terms *Terms, refs []Ref) []error {
 	calls := make([]cluster.Call, len(refs))
 	for i, ref := range refs {
-		id, args := Deletion{}.args()
-		calls[i] = cluster.Call{Keys: []string{ref.key(), ref.indexKey(), ref.markKey(id)}, Args: args}
+		args := Deletion{}.args()
+		calls[i] = cluster.Call{Keys: []string{ref.key(), ref.indexKey(), ref.markKey(args.id)}, Args: args.list()}
 	}
 	errs := make([]error, len(refs))
 	for i, r := range s.cluster.RunMany(ctx, terms, s.scripts.delete, calls) {

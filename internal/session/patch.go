@@ -39,7 +39,7 @@ func (s *RedisStore) Patch(ctx context.Context, terms *Terms, ref Ref, patch Pat
 		if err := ref.tenant.policy.checkContent(merged); err != nil {
 			return Session{}, err
 		}
-		stored, err := s.replace(ctx, terms, at, merged, TTL{}, id, guard, nil, "")
+		stored, err := s.replace(ctx, terms, at, merged, replaceArgs{id: id, guard: guard})
 		_, rotatedMeanwhile := errors.AsType[*moved](err)
 		if rotatedMeanwhile || errors.Is(err, ErrConflict) && !w.Guard.Set {
 			continue

@@ -98,7 +98,7 @@ func (s *RedisStore) open(ctx context.Context, terms *Terms, ref Ref, value []by
 		if now.Before(rec.deadline) {
 			return Session{}, successor(ref, value, false)
 		}
-		_, err = s.run(ctx, terms, s.scripts.touch, ref, Guard{}.encode(), "", "")
+		_, err = s.run(ctx, terms, s.scripts.touch, ref, touchArgs{}.list())
 		if err == nil {
 			err = ErrNotFound // it was rotated a moment ago and is live now: not this ID
 		}
@@ -109,8 +109,8 @@ func (s *RedisStore) open(ctx context.Context, terms *Terms, ref Ref, value []by
 
 // write runs a script that answers with the clear part of the session as the write made it, also when a retry found that
 // it had been made before. The content is what was written.
-func (s *RedisStore) write(ctx context.Context, terms *Terms, script *cluster.Script, ref Ref, written *Content, args ...any) (Session, error) {
-	value, err := s.run(ctx, terms, script, ref, args...)
+func (s *RedisStore) write(ctx context.Context, terms *Terms, script *cluster.Script, ref Ref, written *Content, args []any) (Session, error) {
+	value, err := s.run(ctx, terms, script, ref, args)
 	if err != nil {
 		return Session{}, err
 	}
@@ -131,12 +131,12 @@ func opened(ref Ref, value []byte, written *Content) (Session, error) {
 }
 
 // run runs a script on one session and returns what comes with its verdict.
-func (s *RedisStore) run(ctx context.Context, terms *Terms, script *cluster.Script, ref Ref, args ...any) ([]byte, error) {
-	return s.runOn(ctx, terms, script, ref, "", args...)
+func (s *RedisStore) run(ctx context.Context, terms *Terms, script *cluster.Script, ref Ref, args []any) ([]byte, error) {
+	return s.runOn(ctx, terms, script, ref, "", args)
 }
 
 // runOn is run for a script that has a third key, beside those of the session and of its index.
-func (s *RedisStore) runOn(ctx context.Context, terms *Terms, script *cluster.Script, ref Ref, third string, args ...any) ([]byte, error) {
+func (s *RedisStore) runOn(ctx context.Context, terms *Terms, script *cluster.Script, ref Ref, third string, args []any) ([]byte, error) {
 	keys := []string{ref.key(), ref.indexKey()}
 	if third != "" {
 		keys = append(keys, third)

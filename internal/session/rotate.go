@@ -60,10 +60,10 @@ func (s *RedisStore) follow(ctx context.Context, terms *Terms, ref Ref, op func(
 // reused revokes the session whose old ID was used after its grace: the thief has one of the two, and nobody can tell
 // which. The live end goes first, so that a crash leaves the evidence to be found again.
 func (s *RedisStore) reused(ctx context.Context, terms *Terms, old, next Ref) error {
-	id, args := Deletion{}.args()
+	args := Deletion{}.args()
 	chain := []Ref{old}
 	for end := next; len(chain) < maxHops; {
-		_, err := s.runDelete(ctx, terms, end, id, args)
+		_, err := s.runDelete(ctx, terms, end, args)
 		m, ok := errors.AsType[*moved](err)
 		if !ok {
 			if err != nil {
@@ -74,9 +74,9 @@ func (s *RedisStore) reused(ctx context.Context, terms *Terms, old, next Ref) er
 		chain = append(chain, end)
 		end = m.to
 	}
-	args[4] = "1" // even though it is rotated
+	args.force = true
 	for _, ref := range chain {
-		if _, err := s.runDelete(ctx, terms, ref, id, args); err != nil {
+		if _, err := s.runDelete(ctx, terms, ref, args); err != nil {
 			return err
 		}
 	}
@@ -131,7 +131,7 @@ func (s *RedisStore) Rotate(ctx context.Context, terms *Terms, ref Ref, rot Rota
 
 // confirm makes sure that what another rotation made survives its master, before it is told as the outcome of this one.
 func (s *RedisStore) confirm(ctx context.Context, terms *Terms, found Session, at Ref) (Session, Ref, error) {
-	slid, err := s.write(ctx, terms, s.scripts.slide, at, &Content{Meta: found.Meta, Data: found.Data}, Guard{}.encode(), "", "")
+	slid, err := s.write(ctx, terms, s.scripts.slide, at, &Content{Meta: found.Meta, Data: found.Data}, touchArgs{}.list())
 	return slid, at, err
 }
 
@@ -139,11 +139,11 @@ func (s *RedisStore) confirm(ctx context.Context, terms *Terms, found Session, a
 func (s *RedisStore) rotateHere(ctx context.Context, terms *Terms, ref Ref, old Session, rot Rotation, id writeID) (Session, Ref, error) {
 	next := ref.tenant.newRefIn(ref.tag)
 	content := Content{Meta: old.Meta, Data: old.Data}
-	length, sealed := sealContent(next, content)
-	name := next.name.String()
-	pointer := ref.seal.seal([]byte(next.id), []byte(name))
-	value, err := s.runOn(ctx, terms, s.scripts.rotate, ref, next.key(), id[:], only(old).encode(), rot.Grace.Microseconds(),
-		length, sealed, pointer, name, tombstoneLife.Milliseconds())
+	args := rotateArgs{
+		id: id, guard: only(old), grace: rot.Grace, content: sealContent(next, content),
+		pointer: ref.seal.seal([]byte(next.id), []byte(next.name.String())), successor: next.name,
+	}
+	value, err := s.runOn(ctx, terms, s.scripts.rotate, ref, next.key(), args.list())
 	if err != nil {
 		return Session{}, Ref{}, err
 	}
@@ -174,7 +174,7 @@ func (s *RedisStore) login(ctx context.Context, terms *Terms, ref Ref, old Sessi
 	if err != nil {
 		return Session{}, Ref{}, err
 	}
-	if _, err := s.run(ctx, terms, s.scripts.retire, ref, id[:], only(old).encode(), tombstoneLife.Milliseconds()); err != nil {
+	if _, err := s.run(ctx, terms, s.scripts.retire, ref, retireArgs{id: id, guard: only(old)}.list()); err != nil {
 		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 		defer cancel()
 		if undoErr := s.Delete(undo, terms, next, Deletion{}); undoErr != nil {
@@ -184,7 +184,7 @@ func (s *RedisStore) login(ctx context.Context, terms *Terms, ref Ref, old Sessi
 		return Session{}, Ref{}, err
 	}
 	if evict {
-		if _, err := s.run(ctx, terms, s.scripts.enlist, next, id[:], policy.MaxPerUser, tombstoneLife.Milliseconds()); err != nil {
+		if _, err := s.run(ctx, terms, s.scripts.enlist, next, enlistArgs{id: id, limit: policy.MaxPerUser}.list()); err != nil {
 			if errors.Is(err, cluster.ErrUnavailable) { // of this step; the one before was applied
 				err = fmt.Errorf("%w: %s", cluster.ErrOutcomeUnknown, err)
 			}

@@ -79,7 +79,7 @@ func (t *toucher) work() {
 func (t *toucher) touch(ref Ref) {
 	ctx, cancel := context.WithTimeout(context.Background(), touchTimeout)
 	defer cancel()
-	_, err := t.store.run(ctx, nil, t.store.scripts.touch, ref, Guard{}.encode(), "", "")
+	_, err := t.store.run(ctx, nil, t.store.scripts.touch, ref, touchArgs{}.list())
 	if _, rotatedMeanwhile := errors.AsType[*moved](err); rotatedMeanwhile {
 		err = nil // not followed: nobody uses the old ID now, so a late touch must not look like reuse
 	}

@@ -19,7 +19,8 @@ func (s *RedisStore) ListUser(ctx context.Context, terms *Terms, t *Tenant, user
 		return nil, "", ErrBadCursor
 	}
 	slot := t.inUserSlot(user)
-	reply, err := s.cluster.Query(ctx, terms, s.scripts.list, []string{slot.indexKey()}, slot.keyPrefix(), user, after, limit)
+	args := listArgs{keyPrefix: slot.keyPrefix(), user: user, after: after, limit: limit}
+	reply, err := s.cluster.Query(ctx, terms, s.scripts.list, []string{slot.indexKey()}, args.list()...)
 	if err != nil {
 		return nil, "", err
 	}
@@ -51,9 +52,8 @@ func (s *RedisStore) RevokeUser(ctx context.Context, terms *Terms, t *Tenant, us
 	if except.tenant != nil && except.tag == slot.tag {
 		spare = except.name.String()
 	}
-	id := WriteKey("").id("revoke")
-	reply, err := s.cluster.Run(ctx, terms, s.scripts.revoke, []string{slot.indexKey(), slot.markKey(id)},
-		id[:], slot.keyPrefix(), user, spare, tombstoneLife.Milliseconds())
+	args := revokeArgs{id: WriteKey("").id("revoke"), keyPrefix: slot.keyPrefix(), user: user, spare: spare}
+	reply, err := s.cluster.Run(ctx, terms, s.scripts.revoke, []string{slot.indexKey(), slot.markKey(args.id)}, args.list()...)
 	if err != nil {
 		return 0, err
 	}
@@ -68,11 +68,11 @@ func (s *RedisStore) RevokeHandle(ctx context.Context, terms *Terms, user string
 		return err
 	}
 	if user == "" {
-		return nil // nobody's session: to the script, no user means any
+		return nil // an anonymous session is no user's; to the script, no owner would mean any
 	}
-	id, args := Deletion{}.args()
-	args[3] = user
-	_, err := s.runDelete(ctx, terms, Ref{Handle: h}, id, args)
+	args := Deletion{}.args()
+	args.owner = user
+	_, err := s.runDelete(ctx, terms, Ref{Handle: h}, args)
 	if err == nil {
 		s.metrics.revoked.WithLabelValues(h.tenant.name).Inc()
 	}

@@ -16,21 +16,14 @@ func (s *RedisStore) Create(ctx context.Context, terms *Terms, ref Ref, n New, k
 	return s.create(ctx, terms, ref, n, key, ref.tenant.policy.MaxPerUser)
 }
 
-// unlisted in the place of a limit keeps a new session out of its user's index.
-const unlisted = -1
-
 // create is Create with another limit of the user's sessions; 0 is none.
 func (s *RedisStore) create(ctx context.Context, terms *Terms, ref Ref, n New, key WriteKey, limit int) (Session, error) {
 	rec, max, err := newRecord(ref, n, key)
 	if err != nil {
 		return Session{}, err
 	}
-	evict := ""
-	if ref.tenant.policy.EvictOldest {
-		evict = "1"
-	}
-	created, err := s.write(ctx, terms, s.scripts.create, ref, &n.Content, rec.writes[0][:], max.Microseconds(), rec.encode(),
-		limit, evict, tombstoneLife.Milliseconds())
+	args := createArgs{id: rec.writes[0], maxTTL: max, record: rec.encode(), limit: limit, evict: ref.tenant.policy.EvictOldest}
+	created, err := s.write(ctx, terms, s.scripts.create, ref, &n.Content, args.list())
 	if err == nil {
 		created.User = n.User // a tombstone has forgotten it, where a retry comes behind a revocation
 		s.metrics.countCreated(ref.tenant.name)
@@ -66,9 +59,9 @@ func (s *RedisStore) Replace(ctx context.Context, terms *Terms, ref Ref, c Conte
 	if err := ref.tenant.policy.checkContent(c); err != nil {
 		return Session{}, err
 	}
-	id := w.Key.id("replace")
-	stored, _, err := s.follow(ctx, terms, ref, func(ref Ref) (Session, error) {
-		return s.replace(ctx, terms, ref, c, ttl, id, w.Guard, nil, "")
+	args := replaceArgs{id: w.Key.id("replace"), guard: w.Guard, ttl: ttl}
+	stored, _, err := s.follow(ctx, terms, ref, func(at Ref) (Session, error) {
+		return s.replace(ctx, terms, at, c, args)
 	})
 	return stored, err
 }
@@ -82,26 +75,35 @@ func (s *RedisStore) Upsert(ctx context.Context, terms *Terms, ref Ref, c Conten
 	if err != nil {
 		return Session{}, err
 	}
+	args := replaceArgs{id: rec.writes[0], guard: w.Guard, ttl: ttl}
+	orCreate := args
+	orCreate.create = &createArgs{record: rec.encode(), maxTTL: max}
 	stored, _, err := s.follow(ctx, terms, ref, func(at Ref) (Session, error) {
-		if at != ref { // rotated: what is there is replaced, and nothing created under another ID
-			return s.replace(ctx, terms, at, c, ttl, rec.writes[0], w.Guard, nil, "")
+		if at != ref { // rotated: the successor may be replaced, but nothing is created under another ID
+			return s.replace(ctx, terms, at, c, args)
 		}
-		return s.replace(ctx, terms, at, c, ttl, rec.writes[0], w.Guard, rec.encode(), max.Microseconds())
+		return s.replace(ctx, terms, at, c, orCreate)
 	})
 	return stored, err
 }
 
-// replace is one call of the script; with a record, that is stored if there is none.
-func (s *RedisStore) replace(ctx context.Context, terms *Terms, ref Ref, c Content, ttl TTL, id writeID, g Guard, record []byte, max any) (Session, error) {
-	length, content := sealContent(ref, c)
-	return s.write(ctx, terms, s.scripts.replace, ref, &c,
-		id[:], g.encode(), optional(ttl.Idle), optional(ttl.Max), length, content, record, max)
+// replace seals the content for ref and runs the script on it, with the other arguments as they are.
+func (s *RedisStore) replace(ctx context.Context, terms *Terms, ref Ref, c Content, args replaceArgs) (Session, error) {
+	args.content = sealContent(ref, c)
+	return s.write(ctx, terms, s.scripts.replace, ref, &c, args.list())
 }
 
-// sealContent is content as it stands in a record behind the user, and the length of its meta as it stands in a header.
-func sealContent(ref Ref, c Content) (length, content []byte) {
-	length = binary.BigEndian.AppendUint16(nil, uint16(len(c.Meta)))
-	return length, append([]byte(c.Meta.Clone()), ref.seal.seal(c.Data, c.Meta)...)
+// sealedContent is content as a record holds it.
+type sealedContent struct {
+	metaLength []byte // as in the header, two bytes
+	bytes      []byte // what follows the user: the meta in the clear, and the sealed data
+}
+
+func sealContent(ref Ref, c Content) sealedContent {
+	return sealedContent{
+		metaLength: binary.BigEndian.AppendUint16(nil, uint16(len(c.Meta))),
+		bytes:      append([]byte(c.Meta.Clone()), ref.seal.seal(c.Data, c.Meta)...),
+	}
 }
 
 // Touch implements [Store].
@@ -110,16 +112,16 @@ func (s *RedisStore) Touch(ctx context.Context, terms *Terms, ref Ref, ttl TTL, 
 		return Session{}, err
 	}
 	touched, _, err := s.follow(ctx, terms, ref, func(ref Ref) (Session, error) {
-		return s.write(ctx, terms, s.scripts.touch, ref, nil, g.encode(), optional(ttl.Idle), optional(ttl.Max))
+		return s.write(ctx, terms, s.scripts.touch, ref, nil, touchArgs{guard: g, ttl: ttl}.list())
 	})
 	return touched, err
 }
 
 // Delete implements [Store].
 func (s *RedisStore) Delete(ctx context.Context, terms *Terms, ref Ref, d Deletion) error {
-	id, args := d.args()
+	args := d.args()
 	_, _, err := s.follow(ctx, terms, ref, func(ref Ref) (Session, error) {
-		_, err := s.runDelete(ctx, terms, ref, id, args)
+		_, err := s.runDelete(ctx, terms, ref, args)
 		return Session{}, err
 	})
 	if errors.Is(err, ErrNotFound) { // reuse, or the end of a long chain
@@ -131,18 +133,13 @@ func (s *RedisStore) Delete(ctx context.Context, terms *Terms, ref Ref, d Deleti
 	return err
 }
 
-// args are the write's id and the script's arguments.
-func (d Deletion) args() (writeID, []any) {
-	id := d.Key.id("delete")
-	life := any(tombstoneLife.Milliseconds())
-	if d.Forget {
-		life = ""
-	}
-	return id, []any{id[:], d.Guard.encode(), life, "", ""}
+// args are the script's arguments for this deletion of any user's session.
+func (d Deletion) args() deleteArgs {
+	return deleteArgs{id: d.Key.id("delete"), guard: d.Guard, forget: d.Forget}
 }
 
-func (s *RedisStore) runDelete(ctx context.Context, terms *Terms, ref Ref, id writeID, args []any) ([]byte, error) {
-	return s.runOn(ctx, terms, s.scripts.delete, ref, ref.markKey(id), args...)
+func (s *RedisStore) runDelete(ctx context.Context, terms *Terms, ref Ref, args deleteArgs) ([]byte, error) {
+	return s.runOn(ctx, terms, s.scripts.delete, ref, ref.markKey(args.id), args.list())
 }
 
 // id is the mark that the write leaves in the record. It depends on the operation: a key that is used for another one
@@ -167,12 +164,4 @@ func (g Guard) encode() []byte {
 		b = binary.BigEndian.AppendUint64(b, uint64(s.Created.UnixMicro()))
 	}
 	return b
-}
-
-// optional is a TTL in microseconds, or the empty string for none.
-func optional(d time.Duration) any {
-	if d == 0 {
-		return ""
-	}
-	return d.Microseconds()
 }

@@ -1,7 +1,14 @@
--- KEYS: session, index. ARGV: write id, max TTL (microseconds), record whose times are not filled in, sessions that the
--- user may have (0: any number, -1: keep it out of the index), '1' to evict the oldest or '' to deny, life of a tombstone
--- (milliseconds).
-local id, max, record, limit, evict, life = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6]
+-- Creates a session where there is none.
+-- KEYS: 1 the session, 2 the index of its user.
+-- ARGV, in the order of createArgs in args.go:
+--   1 id      write id
+--   2 max     max TTL, microseconds
+--   3 record  the record; the script fills in its times
+--   4 limit   how many sessions the user may have; 0: any number, -1: keep this one out of the index
+--   5 evict   '1' to revoke the user's oldest session at the limit, '' to refuse the new one
+--   6 life    life of a tombstone, milliseconds
+local id, max, record, limit, evict, life = unpack(ARGV)
+max, limit = tonumber(max), tonumber(limit)
 
 local h = load(KEYS[1])
 if h then

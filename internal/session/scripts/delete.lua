@@ -1,19 +1,25 @@
--- KEYS: session, index, mark of this write. ARGV: write id, guard, life of the tombstone (milliseconds; '' leaves none), the user whose
--- session it must be ('' for any), '1' to bury even the ID from before a rotation.
-local id, guard, life, of, force = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+-- Revokes a session. It also acknowledges a session that is not there.
+-- KEYS: 1 the session, 2 the index of its user, 3 the mark of this write.
+-- ARGV, in the order of deleteArgs in args.go:
+--   1 id      write id
+--   2 guard   see meets
+--   3 life    life of the tombstone, milliseconds; '' to leave none
+--   4 owned   the user whose session it must be, '' for any; with a user, the key follows rotations
+--   5 force   '1' to bury even the ID from before a rotation, else ''
+local id, guard, life, owned, force = unpack(ARGV)
 
-if life == '' and redis.call('EXISTS', KEYS[3]) == 1 then -- a retry must not delete who came since
+if life == '' and redis.call('EXISTS', KEYS[3]) == 1 then -- a retry must not delete a session created since
   confirm(KEYS[3])
   return {'ok'}
 end
 local key, h = KEYS[1], load(KEYS[1])
-if of ~= '' then key, h = latest(key) end -- by handle: there is no ID to follow
+if owned ~= '' then key, h = latest(key) end -- by handle: the caller has no ID to follow
 if h and h.kind == ROTATED and force == '' then return rotated(KEYS[1], h) end
 if not h then
-  if of == '' and guard == '' and life ~= '' then
+  if owned == '' and guard == '' and life ~= '' then
     forestall(KEYS[1], id, life)
   else
-    redis.pcall('SET', KEYS[3], '', 'PX', 60000) -- whoever deleted it may not be sure of it yet
+    redis.pcall('SET', KEYS[3], '', 'PX', 60000) -- a write, so that WAIT covers the deletion that was found
   end
   return {'ok'}
 end
@@ -21,7 +27,7 @@ if h.kind == TOMBSTONE then
   confirm(key)
   return {'ok'}
 end
-if of ~= '' and user(key, h) ~= of then return {'ok'} end
+if owned ~= '' and user(key, h) ~= owned then return {'ok'} end
 if not meets(h, guard) then return {'conflict'} end
 
 if life ~= '' then

@@ -1,9 +1,9 @@
--- What all scripts share: the header of a record. It stands before each of them when they are loaded.
--- The offsets are those of record.go, one higher because Lua counts from 1; they change together.
+-- What all scripts share. This file is put in front of each of them when they are loaded.
+-- The offsets are those of record.go, one higher because Lua counts from 1. Change the two together.
 
 local HEADER, FORMAT = 78, 1
 local LIVE, TOMBSTONE, ROTATED = 1, 2, 3
-local NAME = 22 -- characters of a session's name, the end of its key
+local NAME = 22 -- characters of a session's name, with which its key ends
 
 -- Big-endian, 64 bits. A Lua number is exact up to 2^53, and microseconds stay below that until the year 2255.
 local function number(s, at)
@@ -54,7 +54,7 @@ local function encode(h)
     .. bytes(h.deadline) .. h.writes .. h.lengths
 end
 
--- When the key has to expire, in milliseconds for Redis. Rounded up: never early.
+-- When the key expires, in milliseconds as Redis takes it. Rounded up, so that no session ends early.
 local function expiry(h)
   return string.format('%.0f', math.ceil(math.min(h.touched + h.idle, h.deadline) / 1000))
 end
@@ -68,7 +68,7 @@ local function user(key, h)
   return redis.call('GETRANGE', key, HEADER, HEADER + h.user - 1)
 end
 
--- How many writes came after the one with this id, or nil if it is not among the last.
+-- How many writes came after the one with this id, or nil if it is not among the last four.
 local function since(h, id)
   for i = 0, #h.writes / 8 - 1 do
     if string.sub(h.writes, 8 * i + 1, 8 * i + 8) == id then return i end
@@ -76,32 +76,32 @@ local function since(h, id)
   return nil
 end
 
--- Writes without changing anything, where a script acknowledges what it finds done already: WAIT behind it speaks only for
--- the writes of its own connection, and who did what it finds may still be waiting.
+-- A write that changes nothing, for a script that acknowledges what it finds already done. WAIT covers only the writes of
+-- its own connection, and the writer of what was found may itself still be waiting for its replica.
 local function confirm(key)
   redis.call('PEXPIRE', key, redis.call('PTTL', key))
 end
 
--- What a write that was applied before is told: the version that it made, whoever has written or revoked since. So the
--- caller never takes a neighbour's version for its own, and what others saw of the write did happen.
+-- The answer to a write that was applied before: the version that it made, even if others have written or revoked since.
+-- So the caller never takes another writer's version for its own.
 local function again(key, h, id)
   local rest = string.sub(clear(key, h), HEADER + 1)
   confirm(key)
   h.version = h.version - since(h, id)
-  if h.kind == ROTATED then h.deadline = now() + redis.call('PTTL', key) * 1000 end -- its own is that of the grace
+  if h.kind == ROTATED then h.deadline = now() + redis.call('PTTL', key) * 1000 end -- the record's own deadline is the end of the grace
   h.kind = LIVE
   return {'again', encode(h) .. rest}
 end
 
--- What a caller is told who comes with the ID from before a rotation: to follow, or that it is reuse. Only Redis' clock
--- decides which.
+-- The answer to a caller with an ID from before a rotation: follow the pointer, or the use of the ID is reuse. Redis'
+-- clock alone decides which.
 local function rotated(key, h)
   local verdict = 'rotated'
   if now() >= h.deadline then verdict = 'reuse' end
   return {verdict, redis.call('GET', key)}
 end
 
--- Where a handle leads that may be from before rotations: the key of the session that lives, or the last one.
+-- Follows a handle from before any number of rotations to the last key of the chain. Returns that key and its header.
 local function latest(key)
   local h = load(key)
   while h and h.kind == ROTATED do
@@ -117,7 +117,7 @@ local function push(h, id)
   h.version = h.version + 1
 end
 
--- Whether the record meets the condition: '' is none, otherwise '=' and the stamps of which it must have one.
+-- Whether the record meets the guard: '' is no condition, otherwise '=' followed by the stamps of which it must have one.
 local function meets(h, guard)
   if guard == '' then return true end
   for i = 2, #guard, 16 do
@@ -126,8 +126,8 @@ local function meets(h, guard)
   return false
 end
 
--- Slides the idle deadline, with new TTLs (microseconds) unless they are ''. An idle TTL alone that is above the
--- absolute one raises that. False if the session would be over at once.
+-- Slides the idle deadline and sets new TTLs (microseconds; '' leaves one as it is). An idle TTL above the max TTL raises
+-- the max TTL, unless that is given too. Returns false if the session would be over at once.
 local function slide(h, idle, max)
   h.touched = now()
   if idle ~= '' then h.idle = tonumber(idle) end
@@ -139,10 +139,10 @@ local function slide(h, idle, max)
   return h.deadline > h.touched
 end
 
--- The index of a user's sessions: a sorted set for all users of one tag, all scores 0, so that it is sorted by member.
--- A member is 8 bytes of the user's hash, 8 of the time of creation, and the name: one user's sessions stand together,
--- the oldest first. It holds no deadline, so that a touch does not write to it; who reads it skips the dead, who adds
--- to it removes some.
+-- The index of users' sessions: one sorted set for all users of a tag. All scores are 0, so that it is sorted by member.
+-- A member is 8 bytes of the user's hash, 8 bytes of the time of creation, and the session's name: the sessions of one
+-- user are neighbours, oldest first. A member holds no deadline, so that a touch need not write to the index. Readers skip
+-- the members of dead sessions; scripts that add a member remove some of them.
 
 local function owner(u)
   local hex, b = redis.sha1hex(u), {}
@@ -154,7 +154,7 @@ local function member(u, created, key)
   return owner(u) .. bytes(created) .. string.sub(key, -NAME)
 end
 
--- The key of the session that a member names, and its header if that session lives and is the user's (nil: anybody's).
+-- The key of the session that a member names, and its header if the session lives and belongs to the user u (nil: any).
 local function indexed(prefix, m, u)
   local key = prefix .. string.sub(m, -NAME)
   local h = load(key)
@@ -162,7 +162,7 @@ local function indexed(prefix, m, u)
   return key, nil
 end
 
--- The user's members, oldest first, from behind the member after.
+-- The user's members, oldest first, that follow the member after ('': all).
 local function members(index, u, after)
   local from = owner(u)
   local low = '[' .. from
@@ -170,7 +170,7 @@ local function members(index, u, after)
   return redis.call('ZRANGEBYLEX', index, low, '(' .. from .. '\1') -- a time of creation begins with a zero byte
 end
 
--- Keeps the index as long as its longest session, microseconds.
+-- Lets the index live at least until the deadline, microseconds.
 local function outlive(index, deadline)
   local left = redis.call('PTTL', index)
   if left < 0 or now() + left * 1000 < deadline then
@@ -181,7 +181,7 @@ end
 local function enlist(index, u, created, key, deadline)
   redis.call('ZADD', index, 0, member(u, created, key))
   outlive(index, deadline)
-  -- Users who never return leave their dead behind. Looking at three for each one added keeps those under a third.
+  -- Users who never return leave dead members behind. Three checks for each member added keep those under a third.
   local prefix = string.sub(key, 1, -NAME - 1)
   for _, m in ipairs(redis.call('ZRANDMEMBER', index, 3)) do
     local _, h = indexed(prefix, m)
@@ -193,25 +193,25 @@ local function delist(index, u, created, key)
   redis.call('ZREM', index, member(u, created, key))
 end
 
--- Leaves a tombstone in a session's place, life in milliseconds.
+-- Puts a tombstone in place of a session; its life is in milliseconds.
 local function bury(index, key, h, id, life)
   local u = user(key, h)
   if u ~= '' then delist(index, u, h.created, key) end
   push(h, id)
   h.kind, h.lengths = TOMBSTONE, string.char(0, 0, 0, 0)
   local set = redis.pcall('SET', key, encode(h), 'PX', life)
-  if set.err then redis.call('DEL', key) end -- out of memory: a logout must work even then, though without a tombstone
+  if set.err then redis.call('DEL', key) end -- out of memory: a logout must work all the same, if without a tombstone
 end
 
--- Leaves a tombstone where nothing was, so that a create that is still under way cannot come after the delete.
+-- Puts a tombstone where there is no session, so that a create still under way cannot take effect after the delete.
 local function forestall(key, id, life)
   local t = now()
   local h = {kind = TOMBSTONE, version = 1, created = t, touched = t, idle = 0, deadline = t,
     writes = id .. string.rep('\0', 24), lengths = string.char(0, 0, 0, 0)}
-  redis.pcall('SET', key, encode(h), 'PX', life) -- out of memory: no create succeeds either
+  redis.pcall('SET', key, encode(h), 'PX', life) -- fails out of memory, when no create succeeds either
 end
 
--- Makes room for one more session of the user: false if there is none and none may be evicted.
+-- Makes room for one more session of the user. Returns false if there is none and evict is false.
 local function room(index, prefix, owned, limit, evict, id, life)
   local alive = {}
   for _, m in ipairs(members(index, owned, '')) do
@@ -230,7 +230,7 @@ local function room(index, prefix, owned, limit, evict, id, life)
   return true
 end
 
--- Stores a new record, whose times are not filled in; max TTL in microseconds. Without an index it is in no list.
+-- Stores a new record and fills in its times; max is the max TTL in microseconds. Without an index, no list shows it.
 local function insert(index, key, record, max)
   local t = now()
   local stored = string.sub(record, 1, 10) .. bytes(t) .. bytes(t) .. string.sub(record, 27, 34) .. bytes(t + max)

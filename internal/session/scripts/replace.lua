@@ -1,5 +1,14 @@
--- KEYS: session, index. ARGV: write id, guard, idle TTL, max TTL (microseconds or ''), length of meta (two bytes), meta and
--- sealed data; and to create what is missing, the record whose times are not filled in and its max TTL, else two ''.
+-- Replaces the content of a session. With a record, it creates a missing one.
+-- KEYS: 1 the session, 2 the index of its user.
+-- ARGV, in the order of replaceArgs in args.go:
+--   1 id        write id
+--   2 guard     see meets
+--   3 idle      new idle TTL, microseconds, or ''
+--   4 max       new max TTL, microseconds, or ''
+--   5 length    length of the meta, two bytes
+--   6 content   the meta, then the sealed data
+--   7 record    what to create if there is no session, its times not filled in; '' to create nothing
+--   8 lifetime  max TTL of that record, microseconds; '' with no record
 local id, guard, idle, max, length, content, record, lifetime = unpack(ARGV)
 
 local h = load(KEYS[1])

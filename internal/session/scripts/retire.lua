@@ -1,6 +1,10 @@
--- KEYS: session, index. ARGV: write id, guard, life of the tombstone (milliseconds).
--- As delete, but only one of several callers succeeds.
-local id, guard, life = ARGV[1], ARGV[2], ARGV[3]
+-- Revokes the session that a login leaves behind. Unlike delete, it succeeds for one of several callers only.
+-- KEYS: 1 the session, 2 the index of its user.
+-- ARGV, in the order of retireArgs in args.go:
+--   1 id      write id
+--   2 guard   see meets
+--   3 life    life of the tombstone, milliseconds
+local id, guard, life = unpack(ARGV)
 
 local h = load(KEYS[1])
 if h and h.kind == ROTATED then return rotated(KEYS[1], h) end

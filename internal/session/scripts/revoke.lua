@@ -1,5 +1,11 @@
--- KEYS: index, mark of this write. ARGV: write id, what the sessions' keys begin with, user, name of the one session to spare ('' for none),
--- life of a tombstone (milliseconds). Answers 'ok' and how many sessions were revoked.
+-- Revokes all sessions of a user, but for one. Answers 'ok' and how many it revoked.
+-- KEYS: 1 the index, 2 the mark of this write.
+-- ARGV, in the order of revokeArgs in args.go:
+--   1 id      write id
+--   2 prefix  what the keys of the user's sessions begin with
+--   3 u       the user
+--   4 spare   the name of the one session to spare, '' for none
+--   5 life    life of a tombstone, milliseconds
 local id, prefix, u, spare, life = unpack(ARGV)
 
 local before = redis.call('GET', KEYS[2])

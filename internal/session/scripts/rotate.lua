@@ -1,13 +1,21 @@
--- KEYS: session, index, successor. ARGV: write id, guard, grace (microseconds), length of meta (two bytes), meta and data
--- sealed for the successor, the successor's ID sealed for the session, the successor's name, life of a tombstone
--- (milliseconds).
--- The successor takes over everything, the absolute deadline above all: rotation must not prolong a session.
+-- Gives a session a new ID: a successor takes over everything. That includes the absolute deadline, since rotation must
+-- not prolong a session.
+-- KEYS: 1 the session, 2 the index of its user, 3 the successor.
+-- ARGV, in the order of rotateArgs in args.go:
+--   1 id         write id
+--   2 guard      see meets
+--   3 grace      microseconds
+--   4 length     length of the meta, two bytes
+--   5 content    the meta, then the data, sealed for the successor
+--   6 pointer    the successor's ID, sealed for the session
+--   7 successor  the successor's name
+--   8 life       life of a tombstone, milliseconds
 local id, guard, grace, length, content, pointer, successor, life = unpack(ARGV)
 grace = tonumber(grace)
 
 local h = load(KEYS[1])
 if h and h.kind ~= LIVE and since(h, id) then
-  local made = redis.call('GET', KEYS[3]) -- by this very call, if it is sent again, however long that took
+  local made = redis.call('GET', KEYS[3]) -- made by this very write, which was sent again
   if made then
     confirm(KEYS[3])
     return {'again', made}
@@ -27,8 +35,8 @@ if u ~= '' then
   enlist(KEYS[2], u, h.created, KEYS[3], h.deadline)
 end
 
--- The old ID keeps a record as long as the session may live: who still uses it after the grace has stolen it, or been
--- stolen from. It names the successor in the clear too, for who comes with the old handle.
+-- The old ID keeps a record for as long as the session may live: if the ID is used after the grace, either that caller or
+-- the session's holder is a thief. The record also names the successor in the clear, for calls by the old handle.
 if grace > 0 then
   h.kind, h.deadline = ROTATED, h.touched + grace
   h.lengths = string.sub(h.lengths, 1, 2) .. string.char(0, NAME)

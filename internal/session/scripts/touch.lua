@@ -1,6 +1,11 @@
--- KEYS: session, index. ARGV: guard, idle TTL, max TTL (microseconds or '').
--- No write id: to touch twice is to touch, and the ids of real writes shall not be pushed out.
-local guard, idle, max = ARGV[1], ARGV[2], ARGV[3]
+-- Slides the idle deadline of a session and sets new TTLs. It takes no write id: touching twice does no harm, and the
+-- record's write ids are for writes that change something.
+-- KEYS: 1 the session, 2 the index of its user.
+-- ARGV, in the order of touchArgs in args.go:
+--   1 guard   see meets
+--   2 idle    new idle TTL, microseconds, or ''
+--   3 max     new max TTL, microseconds, or ''
+local guard, idle, max = unpack(ARGV)
 
 local h = load(KEYS[1])
 if h and h.kind == ROTATED then return rotated(KEYS[1], h) end
@@ -9,7 +14,7 @@ if not meets(h, guard) then return {'conflict'} end
 local before = h.deadline
 if not slide(h, idle, max) then return {'over'} end
 
-redis.pcall('SETRANGE', KEYS[1], 0, encode(h)) -- out of memory it is refused, and the expiry alone is moved
+redis.pcall('SETRANGE', KEYS[1], 0, encode(h)) -- refused if Redis is out of memory; then only the expiry moves
 redis.call('PEXPIREAT', KEYS[1], expiry(h))
 if h.user > 0 and h.deadline > before then outlive(KEYS[2], h.deadline) end
 return {'ok', clear(KEYS[1], h)}
