@@ -5,9 +5,9 @@ import (
 	"errors"
 )
 
-// patchRounds bounds how often a patch or a rotation starts again. A race is lost only to a write that succeeded through
-// another instance, or that was no patch.
-const patchRounds = 100
+// maxRounds bounds how often a patch or a rotation starts again. A race is lost only to a write that succeeded through
+// another instance, or to one that waits for no turn.
+const maxRounds = 100
 
 // Patch implements [Store].
 func (s *RedisStore) Patch(ctx context.Context, terms *Terms, ref Ref, patch Patch, w Write) (Session, error) {
@@ -17,52 +17,57 @@ func (s *RedisStore) Patch(ctx context.Context, terms *Terms, ref Ref, patch Pat
 	}
 	defer done()
 	id := w.Key.id("patch") // the same in every round: only a round that succeeds leaves it
-	for range patchRounds {
-		old, at, err := s.peek(ctx, terms, ref)
-		if err != nil {
-			return Session{}, err
+	for range maxRounds {
+		patched, err := s.patchOnce(ctx, terms, ref, patch, w, id)
+		if !lostRace(err, w.Guard) {
+			return patched, err
 		}
-		guard := only(old)
-		if !w.Guard.Admits(old.Stamp()) {
-			if w.Key == "" {
-				return Session{}, ErrConflict
-			}
-			guard = Guard{Set: true} // nothing meets it, but the script knows this very patch if it was made before
-		}
-		merged := Content{Meta: old.Meta, Data: old.Data}
-		if patch.Meta != nil {
-			merged.Meta = mergeMember(old.Meta, patch.Meta)
-		}
-		if patch.Data != nil {
-			merged.Data = mergeMember(old.Data, patch.Data)
-		}
-		if err := ref.tenant.policy.checkContent(merged); err != nil {
-			return Session{}, err
-		}
-		stored, err := s.replace(ctx, terms, at, merged, replaceArgs{id: id, guard: guard})
-		_, rotatedMeanwhile := errors.AsType[*moved](err)
-		if rotatedMeanwhile || errors.Is(err, ErrConflict) && !w.Guard.Set {
-			continue
-		}
-		if err == nil && stored.Version <= old.Version {
-			return old, nil // made by an earlier request under the same key: what it led to is what there is
-		}
-		return stored, err
 	}
 	return Session{}, ErrContended
 }
 
-// Admits is the guard as the scripts apply it.
-func (g Guard) Admits(s Stamp) bool {
-	if !g.Set {
+// patchOnce reads the session, patches it, and writes it back on condition that nobody wrote in between.
+func (s *RedisStore) patchOnce(ctx context.Context, terms *Terms, ref Ref, patch Patch, w Write, id writeID) (Session, error) {
+	old, at, err := s.peek(ctx, terms, ref)
+	if err != nil {
+		return Session{}, err
+	}
+	guard := only(old)
+	if !w.Guard.Admits(old.Stamp()) {
+		if w.Key == "" {
+			return Session{}, ErrConflict
+		}
+		guard = Guard{Set: true} // nothing meets it, but the script recognises this patch if it was applied before
+	}
+	merged := patch.merge(old.content())
+	if err := ref.tenant.policy.checkContent(merged); err != nil {
+		return Session{}, err
+	}
+	stored, err := s.replace(ctx, terms, at, merged, replaceArgs{id: id, guard: guard})
+	if err == nil && stored.Version <= old.Version {
+		return old, nil // an earlier request with the same key made this write: old already holds it
+	}
+	return stored, err
+}
+
+// lostRace reports whether a write that read the session first failed because of a write in between, and may start again.
+// With a guard from the caller, a conflict is the answer.
+func lostRace(err error, caller Guard) bool {
+	if _, rotatedInBetween := errors.AsType[*moved](err); rotatedInBetween {
 		return true
 	}
-	for _, want := range g.AnyOf {
-		if want.Version == s.Version && want.Created.Equal(s.Created) {
-			return true
-		}
+	return errors.Is(err, ErrConflict) && !caller.Set
+}
+
+// merge is the content with the patch applied.
+func (p Patch) merge(c Content) Content {
+	if p.Meta != nil {
+		c.Meta = mergeMember(c.Meta, p.Meta)
 	}
-	return false
+	if p.Data != nil {
+		c.Data = mergeMember(c.Data, p.Data)
+	}
+	return c
 }
 
 // mergeMember patches one member of the session: null removes it.

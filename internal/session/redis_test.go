@@ -355,3 +355,29 @@ func TestLateTouchIsNoReuse(t *testing.T) {
 		t.Errorf("a late touch revoked the session: %v", err)
 	}
 }
+
+// A late rotation finds the successor of an earlier one. If that is rotated too before it is confirmed, the late rotation
+// finds the next one.
+func TestRotationInBetween(t *testing.T) {
+	lossy := &clustertest.Lossy{Match: []byte("evalsha")}
+	e, store := embedded(t, cluster.Config{Dial: lossy.Dial})
+	other := newStore(t, e.Client(t, cluster.Config{}), e.Now)
+	first := sessiontest.Tenant(t, "acme").NewRef("")
+	if _, err := other.Create(t.Context(), nil, first, session.New{}, ""); err != nil {
+		t.Fatal(err)
+	}
+	rotate := func(s session.Store, ref session.Ref) session.Ref {
+		t.Helper()
+		_, next, err := s.Rotate(t.Context(), nil, ref, session.Rotation{Grace: session.DefaultGrace}, session.Write{})
+		if err != nil {
+			t.Fatalf("rotate: %v", err)
+		}
+		return next
+	}
+	second := rotate(other, first)
+	var third session.Ref
+	lossy.BeforeNext(func() { third = rotate(other, second) })
+	if late := rotate(store, first); late != third {
+		t.Errorf("the late rotation got %s, want %s", late, third)
+	}
+}

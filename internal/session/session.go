@@ -57,6 +57,9 @@ type Content struct {
 	Data jsontext.Value // any value, or nil
 }
 
+// content is what a caller stored in the session.
+func (s Session) content() Content { return Content{Meta: s.Meta, Data: s.Data} }
+
 // A ContentError says which member cannot be stored and why.
 type ContentError struct {
 	Field string // "user", "meta" or "data"

@@ -152,16 +152,3 @@ func (k WriteKey) id(operation string) (id writeID) {
 	sum := sha256.Sum256([]byte(operation + "\x00" + string(k)))
 	return writeID(sum[:len(id)])
 }
-
-// encode is the guard as the scripts read it: the stamps as the 16 bytes that stand in a header.
-func (g Guard) encode() []byte {
-	if !g.Set {
-		return nil
-	}
-	b := []byte{'='}
-	for _, s := range g.AnyOf {
-		b = binary.BigEndian.AppendUint64(b, s.Version)
-		b = binary.BigEndian.AppendUint64(b, uint64(s.Created.UnixMicro()))
-	}
-	return b
-}
