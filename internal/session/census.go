@@ -10,9 +10,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// A census estimates how many sessions are live, by tenant, from a few keys of each master picked at random. To count
-// them all would cost the more the more there are; with 128 keys of each of three masters, the estimate for a tenant that
-// has half of all keys is within 5 % nineteen times in twenty, and a tenant with one session in a thousand is often missed.
+// A census estimates how many sessions of each tenant are live, from a few random keys of each master: the cost of counting
+// all keys would grow with their number. With 128 keys from each of three masters, the estimate for a tenant with half of
+// all keys is within 5 % nineteen times in twenty. A tenant with one session in a thousand is often missed.
 type census struct {
 	store *RedisStore
 	live  *prometheus.GaugeVec // by tenant
@@ -57,7 +57,7 @@ func (c *census) run(ctx context.Context, every time.Duration) {
 	}
 }
 
-// take counts once. While a master does not answer, the last count stands.
+// take estimates once. If a master does not answer, the gauge keeps its last values.
 func (c *census) take(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, censusTimeout)
 	defer cancel()
@@ -67,7 +67,7 @@ func (c *census) take(ctx context.Context) {
 	}
 	counts := map[string]float64{}
 	for _, s := range samples {
-		weight := float64(s.Size) / float64(len(s.Keys)) // of one key; not used if there is none
+		weight := float64(s.Size) / float64(len(s.Keys)) // of one key; unused if there are no keys
 		for i, key := range s.Keys {
 			if tenant, ok := tenantOf(key); ok && len(s.Head[i]) == 2 && kind(s.Head[i][1]) == live {
 				counts[tenant] += weight
@@ -80,7 +80,7 @@ func (c *census) take(ctx context.Context) {
 	}
 }
 
-// tenantOf reads a session's key, which Handle.keyPrefix makes.
+// tenantOf is the tenant in a session's key, which Handle.keyPrefix begins.
 func tenantOf(key string) (tenant string, ok bool) {
 	_, rest, ok := strings.Cut(key, "}:s:")
 	if !ok {

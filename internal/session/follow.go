@@ -7,7 +7,7 @@ import (
 	"log/slog"
 )
 
-// Calls with an ID from before a rotation.
+// What happens to calls with an ID from before a rotation.
 
 // maxHops bounds over how many rotations an old ID is followed.
 const maxHops = 1000
@@ -20,7 +20,8 @@ type moved struct {
 
 func (m *moved) Error() string { return "the session was rotated" }
 
-// successor opens the pointer in a rotated record. It is sealed under the old ID, so only who has that ID can follow.
+// successor opens the pointer in a rotated record and returns a *moved. The pointer is sealed under the old ID, so that only
+// a caller with that ID can follow it.
 func successor(ref Ref, value []byte, reuse bool) error {
 	rec, err := decodeRecord(value)
 	if err != nil {
@@ -28,12 +29,12 @@ func successor(ref Ref, value []byte, reuse bool) error {
 	}
 	id, err := ref.seal.open(rec.sealed, rec.meta)
 	if err != nil {
-		return fmt.Errorf("%w: the pointer does not open", errCorrupt)
+		return fmt.Errorf("%w: the pointer to its successor cannot be decrypted", errCorrupt)
 	}
 	return &moved{to: ref.tenant.ref(string(id)), reuse: reuse}
 }
 
-// follow calls op, and again at the successor while the ID is from before a rotation. It returns the ref that answered.
+// follow calls op at ref, and as long as that was rotated, at its successor. It also returns the ref that answered.
 func (s *RedisStore) follow(ctx context.Context, terms *Terms, ref Ref, op func(Ref) (Session, error)) (Session, Ref, error) {
 	at := ref
 	for range maxHops {
@@ -53,8 +54,8 @@ func (s *RedisStore) follow(ctx context.Context, terms *Terms, ref Ref, op func(
 	return Session{}, at, ErrNotFound
 }
 
-// reused revokes the session whose old ID was used after its grace: the thief has one of the two, and nobody can tell
-// which. The live end goes first, so that a crash leaves the evidence to be found again.
+// reused revokes a session whose old ID was used after its grace: a thief has one of the two IDs, and nobody can tell
+// which. It revokes the live end of the chain first, so that after a crash the old IDs still show the reuse.
 func (s *RedisStore) reused(ctx context.Context, terms *Terms, old, next Ref) error {
 	args := Deletion{}.args()
 	chain := []Ref{old}
@@ -77,7 +78,7 @@ func (s *RedisStore) reused(ctx context.Context, terms *Terms, old, next Ref) er
 		}
 	}
 	s.metrics.reused.WithLabelValues(old.tenant.name).Inc()
-	s.log.LogAttrs(ctx, slog.LevelWarn, "a rotated session ID was used after its grace: the session is revoked",
+	s.log.LogAttrs(ctx, slog.LevelWarn, "a rotated session ID was used after its grace period; the session was revoked",
 		slog.Any("session", old.Handle), slog.Any("successor", next.Handle), slog.String("tenant", old.tenant.name))
 	return nil
 }

@@ -18,7 +18,7 @@ func (g Guard) Admits(s Stamp) bool {
 	return false
 }
 
-// encode is the guard as the scripts read it: the stamps as the 16 bytes that stand in a header.
+// encode is the guard as the scripts read it. Each stamp is the 16 bytes of version and creation in a header.
 func (g Guard) encode() []byte {
 	if !g.Set {
 		return nil

@@ -6,9 +6,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// mergePatch applies a JSON merge patch (RFC 7396, section 2). Members that the patch does not name keep their order
-// and every byte of their values, which is why this works on raw values and not on decoded ones. Both arguments must be
-// valid JSON with unique names; target may be empty, which stands for an undefined one.
+// mergePatch applies a JSON merge patch (RFC 7396, section 2). It works on raw values, so that members which the patch does
+// not name keep their order and every byte of their values. Both arguments must be valid JSON with unique names; an empty
+// target stands for an undefined one.
 func mergePatch(target, patch jsontext.Value) jsontext.Value {
 	if patch.Kind() != '{' {
 		return patch
@@ -48,7 +48,7 @@ type member struct {
 	value jsontext.Value
 }
 
-// members lists an object's members in order. The decoder was run over the value before, so it cannot fail here.
+// members lists an object's members in order. It cannot fail: the value was decoded before.
 func members(v jsontext.Value) []member {
 	d := jsontext.NewDecoder(bytes.NewReader(v))
 	must(d.ReadToken())

@@ -2,7 +2,7 @@ package session
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// metrics count what happens to sessions, by tenant, of whom there are few; never by user or session.
+// metrics count what happens to sessions. Their labels are tenants, of which there are few, and never users or sessions.
 type metrics struct {
 	created, revoked, rotated, reused *prometheus.CounterVec
 	touches                           *prometheus.CounterVec // by outcome, see below
@@ -11,14 +11,14 @@ type metrics struct {
 // The outcomes of a read that may slide the idle deadline.
 const (
 	touchSent       = "sent"
-	touchSuppressed = "suppressed" // slid lately enough
-	touchCoalesced  = "coalesced"  // one for the same session is queued
+	touchSuppressed = "suppressed" // the deadline was slid recently
+	touchCoalesced  = "coalesced"  // a touch of the same session is queued
 	touchDropped    = "dropped"    // the queue is full
 	touchFailed     = "failed"
 )
 
-// countCreated counts a session, and makes its tenant's other series, so that the first of what is rare shows as an
-// increase.
+// countCreated counts a new session. It also starts its tenant's rarer series at zero, so that their first event shows as
+// an increase.
 func (m *metrics) countCreated(tenant string) {
 	m.created.WithLabelValues(tenant).Inc()
 	for _, rare := range []*prometheus.CounterVec{m.revoked, m.rotated, m.reused} {

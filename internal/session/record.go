@@ -7,17 +7,17 @@ import (
 	"time"
 )
 
-// A record is a session as Redis holds it, one string value: a fixed header in the clear, the user, the meta, and the
-// sealed data. One string, so that a read is one GET that any replica can serve, and fixed offsets, so that scripts
-// patch it with GETRANGE and SETRANGE and never parse JSON.
+// A record is a session as Redis holds it, in one string value: an unencrypted header of fixed length, the user, the meta,
+// and the sealed data. With one string, a read is one GET, which any replica can serve. With fixed offsets, scripts patch
+// the record by GETRANGE and SETRANGE and never parse JSON.
 //
-// The offsets below must change together with scripts/record.lua, and recordFormat with both.
+// If the offsets below change, change scripts/record.lua with them, and recordFormat too.
 //
 //	 0  1  format
 //	 1  1  kind
 //	 2  8  version, from 1
 //	10  8  created, microseconds since 1970; with the version before it, the 16 bytes that an ETag names
-//	18  8  last touched, likewise
+//	18  8  last touched, microseconds since 1970
 //	26  8  idle TTL, microseconds
 //	34  8  absolute deadline, microseconds since 1970
 //	42 32  the last four write ids, newest first
@@ -43,7 +43,7 @@ type kind byte
 
 const (
 	live      kind = 1
-	tombstone kind = 2 // revoked lately; keeps a late create from bringing the session back
+	tombstone kind = 2 // revoked recently; keeps a late create from bringing the session back
 	rotated   kind = 3 // the ID from before a rotation: deadline is the end of its grace, meta the successor's name, data its ID
 )
 
@@ -57,7 +57,7 @@ const (
 
 var errCorrupt = errors.New("corrupt session record")
 
-// encode is the record for a create. The script fills in what only Redis' clock can say.
+// encode is the record for a create. The script fills in the times, by Redis' clock.
 func (r record) encode() []byte {
 	b := make([]byte, headerSize, headerSize+len(r.user)+len(r.meta)+len(r.sealed))
 	b[0], b[1] = recordFormat, byte(r.kind)
@@ -82,7 +82,7 @@ func decodeRecord(b []byte) (record, error) {
 		return record{}, fmt.Errorf("%w: %d bytes", errCorrupt, len(b))
 	}
 	if b[0] != recordFormat {
-		return record{}, fmt.Errorf("%w: format %d, this program knows %d", errCorrupt, b[0], recordFormat)
+		return record{}, fmt.Errorf("%w: format %d, but this version reads format %d", errCorrupt, b[0], recordFormat)
 	}
 	r := record{
 		kind:     kind(b[1]),
@@ -98,7 +98,7 @@ func decodeRecord(b []byte) (record, error) {
 	user := headerSize + int(binary.BigEndian.Uint16(b[74:]))
 	meta := user + int(binary.BigEndian.Uint16(b[76:]))
 	if meta > len(b) {
-		return record{}, fmt.Errorf("%w: lengths beyond its end", errCorrupt)
+		return record{}, fmt.Errorf("%w: its fields are longer than the record", errCorrupt)
 	}
 	if r.kind != live && r.kind != tombstone && r.kind != rotated {
 		return record{}, fmt.Errorf("%w: kind %d", errCorrupt, r.kind)
@@ -122,7 +122,7 @@ func (r record) open(ref Ref) (Session, error) {
 	if len(r.sealed) > 0 {
 		data, err := ref.seal.open(r.sealed, r.meta)
 		if err != nil {
-			return Session{}, fmt.Errorf("%w: the seal does not open", errCorrupt)
+			return Session{}, fmt.Errorf("%w: the data cannot be decrypted", errCorrupt)
 		}
 		if len(data) > 0 {
 			s.Data = data

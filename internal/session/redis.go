@@ -12,8 +12,8 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster"
 )
 
-// tombstoneLife is how long a revoked session's ID stays unusable. It has to outlive every write that may still be
-// under way when the session is revoked.
+// tombstoneLife is how long the ID of a revoked session stays unusable. It must outlive every write that may be under way
+// when the session is revoked.
 const tombstoneLife = 5 * time.Minute
 
 // RedisStore is the [Store] in a Redis Cluster. A read is one GET, a write one script call.
@@ -29,13 +29,13 @@ type RedisStore struct {
 
 // Options are what a RedisStore needs besides a cluster. Log and Metrics must be set.
 type Options struct {
-	Log     *slog.Logger          // where an operator learns of the reuse of a rotated ID
+	Log     *slog.Logger          // tells operators of the reuse of a rotated ID
 	Metrics prometheus.Registerer // where the store registers its collectors
-	Now     func() time.Time      // outside tests it is time.Now, which nil stands for
-	Census  time.Duration         // between two estimates of how many sessions are live; 0 for none
+	Now     func() time.Time      // outside tests it is time.Now; nil stands for that
+	Census  time.Duration         // the interval between estimates of how many sessions are live; 0 for no estimates
 }
 
-// NewRedisStore keeps sessions in the cluster, which the caller closes after the store.
+// NewRedisStore returns a store in the cluster. The caller closes the store first, then the cluster.
 func NewRedisStore(c *cluster.Client, o Options) *RedisStore {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -46,7 +46,7 @@ func NewRedisStore(c *cluster.Client, o Options) *RedisStore {
 	return s
 }
 
-// Close sends the touches that are still queued, while the context lasts.
+// Close sends the touches that are still queued. If the context ends first, Close returns its error.
 func (s *RedisStore) Close(ctx context.Context) error {
 	s.census.close()
 	return s.touches.close(ctx)
@@ -69,7 +69,7 @@ func (s *RedisStore) Peek(ctx context.Context, terms *Terms, ref Ref) (Session, 
 	return got, err
 }
 
-// peek also tells which ref answered.
+// peek also returns the ref at which the session was found.
 func (s *RedisStore) peek(ctx context.Context, terms *Terms, ref Ref) (Session, Ref, error) {
 	return s.follow(ctx, terms, ref, func(ref Ref) (Session, error) {
 		value, err := s.cluster.Get(ctx, terms, ref.key())
@@ -83,8 +83,8 @@ func (s *RedisStore) peek(ctx context.Context, terms *Terms, ref Ref) (Session, 
 	})
 }
 
-// open turns what Redis holds into a session. For an ID from before a rotation, Redis is asked once more: its clock
-// decides whether the grace is over, and if it is, its master, who alone can act on it.
+// open turns what Redis holds into a session. For an ID from before a rotation it asks Redis for the time, because Redis'
+// clock decides whether the grace is over. If it is, open runs a script on the master, which confirms the reuse.
 func (s *RedisStore) open(ctx context.Context, terms *Terms, ref Ref, value []byte) (Session, error) {
 	rec, err := decodeRecord(value)
 	if err != nil {
@@ -100,15 +100,15 @@ func (s *RedisStore) open(ctx context.Context, terms *Terms, ref Ref, value []by
 		}
 		_, err = s.run(ctx, terms, s.scripts.touch, ref, touchArgs{}.list())
 		if err == nil {
-			err = ErrNotFound // it was rotated a moment ago and is live now: not this ID
+			err = ErrNotFound // the ID has been created anew in between: that is another session
 		}
 		return Session{}, err
 	}
 	return rec.open(ref)
 }
 
-// write runs a script that answers with the clear part of the session as the write made it, also when a retry found that
-// it had been made before. The content is what was written.
+// write runs a script that answers with the clear part of the record as the write left it, even if a retry finds that the
+// write was applied before. The content written is added to the session; nil adds none.
 func (s *RedisStore) write(ctx context.Context, terms *Terms, script *cluster.Script, ref Ref, written *Content, args []any) (Session, error) {
 	value, err := s.run(ctx, terms, script, ref, args)
 	if err != nil {
@@ -117,7 +117,7 @@ func (s *RedisStore) write(ctx context.Context, terms *Terms, script *cluster.Sc
 	return opened(ref, value, written)
 }
 
-// opened is the session in a script's answer.
+// opened is the session in a script's answer, with the content that was written, if any.
 func opened(ref Ref, value []byte, written *Content) (Session, error) {
 	rec, err := decodeRecord(value)
 	if err != nil {
@@ -130,12 +130,12 @@ func opened(ref Ref, value []byte, written *Content) (Session, error) {
 	return stored, err
 }
 
-// run runs a script on one session and returns what comes with its verdict.
+// run runs a script on one session and returns the value that comes with its verdict.
 func (s *RedisStore) run(ctx context.Context, terms *Terms, script *cluster.Script, ref Ref, args []any) ([]byte, error) {
 	return s.runOn(ctx, terms, script, ref, "", args)
 }
 
-// runOn is run for a script that has a third key, beside those of the session and of its index.
+// runOn is run for a script with a third key, besides the session and its index.
 func (s *RedisStore) runOn(ctx context.Context, terms *Terms, script *cluster.Script, ref Ref, third string, args []any) ([]byte, error) {
 	keys := []string{ref.key(), ref.indexKey()}
 	if third != "" {
@@ -148,7 +148,7 @@ func (s *RedisStore) runOn(ctx context.Context, terms *Terms, script *cluster.Sc
 	return verdict(ref, reply)
 }
 
-// verdict translates a script's answer on one session.
+// verdict translates a script's answer on one session into its value or an error.
 func verdict(ref Ref, reply []string) ([]byte, error) {
 	var value []byte
 	if len(reply) > 1 {
@@ -168,9 +168,9 @@ func verdict(ref Ref, reply []string) ([]byte, error) {
 	case "limit":
 		return nil, ErrLimit
 	case "over":
-		return nil, &TTLError{Field: "max_ttl", why: "lies before now, counted from creation"}
+		return nil, &TTLError{Field: "max_ttl", why: "has already passed, counted from creation"}
 	case "rotated", "reuse":
 		return nil, successor(ref, value, reply[0] == "reuse")
 	}
-	return nil, fmt.Errorf("script answered %q", reply[0])
+	return nil, fmt.Errorf("unexpected answer of a script: %q", reply[0])
 }

@@ -17,14 +17,14 @@ const (
 	idBytes  = 24
 	idChars  = 32
 
-	minIDChars = 22 // 128 bits in base64url, the least a caller's own ID may have
+	minIDChars = 22 // 128 bits in base64url, the minimum for an ID that a caller chose
 	maxIDChars = 128
 )
 
 var (
-	// ErrMalformedID means that the text could never have been a session's ID.
+	// ErrMalformedID means that the text cannot be a session's ID.
 	ErrMalformedID = errors.New("malformed session ID")
-	// ErrMalformedHandle means the same of a handle.
+	// ErrMalformedHandle means that the text cannot be a session's handle.
 	ErrMalformedHandle = errors.New("malformed session handle")
 )
 
@@ -35,16 +35,16 @@ type Handle struct {
 	name   name
 }
 
-// A Ref is the right to one session: its handle, its ID, and the key that seals its data, which both follow from the
-// ID. It prints and logs as its handle: the ID is a credential and leaves only by ID.
+// A Ref is the right to one session: its ID, with the handle and the seal key that are derived from it. It prints and logs
+// as its handle. The ID is a credential; only the method ID gives it away.
 type Ref struct {
 	Handle
 	id   string
 	seal sealKey
 }
 
-// A tag decides the hash slot: every key of a session carries it in braces. Base64url spreads the 65,536 tags over
-// all but two of the 16,384 slots, where hexadecimal would leave a fifth of them empty.
+// A tag decides the hash slot: every key of a session carries it in braces. Base64url spreads the 65,536 tags over all but
+// two of the 16,384 slots; hexadecimal would leave a fifth of them empty.
 type tag [2]byte
 
 func (t tag) String() string { return base64.RawURLEncoding.EncodeToString(t[:]) }
@@ -58,8 +58,8 @@ const (
 
 func (n name) String() string { return base64.RawURLEncoding.EncodeToString(n[:]) }
 
-// NewRef issues a new ID. With a user, it carries the tag of that user, so that all sessions of one user and their
-// index share a slot; without, a random one.
+// NewRef issues a new ID. With a user, the ID carries the user's tag, so that all sessions of one user and their index share
+// a slot. Without, its tag is random.
 func (t *Tenant) NewRef(user string) Ref {
 	if user != "" {
 		return t.newRefIn(t.userTag(user))
@@ -69,7 +69,7 @@ func (t *Tenant) NewRef(user string) Ref {
 	return t.newRefIn(random)
 }
 
-// newRefIn issues an ID in the slot of a tag.
+// newRefIn issues a new ID with the given tag.
 func (t *Tenant) newRefIn(slot tag) Ref {
 	var raw [idBytes]byte
 	rand.Read(raw[:]) // never fails: crypto/rand ends the program instead
@@ -93,11 +93,11 @@ func (t *Tenant) ParseHandle(text string) (Handle, error) {
 	return h, nil
 }
 
-// ParseRef accepts an issued ID, or a caller's own of 22 to 128 characters of RFC 3986's unreserved set. Anything else
-// is ErrMalformedID.
+// ParseRef accepts an ID that the service issued, or one that a caller chose: 22 to 128 characters of RFC 3986's unreserved
+// set. Anything else is ErrMalformedID.
 func (t *Tenant) ParseRef(id string) (Ref, error) {
 	if len(id) < minIDChars || len(id) > maxIDChars {
-		return Ref{}, fmt.Errorf("%w: want %d to %d characters", ErrMalformedID, minIDChars, maxIDChars)
+		return Ref{}, fmt.Errorf("%w: it must have %d to %d characters", ErrMalformedID, minIDChars, maxIDChars)
 	}
 	for i := range len(id) {
 		if !unreserved(id[i]) {
@@ -116,7 +116,7 @@ func unreserved(c byte) bool {
 	return c == '-' || c == '.' || c == '_' || c == '~'
 }
 
-// ref derives everything from one SHA-512: 16 bytes of name, 32 bytes of seal, and the tag of an ID that has none.
+// ref derives everything from one SHA-512: 16 bytes of name, 32 bytes of seal key, and a tag if the ID carries none.
 func (t *Tenant) ref(id string) Ref {
 	sum := t.digest("session/1", id)
 	r := Ref{Handle: Handle{tenant: t}, id: id}
@@ -130,7 +130,7 @@ func (t *Tenant) ref(id string) Ref {
 	return r
 }
 
-// digest separates its parts by NUL, which neither a label nor a tenant's name can hold.
+// digest separates its parts by NUL, which neither a label nor a tenant's name can contain.
 func (t *Tenant) digest(label, text string) [sha512.Size]byte {
 	return sha512.Sum512([]byte(label + "\x00" + t.name + "\x00" + text))
 }
@@ -151,10 +151,10 @@ func issuedTag(id string) (tag, bool) {
 	return tag(raw[1:3]), true
 }
 
-// ID is the credential itself, for the answer to the caller who created it. Never log it.
+// ID is the credential itself, for the answer to the caller that created the session. Never log it.
 func (r Ref) ID() string { return r.id }
 
-// Serves reports whether the ID lies in the slot of the user's other sessions, as one issued for the user does.
+// Serves reports whether the ID carries the user's tag, and so lies in the slot of the user's other sessions.
 func (r Ref) Serves(user string) bool {
 	issued, ok := issuedTag(r.id)
 	return ok && issued == r.tenant.userTag(user)
@@ -169,24 +169,24 @@ func (r Ref) Issued() bool {
 // key is the session's key in Redis.
 func (h Handle) key() string { return h.keyPrefix() + h.name.String() }
 
-// keyPrefix is what the keys of all sessions with this tag have in common.
+// keyPrefix is what the keys of all sessions of the tenant with this tag begin with.
 func (h Handle) keyPrefix() string { return "{" + h.tag.String() + "}:s:" + h.tenant.name + ":" }
 
 // indexKey is the key of the index of the users whose sessions have this tag.
 func (h Handle) indexKey() string { return "{" + h.tag.String() + "}:u:" + h.tenant.name }
 
-// markKey is the key that remembers for a while that a write was made, where no record does.
+// markKey is the key that remembers a write for a minute, where no record can.
 func (h Handle) markKey(id writeID) string {
 	return "{" + h.tag.String() + "}:w:" + h.tenant.name + ":" + base64.RawURLEncoding.EncodeToString(id[:])
 }
 
-// inUserSlot is the handle of no session, in the slot of a user's sessions.
+// inUserSlot is a handle with the user's tag and no name. It names no session.
 func (t *Tenant) inUserSlot(user string) Handle { return Handle{tenant: t, tag: t.userTag(user)} }
 
 // String is the tag and the name, 25 characters of base64url.
 func (h Handle) String() string { return h.tag.String() + h.name.String() }
 
-// Format writes the handle for every verb: with String alone, %d would walk the fields, a Ref's ID among them.
+// Format writes the handle for every verb. With String alone, %d would print the fields, and so a Ref's ID.
 func (h Handle) Format(f fmt.State, _ rune) { io.WriteString(f, h.String()) }
 
 // LogValue is the handle.

@@ -27,7 +27,7 @@ func (s *RedisStore) Rotate(ctx context.Context, terms *Terms, ref Ref, rot Rota
 
 func (r Rotation) check() error {
 	if r.Grace < 0 || r.Grace > MaxGrace || r.Grace%time.Millisecond != 0 {
-		return &TTLError{Field: "grace", Limit: MaxGrace, why: "must be whole milliseconds, 5m at most"}
+		return &TTLError{Field: "grace", Limit: MaxGrace, why: "must be a whole number of milliseconds from 0 to 5m"}
 	}
 	return checkUser(r.User)
 }
@@ -45,14 +45,15 @@ func (s *RedisStore) rotateOnce(ctx context.Context, terms *Terms, ref Ref, rot 
 	case !guard.Admits(old.Stamp()):
 		return Session{}, Ref{}, ErrConflict
 	case login && old.User != "":
-		return Session{}, Ref{}, &ContentError{Field: "user", why: "is not the session's, which has another"}
+		return Session{}, Ref{}, &ContentError{Field: "user", why: "differs from the session's user, which cannot change"}
 	case login:
 		return s.login(ctx, terms, at, old, rot, id)
 	}
 	return s.rotateHere(ctx, terms, at, old, rot.Grace, id)
 }
 
-// confirm makes sure that what another rotation made survives its master, before it is told as the outcome of this one.
+// confirm writes to the successor that another rotation made, so that this caller too gets it with the durability of its
+// terms.
 func (s *RedisStore) confirm(ctx context.Context, terms *Terms, found Session, at Ref) (Session, Ref, error) {
 	content := found.content()
 	slid, err := s.write(ctx, terms, s.scripts.slide, at, &content, touchArgs{}.list())

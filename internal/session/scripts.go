@@ -29,13 +29,13 @@ var (
 	revokeLua string
 )
 
-// scripts are the writes, each one atomic step in one slot, and one that only reads. Those that look at a user's other
-// sessions are wide, or are given a key that is not there yet: Redis runs no such script while its slot is on the move
-// (TRYAGAIN).
+// scripts are the writes, each one atomic step in one slot, and one that only reads. The scripts that look at a user's other
+// sessions must not run while the slot moves to another master. Either they are wide, or one of their keys does not exist
+// yet, and then Redis refuses them (TRYAGAIN).
 type scripts struct {
 	create, replace, delete, rotate, retire, enlist, revoke *cluster.Script
-	touch                                                   *cluster.Script // waits for no replica unless it is told to
-	slide                                                   *cluster.Script // touch, for who must be sure of what it finds
+	touch                                                   *cluster.Script // async unless the terms ask for more
+	slide                                                   *cluster.Script // touch, with the durability of other writes
 	list                                                    *cluster.Script // only reads
 }
 

@@ -10,9 +10,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// The limits on what a session may hold in the clear.
+// The limits on what a session stores unencrypted.
 const (
-	MaxUserBytes = 255  // of a user's name, UTF-8
+	MaxUserBytes = 255  // of the user's name, in UTF-8
 	MaxMetaBytes = 2048 // of meta, as JSON
 )
 
@@ -21,13 +21,13 @@ type Session struct {
 	Handle  Handle
 	User    string         // empty for an anonymous session
 	Meta    jsontext.Value // a JSON object that listings may show; nil if there is none
-	Data    jsontext.Value // any JSON value, byte for byte as it was given; nil if there is none or if it was not read
+	Data    jsontext.Value // any JSON value, byte for byte as the caller gave it; nil if there is none or it was not read
 	Version uint64         // counts the writes that changed meta or data, from 1
 
-	CreatedAt time.Time     // by Redis' clock, as all times here
+	CreatedAt time.Time     // by Redis' clock, like all times here
 	TouchedAt time.Time     // when it was last written or touched
-	IdleTTL   time.Duration // it expires when it has not been used for so long
-	ExpiresAt time.Time     // the absolute deadline, however much it is used
+	IdleTTL   time.Duration // the session expires if it is not used for this long
+	ExpiresAt time.Time     // the absolute deadline, which use does not move
 }
 
 // IdleExpiresAt is when the session expires if it is not used again.
@@ -44,11 +44,11 @@ func (s Session) MaxTTL() time.Duration { return s.ExpiresAt.Sub(s.CreatedAt) }
 // Stamp names the version of this session and the life it belongs to.
 func (s Session) Stamp() Stamp { return Stamp{Version: s.Version, Created: s.CreatedAt} }
 
-// A Stamp names one version in one life of a session. An ID that expired and was created again starts another life, so
-// that a condition on the first never holds for the second.
+// A Stamp names one version in one life of a session. If an ID expires and is created again, that is another life: a
+// condition on the first never holds for the second.
 type Stamp struct {
 	Version uint64
-	Created time.Time // microseconds count
+	Created time.Time // to the microsecond
 }
 
 // Content is what a caller may store in a session.
@@ -63,36 +63,36 @@ func (s Session) content() Content { return Content{Meta: s.Meta, Data: s.Data} 
 // A ContentError says which member cannot be stored and why.
 type ContentError struct {
 	Field string // "user", "meta" or "data"
-	Limit int    // bytes that would have been accepted; 0 if it is not a matter of length
+	Limit int    // the largest length in bytes that would have been accepted; 0 if the length is not the reason
 	why   string
 }
 
 func (e *ContentError) Error() string { return e.Field + " " + e.why }
 
-// check refuses content that no session of this tenant may hold. It looks at the whole, since patches add up.
+// checkContent refuses content that the policy does not allow. It takes the whole content, since patches add up.
 func (p Policy) checkContent(c Content) error {
 	switch {
 	case p.MaxContent > 0 && len(c.Meta)+len(c.Data) > p.MaxContent:
-		return &ContentError{Field: "data", Limit: p.MaxContent, why: fmt.Sprintf("and meta are longer than %d bytes together", p.MaxContent)}
+		return &ContentError{Field: "data", Limit: p.MaxContent, why: fmt.Sprintf("and meta together exceed %d bytes", p.MaxContent)}
 	case len(c.Meta) > MaxMetaBytes:
-		return &ContentError{Field: "meta", Limit: MaxMetaBytes, why: "is longer than 2048 bytes"}
+		return &ContentError{Field: "meta", Limit: MaxMetaBytes, why: fmt.Sprintf("exceeds %d bytes", MaxMetaBytes)}
 	case len(c.Meta) > 0 && c.Meta.Kind() != '{':
 		return &ContentError{Field: "meta", why: "must be an object"}
 	}
 	return nil
 }
 
-// checkUser refuses names that a path or a log line could not carry faithfully.
+// checkUser refuses names that a URL path or a log line cannot carry unchanged.
 func checkUser(user string) error {
 	if len(user) > MaxUserBytes {
-		return &ContentError{Field: "user", Limit: MaxUserBytes, why: "is longer than 255 bytes"}
+		return &ContentError{Field: "user", Limit: MaxUserBytes, why: fmt.Sprintf("exceeds %d bytes", MaxUserBytes)}
 	}
 	if !utf8.ValidString(user) {
 		return &ContentError{Field: "user", why: "is not valid UTF-8"}
 	}
 	for _, c := range user {
 		if c < ' ' || c == 0x7f {
-			return &ContentError{Field: "user", why: "holds a control character"}
+			return &ContentError{Field: "user", why: "contains a control character"}
 		}
 	}
 	return nil

@@ -137,20 +137,20 @@ type New struct {
 
 // Write is what a write may carry besides its content.
 type Write struct {
-	Guard Guard
-	Key   WriteKey
+	Guard Guard    // the condition; the zero value is none
+	Key   WriteKey // for retries by the caller; empty for none
 }
 
-// A WriteKey is a caller's own name for one write to one session: the same write sent again under the same key, through
-// whichever instance, takes effect once while it is among the session's last four writes. The empty key stands for one
-// that nobody else has.
+// A WriteKey is a caller's own name for one write to one session. If the caller sends the same write again with the same
+// key, through any instance, it takes effect once, as long as it is among the session's last four writes. The empty key
+// stands for a random one.
 type WriteKey string
 
-// A Guard makes a write conditional: it fails with ErrConflict unless the session is at one of the stamps. The zero
-// Guard lets every write through.
+// A Guard makes a write conditional: the write fails with ErrConflict unless the session is at one of the stamps. The zero
+// Guard admits every write.
 type Guard struct {
 	AnyOf []Stamp
-	Set   bool // false: no condition; true with no stamps: a condition that nothing meets
+	Set   bool // false: no condition; true without stamps: a condition that no session meets
 }
 
 // A Deletion says how to delete.
@@ -161,11 +161,11 @@ type Deletion struct {
 
 // A Rotation says how to rotate.
 type Rotation struct {
-	User  string        // attach the session to this user; empty to leave it as it is
-	Grace time.Duration // how long the old ID stands for the new; 0: dead at once. At most MaxGrace.
+	User  string        // log the session in as this user; empty to keep its user
+	Grace time.Duration // how long the old ID stands for the new one, at most MaxGrace; 0: it is dead at once
 }
 
-// The grace of a rotation.
+// The grace of a rotation, in whole milliseconds.
 const (
 	DefaultGrace = 30 * time.Second
 	MaxGrace     = 5 * time.Minute
@@ -180,16 +180,16 @@ type Result struct {
 	Err     error
 }
 
-// What a Store answers. Errors of reaching Redis are package cluster's.
+// The errors of a Store, besides *TTLError, *ContentError and those of package cluster, which say that Redis was not reached.
 var (
 	ErrNotFound      = errors.New("no such session")
-	ErrExists        = errors.New("the session exists")
+	ErrExists        = errors.New("the session already exists")
 	ErrRevoked       = errors.New("the session was revoked")
 	ErrConflict      = errors.New("the session is at another version")
-	ErrContended     = errors.New("the session changes too fast")
-	ErrForeignSlot   = errors.New("the ID does not lie in the slot of the user's sessions")
-	ErrIssuedID      = errors.New("the ID is in the format of issued ones")
-	ErrLimit         = errors.New("the user has as many sessions as may be")
-	ErrBadCursor     = errors.New("no list returned this cursor")
+	ErrContended     = errors.New("too many concurrent writes to the session")
+	ErrForeignSlot   = errors.New("the ID is not in the slot of the user's sessions")
+	ErrIssuedID      = errors.New("the ID has the format of IDs that this service issues")
+	ErrLimit         = errors.New("the user has reached the limit of sessions")
+	ErrBadCursor     = errors.New("the cursor was not returned by this list")
 	ErrCursorExpired = errors.New("the cluster has changed since the walk began")
 )

@@ -14,24 +14,24 @@ type Tenant struct {
 	policy Policy
 }
 
-// A Policy says what a tenant's sessions may be. The three durations must be positive, and DefaultIdle and DefaultMax
-// not above TTLLimit.
+// A Policy limits a tenant's sessions. The three durations must be at least 1 ms, and DefaultIdle and DefaultMax at most
+// TTLLimit.
 type Policy struct {
-	DefaultIdle time.Duration // idle timeout of a session that asks for none
-	DefaultMax  time.Duration // absolute timeout, from creation, of a session that asks for none
+	DefaultIdle time.Duration // the idle timeout of a session that is created without one
+	DefaultMax  time.Duration // the absolute timeout, from creation, of a session that is created without one
 	TTLLimit    time.Duration // the largest idle or absolute timeout that a caller may ask for
-	MaxPerUser  int           // sessions that one user may have at a time; 0: any number
+	MaxPerUser  int           // live sessions of one user; 0: any number
 	MaxContent  int           // bytes of meta and data together; 0: any number
-	EvictOldest bool          // whether one more revokes the user's oldest session, or is denied (ErrLimit)
+	EvictOldest bool          // at MaxPerUser, a create revokes the user's oldest session; otherwise it fails with ErrLimit
 }
 
-// tenantName keeps names free of ':' and braces, which have a meaning in keys, and of NUL, which separates hash input.
+// tenantName excludes ':' and braces, which have a meaning in keys, and NUL, which separates the input of hashes.
 var tenantName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,31}$`)
 
-// NewTenant checks the name (1 to 32 of a-z, 0-9, "_" and "-", not starting with a sign) and the policy.
+// NewTenant checks the policy and the name: 1 to 32 of a-z, 0-9, "_" and "-", beginning with a letter or a digit.
 func NewTenant(name string, policy Policy) (*Tenant, error) {
 	if !tenantName.MatchString(name) {
-		return nil, fmt.Errorf("tenant name %q: want 1 to 32 of a-z, 0-9, _ and -", name)
+		return nil, fmt.Errorf("tenant name %q: it must be 1 to 32 of a-z, 0-9, _ and -, and begin with a letter or a digit", name)
 	}
 	if err := policy.validate(); err != nil {
 		return nil, fmt.Errorf("tenant %s: %w", name, err)
@@ -39,7 +39,7 @@ func NewTenant(name string, policy Policy) (*Tenant, error) {
 	return &Tenant{name: name, policy: policy}, nil
 }
 
-// Name is the tenant's name; it is no secret.
+// Name is the tenant's name. It is not a secret.
 func (t *Tenant) Name() string { return t.name }
 
 func (p Policy) validate() error {
@@ -53,7 +53,7 @@ func (p Policy) validate() error {
 	case p.DefaultMax > p.TTLLimit:
 		return fmt.Errorf("the default max TTL %s is above the limit %s", p.DefaultMax, p.TTLLimit)
 	case p.MaxPerUser < 0 || p.MaxContent < 0:
-		return errors.New("a limit is negative")
+		return errors.New("the limits on sessions per user and on content must not be negative")
 	}
 	return nil
 }

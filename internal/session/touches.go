@@ -7,13 +7,14 @@ import (
 	"time"
 )
 
-// The background touches: a read never waits for a write, and a busy session costs 20 writes per idle TTL instead of
-// one per request.
+// Background touches: a read never waits for a write, and a busy session costs 20 writes per idle TTL instead of one per
+// request. They are async, without terms: a touch that is lost with its master costs a session some of its idle time, no
+// data.
 const (
-	touchAfter   = 20 // a read touches when more than 1/20 of the idle TTL has passed: 5 %
+	touchAfter   = 20 // a read touches once more than 1/20 (5 %) of the idle TTL has passed
 	touchQueue   = 10000
 	touchWorkers = 8
-	touchTimeout = time.Second // a shard that is down shall not keep the workers from the others for long
+	touchTimeout = time.Second // a shard that is down must not keep the workers from the others for long
 )
 
 // A toucher slides the idle deadlines of sessions that are read.
@@ -47,7 +48,7 @@ func (t *toucher) read(ref Ref, s Session) {
 	}
 }
 
-// enqueue returns the outcome, or "" if the touch is under way.
+// enqueue returns the outcome, or "" if the touch was queued: its worker counts the outcome then.
 func (t *toucher) enqueue(ref Ref) string {
 	key := ref.key()
 	t.mu.Lock()
@@ -80,8 +81,8 @@ func (t *toucher) touch(ref Ref) {
 	ctx, cancel := context.WithTimeout(context.Background(), touchTimeout)
 	defer cancel()
 	_, err := t.store.run(ctx, nil, t.store.scripts.touch, ref, touchArgs{}.list())
-	if _, rotatedMeanwhile := errors.AsType[*moved](err); rotatedMeanwhile {
-		err = nil // not followed: nobody uses the old ID now, so a late touch must not look like reuse
+	if _, rotated := errors.AsType[*moved](err); rotated {
+		err = nil // not followed: this is no use of the old ID by a caller, so a late touch must not count as reuse
 	}
 	outcome := touchSent
 	if err != nil {
@@ -90,7 +91,7 @@ func (t *toucher) touch(ref Ref) {
 	t.store.metrics.touches.WithLabelValues(outcome).Inc()
 }
 
-// close sends what is queued and returns when that is done or the context ends.
+// close sends what is queued. It returns when that is done, or the context's error when that ends first.
 func (t *toucher) close(ctx context.Context) error {
 	t.mu.Lock()
 	if !t.closed {

@@ -8,19 +8,19 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster"
 )
 
-// turns lets those who read, compute and write back the same session do so one after the other. They would be right
-// without it, since each write is conditional; but of n racers in one process n-1 would read in vain, again and again.
+// turns serialises the operations of this process that read a session, compute, and write it back. They are correct
+// without it, since each write is conditional. But of n racers, n-1 would read in vain, again and again.
 type turns struct {
 	mu     sync.Mutex
 	queues map[string]*queue // by key; guarded by mu
 }
 
 type queue struct {
-	turn    chan struct{} // holds one token: whoever took it has the turn
-	waiting int           // those who have or want the turn; guarded by turns.mu
+	turn    chan struct{} // has room for one token: whoever put it there has the turn
+	waiting int           // how many have or want the turn; guarded by turns.mu
 }
 
-// take waits for the turn, as long as the context lasts, and returns what gives it back. It fails with
+// take waits for the turn and returns the function that gives it back. If the context ends first, it fails with
 // cluster.ErrUnavailable: nothing was applied.
 func (t *turns) take(ctx context.Context, key string) (done func(), err error) {
 	t.mu.Lock()
@@ -47,6 +47,6 @@ func (t *turns) take(ctx context.Context, key string) (done func(), err error) {
 		return func() { <-q.turn; leave() }, nil
 	case <-ctx.Done():
 		leave()
-		return nil, fmt.Errorf("%w: %w while others wrote the session", cluster.ErrUnavailable, ctx.Err())
+		return nil, fmt.Errorf("%w: %w while waiting for other writes to the session", cluster.ErrUnavailable, ctx.Err())
 	}
 }

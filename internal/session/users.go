@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// memberBytes is the length of an index member: 8 bytes of the user's hash, 8 of the time of creation, and the name.
+// memberBytes is the length of an index member: 8 bytes of the user's hash, 8 bytes of the time of creation, and the name.
 const memberBytes = 8 + 8 + nameChars
 
 // ListUser implements [Store].

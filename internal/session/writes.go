@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// The writes to one session, each one script call.
+// The writes to one session. Each is one script call.
 
 // Create implements [Store].
 func (s *RedisStore) Create(ctx context.Context, terms *Terms, ref Ref, n New, key WriteKey) (Session, error) {
 	return s.create(ctx, terms, ref, n, key, ref.tenant.policy.MaxPerUser)
 }
 
-// create is Create with another limit of the user's sessions; 0 is none.
+// create is Create with its own limit on the user's sessions, see createArgs.
 func (s *RedisStore) create(ctx context.Context, terms *Terms, ref Ref, n New, key WriteKey, limit int) (Session, error) {
 	rec, max, err := newRecord(ref, n, key)
 	if err != nil {
@@ -25,13 +25,13 @@ func (s *RedisStore) create(ctx context.Context, terms *Terms, ref Ref, n New, k
 	args := createArgs{id: rec.writes[0], maxTTL: max, record: rec.encode(), limit: limit, evict: ref.tenant.policy.EvictOldest}
 	created, err := s.write(ctx, terms, s.scripts.create, ref, &n.Content, args.list())
 	if err == nil {
-		created.User = n.User // a tombstone has forgotten it, where a retry comes behind a revocation
+		created.User = n.User // after a revocation, a retry finds a tombstone, which holds no user
 		s.metrics.countCreated(ref.tenant.name)
 	}
 	return created, err
 }
 
-// newRecord is the record of a session to be created, but for its times, and its absolute TTL.
+// newRecord returns the record of a session to be created, without its times, and its max TTL.
 func newRecord(ref Ref, n New, key WriteKey) (record, time.Duration, error) {
 	ttl, err := ref.tenant.policy.resolve(n.TTL)
 	if err != nil {
@@ -142,8 +142,8 @@ func (s *RedisStore) runDelete(ctx context.Context, terms *Terms, ref Ref, args 
 	return s.runOn(ctx, terms, s.scripts.delete, ref, ref.markKey(args.id), args.list())
 }
 
-// id is the mark that the write leaves in the record. It depends on the operation: a key that is used for another one
-// does not stand for this.
+// id is what the write leaves in the record. It depends on the operation, so that a caller may use one key for a write of
+// each kind.
 func (k WriteKey) id(operation string) (id writeID) {
 	if k == "" {
 		rand.Read(id[:])
