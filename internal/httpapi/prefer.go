@@ -24,7 +24,7 @@ func preferencesOf(r *http.Request) *preferences {
 	return &preferences{terms: new(session.Terms)} // a problem before the header was read
 }
 
-// termsOf are what the store's calls on behalf of the request must achieve.
+// termsOf are what the request asks of the store, for all calls that it makes.
 func termsOf(r *http.Request) *session.Terms { return preferencesOf(r).terms }
 
 // heed reads the header Prefer, and has the store act on it. Unknown preferences are ignored, as the RFC wants; an unknown

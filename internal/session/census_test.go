@@ -14,7 +14,7 @@ import (
 	"github.com/sessiond/sessiond/internal/session/sessiontest"
 )
 
-// The census counts live sessions by tenant: no revoked one, no index, and nobody who has none any more.
+// The census counts live sessions by tenant. It counts no revoked session and no index, and drops a tenant without sessions.
 func TestCensus(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	e := clustertest.StartEmbedded(t)
@@ -40,7 +40,7 @@ func TestCensus(t *testing.T) {
 		}
 		refs = append(refs, ref)
 	}
-	// Of two keys that are alike every sample says the same.
+	// If all keys are alike, every sample gives the same estimate.
 	want(`sessiond_sessions_live{tenant="acme"} 2` + "\n")
 	for _, ref := range refs {
 		if err := store.Delete(t.Context(), nil, ref, session.Deletion{}); err != nil {

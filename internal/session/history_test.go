@@ -63,7 +63,7 @@ type output struct {
 	err     error // nil, or one of the store's own; anything else is an unknown outcome
 }
 
-// register is the model: a session that was never there, is live at a version, or was revoked.
+// register is the model of a session: it never existed, is live at a version, or was revoked.
 type register struct {
 	life    int // 0 absent, 1 live, 2 revoked
 	value   string
@@ -112,8 +112,8 @@ func step(s register, in input, out output) (bool, register) {
 	return errors.Is(out.err, want.err) && out.value == want.value && out.version == want.version, next
 }
 
-// checkHistory runs rounds of concurrent operations on each of some sessions. A record remembers four writes, so no
-// write may have more than three neighbours before it is recognised: a round ends when all its writers are answered.
+// checkHistory runs rounds of concurrent operations on several sessions. A record remembers four writes, so that a retry is
+// recognised behind at most three others. Therefore a round of four writers ends before the next begins.
 func checkHistory(t *testing.T, store session.Store, lossy *clustertest.Lossy) {
 	const sessions, writers, rounds = 12, 4, 25
 	tenant := sessiontest.Tenant(t, "history")
@@ -162,7 +162,7 @@ func checkHistory(t *testing.T, store session.Store, lossy *clustertest.Lossy) {
 		known := slices.ContainsFunc([]error{nil, session.ErrNotFound, session.ErrExists, session.ErrRevoked, session.ErrConflict},
 			func(k error) bool { return errors.Is(err, k) })
 		if !known {
-			t.Fatalf("an operation failed: %v", err) // answers are lost, but not for so long as the deadline
+			t.Fatalf("an operation failed: %v", err) // answers are lost, but never until the deadline
 		}
 	}
 	slices.SortFunc(history, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })

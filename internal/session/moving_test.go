@@ -14,8 +14,8 @@ import (
 	"github.com/sessiond/sessiond/internal/session/sessiontest"
 )
 
-// The sessions of a user lie in one slot. While that moves, some are here and some there: each can be read, but a list
-// waits until they are together again, wherever the index is, and so does what acts on all of them.
+// The sessions of a user lie in one slot. While it moves, its keys are spread over two masters. Each session can be read, but
+// lists and revocations of all of them wait for the end of the move, wherever the index is.
 func TestUserInASlotOnTheMoveOnRealCluster(t *testing.T) {
 	real := clustertest.Start(t)
 	store, tenant := newStore(t, real.Client(t), time.Now), sessiontest.Tenant(t, "moving")
@@ -70,7 +70,7 @@ func TestUserInASlotOnTheMoveOnRealCluster(t *testing.T) {
 	}
 }
 
-// userBetween is a user whose slot lies between two, and that slot.
+// userBetween finds a user whose slot is from first to last, and returns both.
 func userBetween(t *testing.T, real *clustertest.Real, tenant *session.Tenant, first, last int) (user string, slot int) {
 	for i := 0; ; i++ {
 		user = fmt.Sprint("user-", i)

@@ -20,7 +20,7 @@ func testTenant(t testing.TB, name string) *Tenant {
 	return tenant
 }
 
-// The vectors of docs/ids.md: what they say can never change, or every stored session is lost.
+// The vectors of docs/ids.md. They can never change: every stored session would be lost.
 func TestPublishedVectors(t *testing.T) {
 	tenant := testTenant(t, "default")
 	for _, v := range []struct{ id, handle, key string }{
@@ -97,7 +97,7 @@ func TestRefNeverPrintsItsID(t *testing.T) {
 	}
 }
 
-// Tags must fill the slots evenly, or a shard fills before the others. The slot is CRC16 of what stands in braces.
+// Tags must fill the slots evenly, or a shard fills before the others. The slot is the CRC16 of the part in braces.
 func TestTagsSpreadOverSlots(t *testing.T) {
 	const slots = 16384
 	perSlot := map[uint16]int{}
@@ -109,7 +109,7 @@ func TestTagsSpreadOverSlots(t *testing.T) {
 	}
 }
 
-// crc16 is CRC-16/XMODEM, as the Redis Cluster specification wants it.
+// crc16 is CRC-16/XMODEM, as the Redis Cluster specification defines it.
 func crc16(b []byte) (crc uint16) {
 	for _, c := range b {
 		crc ^= uint16(c) << 8

@@ -12,7 +12,7 @@ import (
 
 // The cases about what session libraries need, batches and walks.
 
-// ownRef is an ID of a caller's own making.
+// ownRef is an ID that a caller chose.
 func (r *run) ownRef() session.Ref {
 	r.Helper()
 	ref, err := r.tenant.ParseRef("library." + rand.Text())
@@ -102,7 +102,7 @@ func writeKeys(r *run) {
 	}
 	_, err := r.Store.Create(r.ctx, nil, ref, session.New{}, "create-2")
 	r.wantErr(err, session.ErrExists)
-	// A key stands for one operation: under another it is another write.
+	// A key stands for one operation: the same key with another operation is another write.
 	if s, err := r.Store.Replace(r.ctx, nil, r.create(session.New{}).Ref, data(`{}`), session.TTL{}, session.Write{Key: "create-1"}); err != nil || s.Version != 2 {
 		r.Fatalf("got %+v, %v", s, err)
 	}
@@ -113,7 +113,7 @@ func writeKeys(r *run) {
 			r.Fatalf("got %+v, %v", s, err)
 		}
 	}
-	// Behind a neighbour's write it is recognised too, does not undo that, and is told its own version.
+	// It is also recognised behind another write. It does not undo that one, and answers with its own version.
 	if _, err := r.Store.Patch(r.ctx, nil, ref, session.Patch(data(`{"b":2}`)), session.Write{Key: "patch-1"}); err != nil {
 		r.Fatal(err)
 	}
@@ -194,8 +194,8 @@ func walk(r *run) {
 	r.wantErr(err, session.ErrBadCursor)
 }
 
-// locks proves that what libraries need suffices for a lock: create if absent with a TTL, refresh and release only by
-// its holder.
+// locks shows that the operations suffice for a lock: create if absent with a TTL, and refresh and release by its holder
+// only.
 func locks(r *run) {
 	ref := r.ownRef()
 	var holders, held atomic.Int32

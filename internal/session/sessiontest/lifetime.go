@@ -41,14 +41,14 @@ func touchSetsTTLs(r *run) {
 	if got.IdleTTL != time.Hour || got.MaxTTL() != 3*time.Hour {
 		r.Fatalf("got idle %s, max %s", got.IdleTTL, got.MaxTTL())
 	}
-	// An idle TTL above the absolute one raises it.
+	// An idle TTL above the max TTL raises the max TTL.
 	if got, err = r.Store.Touch(r.ctx, nil, s.Ref, session.TTL{Idle: 48 * time.Hour}, session.Guard{}); err != nil || got.MaxTTL() != 48*time.Hour {
 		r.Fatalf("got max %s, %v", got.MaxTTL(), err)
 	}
 	_, err = r.Store.Touch(r.ctx, nil, s.Ref, session.TTL{}, session.Guard{Set: true})
 	r.wantErr(err, session.ErrConflict)
 
-	// An absolute deadline that has passed already is a mistake, not a revocation.
+	// A max TTL that has already passed is an error, not a revocation.
 	r.Advance(r.T, 5*time.Millisecond)
 	_, err = r.Store.Touch(r.ctx, nil, s.Ref, session.TTL{Max: time.Millisecond}, session.Guard{})
 	if _, ok := errors.AsType[*session.TTLError](err); !ok {

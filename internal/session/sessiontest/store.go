@@ -46,7 +46,7 @@ func TestStore(t *testing.T, newEnv func(t *testing.T) Env) {
 	}
 }
 
-// cases is the specification, a rule a line.
+// cases is the specification, one rule per line.
 var cases = []struct {
 	rule  string
 	check func(*run)
@@ -88,8 +88,8 @@ var cases = []struct {
 	{"the dead leave the list by themselves", deadLeaveList},
 	{"one of a user's sessions is revoked by its handle", revokeByHandle},
 	{"all of a user's sessions are revoked but one", revokeAll},
-	{"a user has no more sessions than may be: denied", limitDenies},
-	{"a user has no more sessions than may be: the oldest goes", limitEvicts},
+	{"a user at the limit gets no new session: the create is denied", limitDenies},
+	{"a user at the limit gets a new session: the oldest is revoked", limitEvicts},
 	{"racing creates never exceed the limit", racingLimit},
 	{"rotation carries everything over to a new ID", rotateCarries},
 	{"an old ID stands for the new within the grace", oldIDFollows},
@@ -107,8 +107,9 @@ var cases = []struct {
 	{"many are read and deleted at once, each with its own result", batches},
 	{"a walk lists every live session of the tenant and no other", walk},
 	{"locks exclude each other", locks},
-	{"TTLs that may not be are refused", refusedTTLs},
-	{"content that may not be is refused", refusedContent},
+	{"TTLs that the policy does not allow are refused", refusedTTLs},
+	{"content that the policy does not allow is refused", refusedContent},
+	{"a write reports the durability it achieved, a read none", reportsDurability},
 }
 
 type run struct {
@@ -134,7 +135,7 @@ func (r *run) create(n session.New) created {
 	return created{s, ref}
 }
 
-// get reads without sliding, so that it does not disturb what a case says of time.
+// get reads without sliding, so that it does not disturb cases about time.
 func (r *run) get(ref session.Ref) session.Session {
 	r.Helper()
 	s, err := r.Store.Peek(r.ctx, nil, ref)
@@ -175,7 +176,7 @@ func guarded(s interface{ Stamp() session.Stamp }) session.Write { return sessio
 
 func data(text string) session.Content { return session.Content{Data: jsontext.Value(text)} }
 
-// races is how often a race of 200 is run.
+// races is how often a race of 200 callers is run.
 const races = 3
 
 // together calls f n times at once and waits for all.

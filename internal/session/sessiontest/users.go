@@ -12,7 +12,7 @@ import (
 
 // The cases about a user's sessions.
 
-// uniqueUser is a user that no other case has: on a real cluster, all share one store.
+// uniqueUser is a user of this case only: on a real cluster, all cases share one store.
 func uniqueUser() string { return fmt.Sprintf("user-%d", users.Add(1)+time.Now().UnixNano()) }
 
 var users atomic.Int64
