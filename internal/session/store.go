@@ -18,9 +18,10 @@ import (
 //   - replicated: the replica has applied it too (WAIT 1 on the connection of the write). It survives the loss of either
 //     node, and so of any one VM. It is lost only if both nodes fail at once: each log may then lack its last second
 //     (appendfsync everysec). If the shard has no replica, the write is acknowledged as single.
-//   - single is achieved, never asked for: only the master has the write, because no replica can take over from it, and it
-//     is proven that this master still rules its slots (docs/failover.md). Until a replica is in step again, the write is
-//     as safe as that master's disk: a crash of the process keeps it, a power cut may cost the last second.
+//   - single is achieved, never asked for: only the master has the write, because its replica has failed, is silent, or
+//     does not follow it, and it is proven that this master still rules its slots (docs/failover.md). Until a replica is in
+//     step again, the write is lost if the master is lost, or if it fails and a replica that was out of step takes over. A
+//     master that restarts in place keeps the write, but may lack the last second before a power cut.
 //   - strict: as replicated, but single is not enough. The write fails with cluster.ErrUnavailable if the shard has no
 //     replica, and with cluster.ErrOutcomeUnknown if it was executed but no replica confirmed it in time.
 //
@@ -32,13 +33,13 @@ import (
 //
 // # What a read shows
 //
-// A read shows every write that was acknowledged as replicated. It may also show a write that is not acknowledged yet;
-// that write is lost if the master dies before its replica has it.
+// A read shows every write that was acknowledged with any durability but async, unless it was lost. It may also show a
+// write that is not acknowledged yet; that write is lost if the master dies before its replica has it.
 //
 // A replica may answer when its master is slow or silent; Terms.FromReplica then reports it. Only a replica that was in
 // step when its master was last well may do so. Its answer can lack writes that were acknowledged as async, and writes
 // not acknowledged yet that an earlier read has shown. Terms.MasterOnly (Prefer: read=master) keeps reads on the master:
-// they show every acknowledged write, and fail with cluster.ErrUnavailable while the shard has no master.
+// they show every acknowledged write that was not lost, and fail with cluster.ErrUnavailable while the shard has no master.
 //
 // A store that is cut off from the majority together with a master may read from that master until it notices, after
 // the node timeout. Such a read can be older than what the other side has acknowledged.
@@ -56,7 +57,7 @@ import (
 //
 // A write whose outcome is unknown is sent again until the deadline of its context, and takes effect once.
 //
-// # Time
+// # Time and rotation
 //
 // Every write that succeeds slides the idle deadline. For the grace after a rotation, the old ID stands for its successor
 // in every operation but Create. Using it later is reuse of a credential that should be gone: the session is revoked,
@@ -180,7 +181,7 @@ type Result struct {
 	Err     error
 }
 
-// The errors of a Store, besides *TTLError, *ContentError and those of package cluster, which say that Redis was not reached.
+// The errors of a Store, besides *TTLError, *ContentError, and the errors of package cluster about reaching Redis.
 var (
 	ErrNotFound      = errors.New("no such session")
 	ErrExists        = errors.New("the session already exists")
