@@ -6,9 +6,65 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/sessiond/sessiond/internal/session"
 )
+
+// A handler decodes a request, makes one call, and returns what to answer. handle writes it.
+type handler func(r *http.Request) (answer, error)
+
+// An answer describes the response of a call that succeeded.
+type answer struct {
+	status   int
+	etag     string // header ETag; empty for none
+	id       string // header Session-ID, of a session with a new ID; empty for none
+	location string // header Location; empty for none
+	body     []byte // JSON; nil for no body
+	minimal  bool   // the body was left out because the caller prefers return=minimal
+
+	stream func(http.ResponseWriter, *http.Request) // writes the whole response instead, if not nil
+}
+
+// noContent answers a call that leaves nothing to show.
+var noContent = answer{status: http.StatusNoContent}
+
+// handle writes what a handler returns: the answer, or the problem document of the error.
+func (a *api) handle(h handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ans, err := h(r)
+		switch {
+		case err != nil:
+			a.fail(w, r, err)
+		case ans.stream != nil:
+			ans.stream(w, r)
+		default:
+			ans.write(w, r)
+		}
+	}
+}
+
+func (ans *answer) write(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	setUnlessEmpty(h, "ETag", ans.etag)
+	setUnlessEmpty(h, "Session-ID", ans.id)
+	setUnlessEmpty(h, "Location", ans.location)
+	if ans.body != nil {
+		h.Set("Content-Type", "application/json")
+		h.Set("Content-Length", strconv.Itoa(len(ans.body)))
+	}
+	tellOutcome(w, r, ans.minimal)
+	w.WriteHeader(ans.status)
+	if ans.body != nil && r.Method != http.MethodHead {
+		w.Write(ans.body)
+	}
+}
+
+func setUnlessEmpty(h http.Header, name, value string) {
+	if value != "" {
+		h.Set(name, value)
+	}
+}
 
 // sessionBody is a session in an answer, but for meta and data.
 type sessionBody struct {
@@ -54,47 +110,32 @@ func encodeSession(s session.Session, id string) ([]byte, error) {
 
 func timestamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
-// answer ends a call that leaves a session behind: with the session, or with 204 where the caller prefers so, or with
-// the problem.
-func (a *api) answer(w http.ResponseWriter, r *http.Request, s session.Session, err error) {
-	a.answerSession(w, r, http.StatusOK, "", s, err)
+// sessionAnswer answers a call that leaves a session behind: with the session, or with 204 where the caller prefers no
+// body (RFC 7240, return=minimal).
+func sessionAnswer(r *http.Request, s session.Session) (answer, error) {
+	return describeSession(r, answer{status: http.StatusOK}, s)
 }
 
-// answerWithID is answer for a session with a new ID. It is told here, and only here: in the body, and in a header for
-// those who want no body.
-func (a *api) answerWithID(w http.ResponseWriter, r *http.Request, status int, ref session.Ref, s session.Session, err error) {
-	if err == nil {
-		eventOf(r).handle = ref.Handle.String()
-		w.Header().Set("Session-ID", ref.ID())
-	}
-	a.answerSession(w, r, status, ref.ID(), s, err)
+// newIDAnswer is sessionAnswer for a session with a new ID. The ID is told here and nowhere else: in the body, and in a
+// header for those who want no body.
+func newIDAnswer(r *http.Request, status int, ref session.Ref, s session.Session) (answer, error) {
+	eventOf(r).handle = ref.Handle.String()
+	return describeSession(r, answer{status: status, id: ref.ID()}, s)
 }
 
-func (a *api) answerSession(w http.ResponseWriter, r *http.Request, status int, id string, s session.Session, err error) {
-	if err != nil {
-		a.fail(w, r, err)
-		return
-	}
-	w.Header().Set("ETag", etag(s.Stamp()))
+func describeSession(r *http.Request, ans answer, s session.Session) (answer, error) {
+	ans.etag = etag(s.Stamp())
 	if r.Method != http.MethodGet && r.Method != http.MethodHead && preferencesOf(r).minimal {
-		tellOutcome(w, r, true)
-		w.WriteHeader(http.StatusNoContent)
-		return
+		ans.status, ans.minimal = http.StatusNoContent, true
+		return ans, nil
 	}
-	body, err := encodeSession(s, id)
-	if err != nil {
-		a.fail(w, r, err)
-		return
-	}
-	writeJSON(w, r, status, body)
+	body, err := encodeSession(s, ans.id)
+	ans.body = body
+	return ans, err
 }
 
-func writeJSON(w http.ResponseWriter, r *http.Request, status int, body []byte) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	tellOutcome(w, r, false)
-	w.WriteHeader(status)
-	if r.Method != http.MethodHead {
-		w.Write(body)
-	}
+// jsonAnswer answers 200 with any other value.
+func jsonAnswer(v any) (answer, error) {
+	body, err := json.Marshal(v, jsontext.PreserveRawStrings(true))
+	return answer{status: http.StatusOK, body: body}, err
 }

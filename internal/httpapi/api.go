@@ -69,8 +69,8 @@ func New(cfg Config) http.Handler {
 	r.Get("/readyz", a.readyz)
 	r.Get("/openapi.yaml", openapi)
 	r.Handle("/metrics", promhttp.HandlerFor(cfg.Metrics, promhttp.HandlerOpts{EnableOpenMetrics: true}) /* exemplars */)
-	r.With(noStore).Get("/v1/cluster", a.cluster)
-	r.With(noStore).Get("/v1/cluster/events", a.events)
+	r.With(noStore).Get("/v1/cluster", a.handle(a.cluster))
+	r.With(noStore).Get("/v1/cluster/events", a.handle(a.events))
 	if cfg.Page {
 		a.routePage(r)
 	}
@@ -78,13 +78,13 @@ func New(cfg Config) http.Handler {
 	r.Group(func(r chi.Router) {
 		r.Use(noStore, a.deadline, a.authenticate, a.heed)
 		read, write, admin := r.With(a.need(Read)), r.With(a.need(Write)), r.With(a.need(Admin))
-		write.Post("/v1/sessions", a.create)
-		admin.Get("/v1/sessions", a.walk)
-		read.Post("/v1/sessions:batchGet", a.batchGet)
-		write.Post("/v1/sessions:batchDelete", a.batchDelete)
-		read.Get("/v1/users/{user}/sessions", a.list)
-		write.Delete("/v1/users/{user}/sessions", a.revokeUser)
-		write.Delete("/v1/users/{user}/sessions/{handle}", a.revokeHandle)
+		write.Post("/v1/sessions", a.handle(a.create))
+		admin.Get("/v1/sessions", a.handle(a.walk))
+		read.Post("/v1/sessions:batchGet", a.handle(a.batchGet))
+		write.Post("/v1/sessions:batchDelete", a.handle(a.batchDelete))
+		read.Get("/v1/users/{user}/sessions", a.handle(a.list))
+		write.Delete("/v1/users/{user}/sessions", a.handle(a.revokeUser))
+		write.Delete("/v1/users/{user}/sessions/{handle}", a.handle(a.revokeHandle))
 		a.routeSession(read, write, "/v1/sessions/{id}")
 		a.routeSession(read, write, "/v1/session") // the ID stands in the Session-ID header
 	})
@@ -95,11 +95,11 @@ func New(cfg Config) http.Handler {
 
 // routeSession adds what can be done to one session.
 func (a *api) routeSession(read, write chi.Router, path string) {
-	read.Get(path, a.get)
-	read.Head(path, a.get)
-	write.Put(path, a.put)
-	write.Patch(path, a.patch)
-	write.Delete(path, a.delete)
-	write.Post(path+"/touch", a.touch)
-	write.Post(path+"/rotate", a.rotate)
+	read.Get(path, a.handle(a.get))
+	read.Head(path, a.handle(a.get))
+	write.Put(path, a.handle(a.put))
+	write.Patch(path, a.handle(a.patch))
+	write.Delete(path, a.handle(a.delete))
+	write.Post(path+"/touch", a.handle(a.touch))
+	write.Post(path+"/rotate", a.handle(a.rotate))
 }

@@ -100,6 +100,10 @@ type rotateBody struct {
 	Grace grace    `json:"grace"`
 }
 
+func (b rotateBody) rotation() session.Rotation {
+	return session.Rotation{User: string(b.User), Grace: b.Grace.Duration}
+}
+
 // A bodyRule says what differs from a JSON object that must be there.
 type bodyRule int
 

@@ -48,12 +48,14 @@ type shardBody struct {
 }
 
 // cluster shows what this instance knows. It asks no node.
-func (a *api) cluster(w http.ResponseWriter, r *http.Request) {
+func (a *api) cluster(r *http.Request) (answer, error) {
 	if err := checkQuery(r); err != nil {
-		a.fail(w, r, err)
-		return
+		return answer{}, err
 	}
-	s := a.State()
+	return jsonAnswer(describeCluster(a.State()))
+}
+
+func describeCluster(s watch.Snapshot) clusterBody {
 	body := clusterBody{
 		Known: s.Known, Epoch: s.Epoch, SlotsCovered: s.SlotsCovered, MastersPerVM: s.MastersPerVM,
 		Nodes: []nodeBody{}, Shards: []shardBody{},
@@ -68,7 +70,7 @@ func (a *api) cluster(w http.ResponseWriter, r *http.Request) {
 	for _, shard := range s.Shards {
 		body.Shards = append(body.Shards, shardBody{shard.Name, shard.Master, shard.Slots, shard.Writes, shard.Waits, timestampOrNone(shard.Moved)})
 	}
-	a.answerJSON(w, r, body, nil)
+	return body
 }
 
 func describeNode(n watch.NodeSnapshot, master string) nodeBody {

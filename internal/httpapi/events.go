@@ -36,26 +36,24 @@ type eventsBody struct {
 }
 
 // events answers with the timeline: as one document, or as a stream of server-sent events (WHATWG HTML, section 9.2) for
-// those who accept that. Both go on behind an event: ?since=, or Last-Event-ID.
-func (a *api) events(w http.ResponseWriter, r *http.Request) {
+// those who accept that. Both begin after an event: ?since=, or Last-Event-ID.
+func (a *api) events(r *http.Request) (answer, error) {
 	if err := checkQuery(r, "since"); err != nil {
-		a.fail(w, r, err)
-		return
+		return answer{}, err
 	}
 	since := a.eventNumber(r.URL.Query().Get("since"))
 	if last := r.Header.Get("Last-Event-ID"); last != "" {
 		since = a.eventNumber(last)
 	}
 	if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
-		a.stream(w, r, since)
-		return
+		return a.streamAnswer(since)
 	}
 	events, _ := a.Events.Since(since)
-	body := eventsBody{Events: []eventBody{}}
+	body := eventsBody{Events: make([]eventBody, 0, len(events))}
 	for _, ev := range events {
 		body.Events = append(body.Events, a.describeEvent(ev))
 	}
-	a.answerJSON(w, r, body, nil)
+	return jsonAnswer(body)
 }
 
 // eventNumber reads an ID. What another process gave, or nobody, means the beginning.
@@ -75,14 +73,20 @@ func (a *api) describeEvent(ev watch.Event) eventBody {
 	}
 }
 
-// stream sends events as they come, until the caller leaves or the service stops.
-func (a *api) stream(w http.ResponseWriter, r *http.Request, since uint64) {
+// streamAnswer takes one of the places for streams; the stream gives it back.
+func (a *api) streamAnswer(since uint64) (answer, error) {
 	if a.streams.Add(1) > maxStreams {
 		a.streams.Add(-1)
-		a.fail(w, r, cluster.ErrOverloaded)
-		return
+		return answer{}, cluster.ErrOverloaded
 	}
-	defer a.streams.Add(-1)
+	return answer{stream: func(w http.ResponseWriter, r *http.Request) {
+		defer a.streams.Add(-1)
+		a.stream(w, r, since)
+	}}, nil
+}
+
+// stream sends events as they come, until the caller leaves or the service stops.
+func (a *api) stream(w http.ResponseWriter, r *http.Request, since uint64) {
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no") // or nginx would hold the events back

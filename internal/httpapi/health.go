@@ -24,12 +24,19 @@ const readyTimeout = time.Second
 
 // livez says that the process serves. It asks nothing: a restart would not bring the cluster back.
 func (a *api) livez(w http.ResponseWriter, r *http.Request) {
-	writeHealth(w, http.StatusOK, readiness{Status: "alive"})
+	writeHealth(w, http.StatusOK, readiness{Status: alive})
 }
+
+// What /livez and /readyz say first.
+const (
+	alive    = "alive"
+	ready    = "ready"
+	notReady = "not ready"
+)
 
 // readiness is the answer of /livez and /readyz.
 type readiness struct {
-	Status       string      `json:"status"` // alive, ready or not ready
+	Status       string      `json:"status"`
 	Reason       string      `json:"reason,omitzero"`
 	SlotsCovered *int        `json:"slots_covered,omitzero"`
 	Nodes        []nodeState `json:"nodes,omitzero"` // with ?verbose
@@ -45,36 +52,43 @@ type nodeState struct {
 
 // readyz says whether every slot has, or lately had, a master that is well, and the service is not about to stop.
 func (a *api) readyz(w http.ResponseWriter, r *http.Request) {
-	if a.isDraining() {
-		writeHealth(w, http.StatusServiceUnavailable, readiness{Status: "not ready", Reason: "the service is stopping"})
+	state := a.readiness(r)
+	if state.Status == ready {
+		writeHealth(w, http.StatusOK, state)
 		return
+	}
+	writeHealth(w, http.StatusServiceUnavailable, state)
+}
+
+func (a *api) readiness(r *http.Request) readiness {
+	if a.isDraining() {
+		return readiness{Status: notReady, Reason: "the service is stopping"}
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 	defer cancel()
 	seen, err := a.Ready(ctx)
 	if err != nil {
 		eventOf(r).err = err
-		reason := "no node of the cluster answers"
-		if errors.Is(err, cluster.ErrRefused) {
-			reason = "the cluster refuses our credentials"
-		}
-		writeHealth(w, http.StatusServiceUnavailable, readiness{Status: "not ready", Reason: reason})
-		return
+		return readiness{Status: notReady, Reason: unreadyReason(err)}
 	}
-	covered := seen.SlotsCovered
-	state := readiness{Status: "ready", SlotsCovered: &covered}
-	status := http.StatusOK
-	if covered < view.Slots {
+	state := readiness{Status: ready, SlotsCovered: &seen.SlotsCovered}
+	if seen.SlotsCovered < view.Slots {
+		state.Reason = fmt.Sprintf("%d of %d slots have no master that is well", view.Slots-seen.SlotsCovered, view.Slots)
 		if seen.UncoveredFor > uncoveredGrace {
-			status = http.StatusServiceUnavailable
-			state.Status = "not ready"
+			state.Status = notReady
 		}
-		state.Reason = fmt.Sprintf("%d of %d slots have no master that is well", view.Slots-covered, view.Slots)
 	}
 	if r.URL.Query().Has("verbose") {
 		state.Nodes = nodeStates(seen)
 	}
-	writeHealth(w, status, state)
+	return state
+}
+
+func unreadyReason(err error) string {
+	if errors.Is(err, cluster.ErrRefused) {
+		return "the cluster refuses our credentials"
+	}
+	return "no node of the cluster answers"
 }
 
 func nodeStates(s watch.Snapshot) []nodeState {

@@ -1,18 +1,21 @@
 package httpapi
 
 import (
+	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
+
+	"github.com/go-chi/chi/v5"
 
 	"github.com/sessiond/sessiond/internal/session"
 )
 
-// The pages of lists and the size of batches.
+// The sessions in one page of a list.
 const (
 	defaultPage = 100
 	maxPage     = 500
-	maxBatch    = 500
 )
 
 // checkQuery refuses parameters that the call does not know: one that is misspelt would be dropped silently.
@@ -82,4 +85,63 @@ func writeKey(r *http.Request) (session.WriteKey, error) {
 		return "", badRequest("the header Idempotency-Key must have 1 to 255 characters")
 	}
 	return session.WriteKey(key), nil
+}
+
+// readWrite reads what all writes with a body to a stored session have in common.
+func readWrite(r *http.Request, body any, query []string, rules ...bodyRule) (session.Ref, session.Write, error) {
+	var w session.Write
+	ref, guard, err := existing(r, query...)
+	if err != nil {
+		return ref, w, err
+	}
+	w.Guard = guard
+	if w.Key, err = writeKey(r); err != nil {
+		return ref, w, err
+	}
+	return ref, w, readJSON(r, body, rules...)
+}
+
+// existing reads what all calls on a stored session have in common. A malformed ID is an absent session.
+func existing(r *http.Request, query ...string) (session.Ref, session.Guard, error) {
+	if err := checkQuery(r, query...); err != nil {
+		return session.Ref{}, session.Guard{}, err
+	}
+	if err := noStrayConditions(r); err != nil {
+		return session.Ref{}, session.Guard{}, err
+	}
+	guard, err := ifMatch(r)
+	if err != nil {
+		return session.Ref{}, session.Guard{}, err
+	}
+	ref, err := refOf(r)
+	if isMalformedID(err) {
+		err = fmt.Errorf("%w: %w", session.ErrNotFound, err)
+	}
+	return ref, guard, err
+}
+
+// refOf is the session that the path or the Session-ID header names.
+func refOf(r *http.Request) (session.Ref, error) {
+	id := pathParam(r, "id")
+	if id == "" {
+		if id = r.Header.Get("Session-ID"); id == "" {
+			return session.Ref{}, badRequest("the header Session-ID is missing")
+		}
+	}
+	ref, err := tenantOf(r).ParseRef(id)
+	if err == nil {
+		eventOf(r).handle = ref.Handle.String()
+	}
+	return ref, err
+}
+
+// pathParam is a parameter of the path. chi matches the escaped path where escaping matters, the plain one elsewhere.
+func pathParam(r *http.Request, name string) string {
+	value := chi.URLParam(r, name)
+	if r.URL.RawPath != "" {
+		if plain, err := url.PathUnescape(value); err == nil {
+			return plain
+		}
+	}
+	return value
 }
