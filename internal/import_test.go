@@ -16,6 +16,7 @@ const module = "github.com/sessiond/sessiond/"
 // cluster; and below that cluster/admin beside cluster, cluster/watch, cluster/peer, cluster/view.
 var rules = map[string][]string{
 	"../internal/httpapi":       {"github.com/redis/go-redis", "github.com/alicebob/miniredis", module + "cmd", module + "loadtest"},
+	"../internal/keys":          {"net/http", "github.com/redis/go-redis", "github.com/alicebob/miniredis", module + "internal/httpapi", module + "cmd", module + "loadtest"},
 	"../internal/session":       {"net/http", "github.com/redis/go-redis", "github.com/alicebob/miniredis", module + "internal/httpapi", module + "cmd", module + "loadtest"},
 	"../internal/cluster":       {"net/http", "github.com/alicebob/miniredis", module + "internal/session", module + "internal/httpapi", module + "cmd", module + "loadtest"},
 	"../internal/cluster/watch": {module + "internal/cluster/admin"},

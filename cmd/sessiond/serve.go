@@ -21,6 +21,7 @@ import (
 
 	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/httpapi"
+	"github.com/sessiond/sessiond/internal/keys"
 	"github.com/sessiond/sessiond/internal/session"
 )
 
@@ -79,7 +80,7 @@ func (s *serveCmd) Validate() error {
 	if s.KeyFile == "" && !s.InsecureNoAuth && !loopback(s.Listen) {
 		return errors.New("--listen is not a loopback address: name a --key-file, or say --insecure-no-auth")
 	}
-	_, err := httpapi.NewGrant(s.Tenant, 0, s.limits())
+	_, err := keys.NewGrant(s.Tenant, 0, s.limits())
 	return err
 }
 
@@ -91,27 +92,27 @@ func loopback(listen string) bool {
 }
 
 // limits are those of a tenant that has none of its own.
-func (s *serveCmd) limits() httpapi.Limits {
-	return httpapi.Limits{
+func (s *serveCmd) limits() keys.Limits {
+	return keys.Limits{
 		Policy: session.Policy{
 			DefaultIdle: s.DefaultIdleTTL, DefaultMax: s.DefaultMaxTTL, TTLLimit: s.TTLLimit,
-			MaxPerUser: s.SessionsPerUser, EvictOldest: httpapi.OnLimit(s.OnLimit).EvictsOldest(),
+			MaxPerUser: s.SessionsPerUser, EvictOldest: keys.OnLimit(s.OnLimit) == keys.EvictOldest,
 		},
 		MaxBody: s.MaxBodyBytes,
 	}
 }
 
 // access is who may do what: the bearers of the keys in the file, or everybody.
-func (s *serveCmd) access() (grant func(bearer string) (httpapi.Grant, bool), reload func() error, err error) {
+func (s *serveCmd) access() (grant func(bearer string) (keys.Grant, bool), reload func() error, err error) {
 	if s.KeyFile != "" {
-		ring, err := httpapi.LoadKeyring(s.KeyFile, s.limits())
+		ring, err := keys.Load(s.KeyFile, s.limits())
 		if err != nil {
 			return nil, nil, fmt.Errorf("--key-file: %w", err)
 		}
 		return ring.Grant, ring.Reload, nil
 	}
-	everything, err := httpapi.NewGrant(s.Tenant, httpapi.Read|httpapi.Write|httpapi.Admin, s.limits())
-	return func(string) (httpapi.Grant, bool) { return everything, true }, func() error { return nil }, err
+	everything, err := keys.NewGrant(s.Tenant, keys.Read|keys.Write|keys.Admin, s.limits())
+	return func(string) (keys.Grant, bool) { return everything, true }, func() error { return nil }, err
 }
 
 // minAssist is the least silence of a master that may be acted on.

@@ -5,30 +5,15 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/sessiond/sessiond/internal/keys"
 	"github.com/sessiond/sessiond/internal/session"
 )
-
-// A Scope is a set of things that a caller may do.
-type Scope uint8
-
-const (
-	Read  Scope = 1 << iota // read and list sessions
-	Write                   // create, change and revoke them
-	Admin                   // walk all of a tenant's
-)
-
-// A Grant is what a caller may do, and to whose sessions.
-type Grant struct {
-	Tenant  *session.Tenant
-	Scopes  Scope
-	MaxBody int64 // bytes of a request's body
-}
 
 type grantKey struct{}
 
 // tenantOf is the tenant that the caller acts for.
 func tenantOf(r *http.Request) *session.Tenant {
-	return r.Context().Value(grantKey{}).(Grant).Tenant
+	return r.Context().Value(grantKey{}).(keys.Grant).Tenant
 }
 
 // authenticate finds the caller's grant by the bearer token (RFC 6750), and caps the body by it before anything is read.
@@ -48,10 +33,10 @@ func (a *api) authenticate(next http.Handler) http.Handler {
 }
 
 // need lets through who has the scope.
-func (a *api) need(scope Scope) func(http.Handler) http.Handler {
+func (a *api) need(scope keys.Scope) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Context().Value(grantKey{}).(Grant).Scopes&scope == 0 {
+			if r.Context().Value(grantKey{}).(keys.Grant).Scopes&scope == 0 {
 				a.writeProblem(w, r, forbidden, problem{})
 				return
 			}

@@ -17,13 +17,14 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sessiond/sessiond/internal/cluster/watch"
+	"github.com/sessiond/sessiond/internal/keys"
 	"github.com/sessiond/sessiond/internal/session"
 )
 
 // Config is what the API needs. Every field must be set, but for those that say what their zero value means.
 type Config struct {
 	Store    session.Store
-	Grant    func(bearer string) (Grant, bool)             // what a caller may do; false for nothing
+	Grant    func(bearer string) (keys.Grant, bool)        // what a caller may do; false for nothing
 	Ready    func(context.Context) (watch.Snapshot, error) // the cluster's state, once a node answers
 	State    func() watch.Snapshot                         // the same, as it is known now
 	Events   *watch.Events
@@ -77,7 +78,7 @@ func New(cfg Config) http.Handler {
 
 	r.Group(func(r chi.Router) {
 		r.Use(noStore, a.deadline, a.authenticate, a.heed)
-		read, write, admin := r.With(a.need(Read)), r.With(a.need(Write)), r.With(a.need(Admin))
+		read, write, admin := r.With(a.need(keys.Read)), r.With(a.need(keys.Write)), r.With(a.need(keys.Admin))
 		write.Post("/v1/sessions", a.handle(a.create))
 		admin.Get("/v1/sessions", a.handle(a.walk))
 		read.Post("/v1/sessions:batchGet", a.handle(a.batchGet))

@@ -22,6 +22,7 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
 	"github.com/sessiond/sessiond/internal/cluster/watch"
+	"github.com/sessiond/sessiond/internal/keys"
 	"github.com/sessiond/sessiond/internal/session"
 	"github.com/sessiond/sessiond/internal/session/sessiontest"
 )
@@ -37,7 +38,7 @@ type fixture struct {
 	client   *cluster.Client
 	ready    func(context.Context) (watch.Snapshot, error)
 	draining chan struct{}
-	grant    func(bearer string) (Grant, bool)
+	grant    func(bearer string) (keys.Grant, bool)
 }
 
 // newFixture makes one; options change what the API is made with.
@@ -52,15 +53,15 @@ func newFixture(t *testing.T, options ...func(*Config)) *fixture {
 	store := session.NewRedisStore(client, session.Options{Log: slog.New(slog.NewJSONHandler(f.log, nil)), Metrics: f.registry, Now: e.Now})
 	t.Cleanup(func() { store.Close(context.Background()) })
 	f.store = &flakyStore{Store: store}
-	limits := Limits{Policy: sessiontest.Policy, MaxBody: 4096}
-	grant, err := NewGrant("acme", Read|Write|Admin, limits)
+	limits := keys.Limits{Policy: sessiontest.Policy, MaxBody: 4096}
+	grant, err := keys.NewGrant("acme", keys.Read|keys.Write|keys.Admin, limits)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.grant = func(string) (Grant, bool) { return grant, true }
+	f.grant = func(string) (keys.Grant, bool) { return grant, true }
 	cfg := Config{
 		Store:    f.store,
-		Grant:    func(bearer string) (Grant, bool) { return f.grant(bearer) },
+		Grant:    func(bearer string) (keys.Grant, bool) { return f.grant(bearer) },
 		Ready:    func(ctx context.Context) (watch.Snapshot, error) { return f.ready(ctx) },
 		State:    client.Snapshot,
 		Events:   client.Events(),

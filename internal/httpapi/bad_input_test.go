@@ -256,7 +256,7 @@ func FuzzDecodeJSON(f *testing.F) {
 		if len(body.Data) > 0 && !strings.Contains(string(b), string(body.Data)) {
 			t.Fatalf("data %q does not stand in %q", body.Data, b)
 		}
-		for _, ttl := range []ttl{body.IdleTTL, body.MaxTTL} {
+		for _, ttl := range []session.Duration{body.IdleTTL, body.MaxTTL} {
 			if ttl.Duration < 0 {
 				t.Fatalf("negative TTL %s", ttl)
 			}

@@ -47,8 +47,8 @@ func (o *object) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 }
 
 type touchBody struct {
-	IdleTTL ttl `json:"idle_ttl"`
-	MaxTTL  ttl `json:"max_ttl"`
+	IdleTTL session.Duration `json:"idle_ttl"`
+	MaxTTL  session.Duration `json:"max_ttl"`
 }
 
 func (b touchBody) ttl() session.TTL {
@@ -151,7 +151,7 @@ func decodeJSON(b []byte, into any) error {
 		case errors.Is(err, json.ErrUnknownName):
 			why = "is not a known member"
 		}
-		for _, known := range []error{errTTL, errGrace, errObject, errUser} {
+		for _, known := range []error{session.ErrDuration, errGrace, errObject, errUser} {
 			if errors.Is(err, known) {
 				why = known.Error()
 			}

@@ -1,0 +1,48 @@
+package keys
+
+import (
+	"fmt"
+
+	"github.com/sessiond/sessiond/internal/session"
+)
+
+// A Scope is a set of things that a caller may do.
+type Scope uint8
+
+const (
+	Read  Scope = 1 << iota // read and list sessions
+	Write                   // create, change and revoke them
+	Admin                   // walk all of a tenant's
+)
+
+// A Grant is what a caller may do, and to whose sessions.
+type Grant struct {
+	Tenant  *session.Tenant
+	Scopes  Scope
+	MaxBody int64 // bytes of a request's body
+}
+
+// Limits are what a tenant gets unless the key file says otherwise. MaxContent of the policy follows from MaxBody.
+type Limits struct {
+	Policy  session.Policy
+	MaxBody int64 // bytes of a request's body; must be positive
+}
+
+// NewGrant makes a grant for a tenant of its own, whose sessions hold no more than a body may.
+func NewGrant(tenant string, scopes Scope, limits Limits) (Grant, error) {
+	if limits.MaxBody <= 0 {
+		return Grant{}, fmt.Errorf("tenant %s: the body limit must be positive", tenant)
+	}
+	limits.Policy.MaxContent = int(limits.MaxBody)
+	t, err := session.NewTenant(tenant, limits.Policy)
+	return Grant{Tenant: t, Scopes: scopes, MaxBody: limits.MaxBody}, err
+}
+
+// OnLimit says what happens when a user who has reached the session limit starts another session. The empty string means
+// that it was not given.
+type OnLimit string
+
+const (
+	Deny        OnLimit = "deny"         // the new session is refused
+	EvictOldest OnLimit = "evict-oldest" // the user's oldest session is revoked
+)

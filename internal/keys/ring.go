@@ -1,0 +1,50 @@
+// Package keys says who may do what: the API keys of a file, and the tenants that they act for. It knows nothing of HTTP.
+package keys
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"sync/atomic"
+)
+
+// hash is the SHA-256 of an API key.
+type hash [sha256.Size]byte
+
+// A Ring holds the API keys of a file, which docs/keys.md describes. It knows their hashes only. Its methods may be
+// called concurrently.
+type Ring struct {
+	path     string
+	defaults Limits
+	grants   atomic.Pointer[map[hash]Grant]
+}
+
+// Load reads the key file. Limits that the file does not set for a tenant are the defaults.
+func Load(path string, defaults Limits) (*Ring, error) {
+	r := &Ring{path: path, defaults: defaults}
+	return r, r.Reload()
+}
+
+// Reload reads the file again. If it cannot be read or is invalid, the ring keeps the keys that it has.
+func (r *Ring) Reload() error {
+	b, err := os.ReadFile(r.path)
+	if err != nil {
+		return err
+	}
+	grants, err := parse(b, r.defaults)
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.path, err)
+	}
+	r.grants.Store(&grants)
+	return nil
+}
+
+// Grant returns what the bearer of a key may do; false for a key that is not in the file. The lookup is by hash, so its
+// timing reveals nothing about the keys in the file.
+func (r *Ring) Grant(bearer string) (Grant, bool) {
+	if bearer == "" {
+		return Grant{}, false
+	}
+	g, ok := (*r.grants.Load())[sha256.Sum256([]byte(bearer))]
+	return g, ok
+}

@@ -1,0 +1,99 @@
+package keys
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/sessiond/sessiond/internal/session/sessiontest"
+)
+
+func hashOf(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return hex.EncodeToString(sum[:])
+}
+
+var defaults = Limits{Policy: sessiontest.Policy, MaxBody: 4096}
+
+func TestRing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := func(reader string) string {
+		return fmt.Sprintf(`{
+			"tenants": {"shop": {"max_body_bytes": 100}, "blog": {}},
+			"keys": [
+				{"sha256": %q, "tenant": "shop", "scopes": ["read"]},
+				{"sha256": %q, "tenant": "blog", "scopes": ["write", "admin"]}
+			]}`, hashOf(reader), hashOf("admin"))
+	}
+	write(file("reader"))
+	ring, err := Load(path, defaults)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(key, tenant string, scopes Scope, maxBody int64) {
+		t.Helper()
+		g, ok := ring.Grant(key)
+		if !ok || g.Tenant.Name() != tenant || g.Scopes != scopes || g.MaxBody != maxBody {
+			t.Errorf("%s: got %+v, %v", key, g, ok)
+		}
+	}
+	refused := func(keys ...string) {
+		t.Helper()
+		for _, key := range keys {
+			if g, ok := ring.Grant(key); ok {
+				t.Errorf("%q may do %+v", key, g)
+			}
+		}
+	}
+	check("reader", "shop", Read, 100)
+	check("admin", "blog", Write|Admin, defaults.MaxBody)
+	refused("", "unknown", hashOf("reader"))
+
+	write(file("new"))
+	if err := ring.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	check("new", "shop", Read, 100)
+	refused("reader")
+
+	write("{")
+	if err := ring.Reload(); err == nil {
+		t.Error("a broken file was accepted")
+	}
+	check("new", "shop", Read, 100) // the keys are those of before
+
+	if _, err := Load(path+".absent", defaults); err == nil {
+		t.Error("a missing file was accepted")
+	}
+}
+
+func TestBrokenKeyFiles(t *testing.T) {
+	good := hashOf("k")
+	for name, text := range map[string]string{
+		"not JSON":        `{`,
+		"unknown member":  `{"key":[]}`,
+		"unknown tenant":  `{"keys":[{"sha256":"` + good + `","tenant":"shop"}]}`,
+		"unknown scope":   `{"tenants":{"shop":{}},"keys":[{"sha256":"` + good + `","tenant":"shop","scopes":["root"]}]}`,
+		"short hash":      `{"tenants":{"shop":{}},"keys":[{"sha256":"abcd","tenant":"shop"}]}`,
+		"a key twice":     `{"tenants":{"shop":{}},"keys":[{"sha256":"` + good + `","tenant":"shop"},{"sha256":"` + good + `","tenant":"shop"}]}`,
+		"the empty key":   `{"tenants":{"shop":{}},"keys":[{"sha256":"` + hashOf("") + `","tenant":"shop"}]}`,
+		"bad tenant name": `{"tenants":{"a:b":{}}}`,
+		"bad TTL":         `{"tenants":{"shop":{"ttl_limit":"1s"}}}`,
+		"bad on_limit":    `{"tenants":{"shop":{"on_limit":"explode"}}}`,
+		"negative limit":  `{"tenants":{"shop":{"sessions_per_user":-1}}}`,
+		"no body at all":  `{"tenants":{"shop":{"max_body_bytes":0}}}`,
+	} {
+		if _, err := parse([]byte(text), defaults); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
