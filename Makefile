@@ -15,6 +15,18 @@ help: ## list the targets
 run: ## serve at once on 127.0.0.1:8080, with the embedded store
 	go run ./cmd/sessiond --embedded
 
+.PHONY: check
+check: ## the quick loop: format, vet, staticcheck, and the tests that need no Docker
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted: $$unformatted"; exit 1; }
+	go vet ./...
+	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+	go test -short ./...
+
+.PHONY: generate
+generate: ## write the dashboards and docs/metrics.md from the code
+	go run ./deploy/grafana
+	go test ./cmd/sessiond -run '^TestMetricsAreDocumented$$' -update
+
 .PHONY: test
 test: ## all short tests, with the race detector, the cluster tests on a real 3+3 cluster
 	@REDIS_IMAGE=$$(deploy/images/resolve.sh redis) && export REDIS_IMAGE && deploy/images/test-env.sh go test -race -timeout 10m $(TESTFLAGS) ./...
@@ -42,9 +54,14 @@ fuzz: ## each fuzz target for 20 s
 	go test -run '^$$' -fuzz FuzzDecodeRecord -fuzztime 20s ./internal/session
 	go test -run '^$$' -fuzz FuzzDecodeJSON -fuzztime 20s ./internal/httpapi
 
+# What the image is stamped with. A clone without tags is named after its commit, a tree without git is "unknown".
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+
 .PHONY: image
 image: ## build the service's image, sessiond:local
-	@GO_IMAGE=$$(deploy/images/resolve.sh golang) && docker build -q -t sessiond:local --build-arg GO_IMAGE=$$GO_IMAGE .
+	@GO_IMAGE=$$(deploy/images/resolve.sh golang) && \
+		docker build -q -t sessiond:local --build-arg GO_IMAGE=$$GO_IMAGE --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) .
 
 .PHONY: up
 up: image ## start the whole bundle and wait until both instances are ready; PROFILE=observability adds Prometheus and Grafana

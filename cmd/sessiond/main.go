@@ -53,7 +53,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		kong.Name("sessiond"),
 		kong.Description("User sessions with TTLs, kept in a Redis Cluster."),
 		kong.DefaultEnvars("SESSIOND"),
-		kong.Vars{"version": version()},
+		kong.Vars{"version": thisBuild().String()},
 		kong.Writers(stdout, stderr),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(console{stdout, stderr}),
@@ -71,13 +71,4 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	return 0
-}
-
-// version is what the Go tool recorded at the build.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "unknown"
-	}
-	return info.Main.Version
 }

@@ -74,8 +74,8 @@ func (c *catalogue) text() []byte {
 	var b bytes.Buffer
 	b.WriteString(`# Metrics
 
-What ` + "`/metrics`" + ` shows, made from the code by ` + "`go test ./cmd/sessiond -run TestMetricsAreDocumented -update`" + `; besides it stand those of the Go
-runtime, the process and the build. Base units are seconds and bytes. Histograms are classic and native; the latter need a Prometheus with
+What ` + "`/metrics`" + ` shows. ` + "`make generate`" + ` writes this file from the code. The usual metrics of the Go runtime (` + "`go_*`" + `) and the process
+(` + "`process_*`" + `) are not listed. Base units are seconds and bytes. Histograms are classic and native; the latter need a Prometheus with
 ` + "`--enable-feature=native-histograms`" + `, and the exemplars on HTTP requests one with ` + "`exemplar-storage`" + `: the trace of a request, or the
 ` + "`request_id`" + ` of its line in the log if it was slow.
 
@@ -99,6 +99,7 @@ shard had when it was first seen. What an instance says of nodes and shards is w
 // docs/metrics.md lists what the program registers, each with a sentence, by the linter's rules.
 func TestMetricsAreDocumented(t *testing.T) {
 	c := &catalogue{Registry: prometheus.NewRegistry()}
+	c.MustRegister(thisBuild().metric())
 	quiet := slog.New(slog.DiscardHandler)
 	client := cluster.New(cluster.Config{Access: peer.Access{Addrs: []string{"127.0.0.1:1"}}, Log: quiet, Metrics: c})
 	t.Cleanup(func() { client.Close() })

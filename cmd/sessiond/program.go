@@ -63,7 +63,8 @@ func start(cfg serveCmd, logTo io.Writer) (*program, error) {
 		return nil, errors.Join(err, p.listener.Close())
 	}
 	p.server = p.newServer(p.newAPI(grant))
-	p.log.Info("serving", "addr", p.addr.String(), "version", version())
+	b := thisBuild()
+	p.log.Info("serving", "addr", p.addr.String(), "version", b.version, "commit", b.commit)
 	go p.serve()
 	return p, nil
 }
@@ -72,7 +73,7 @@ func start(cfg serveCmd, logTo io.Writer) (*program, error) {
 func newRegistry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	r.MustRegister(
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector(),
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector(), thisBuild().metric(),
 	)
 	return r
 }

@@ -29,7 +29,7 @@ func newTracing(log *slog.Logger) (*trace.TracerProvider, error) {
 	}
 	// What the environment says comes last, and wins.
 	about, err := resource.New(ctx, resource.WithAttributes(
-		attribute.String("service.name", "sessiond"), attribute.String("service.version", version())), resource.WithTelemetrySDK(), resource.WithHost(), resource.WithFromEnv())
+		attribute.String("service.name", "sessiond"), attribute.String("service.version", thisBuild().version)), resource.WithTelemetrySDK(), resource.WithHost(), resource.WithFromEnv())
 	if err != nil {
 		return nil, fmt.Errorf("tracing: %w", err)
 	}

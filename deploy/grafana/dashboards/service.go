@@ -24,7 +24,7 @@ func instances() []Panel {
 		).sized(4, 6).thresholds("orange", from(60, "green")),
 		table("Builds",
 			"Which version each instance runs. More than one is normal during a rollout only.",
-			`go_build_info{$}`, "instance", "path", "version",
+			`sessiond_build_info{$}`, "instance", "version", "commit",
 		).sized(6, 6),
 		timeseries("Requests under way", unitShort,
 			"HTTP requests that are being served, streams of events included. Normal: few. A kill: a peak, as writes wait. A level that only climbs is a leak, or a caller that never reads its answers.",
