@@ -11,12 +11,12 @@ import (
 
 type grantKey struct{}
 
-// tenantOf is the tenant that the caller acts for.
+// tenantOf returns the tenant that the caller acts for.
 func tenantOf(r *http.Request) *session.Tenant {
 	return r.Context().Value(grantKey{}).(keys.Grant).Tenant
 }
 
-// authenticate finds the caller's grant by the bearer token (RFC 6750), and caps the body by it before anything is read.
+// authenticate looks up the caller's grant by the bearer token (RFC 6750), and limits the body before anything reads it.
 func (a *api) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		grant, ok := a.Grant(bearer(r))
@@ -32,7 +32,7 @@ func (a *api) authenticate(next http.Handler) http.Handler {
 	})
 }
 
-// need lets through who has the scope.
+// need lets a request through only if its key has the scope.
 func (a *api) need(scope keys.Scope) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

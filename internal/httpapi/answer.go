@@ -66,7 +66,7 @@ func setUnlessEmpty(h http.Header, name, value string) {
 	}
 }
 
-// sessionBody is a session in an answer, but for meta and data.
+// sessionBody is a session in an answer, without meta and data.
 type sessionBody struct {
 	ID            string `json:"id,omitzero"`
 	Handle        string `json:"handle"`
@@ -80,8 +80,8 @@ type sessionBody struct {
 	ExpiresAt     string `json:"expires_at"`
 }
 
-// encodeSession writes meta and data by hand: the JSON encoder would take the white space out of them, and they go back
-// byte for byte as they came.
+// encodeSession appends meta and data by hand, because they are returned byte for byte as they were stored: the JSON
+// encoder would remove their white space.
 func encodeSession(s session.Session, id string) ([]byte, error) {
 	b, err := json.Marshal(sessionBody{
 		ID:            id,

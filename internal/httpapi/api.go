@@ -21,25 +21,25 @@ import (
 	"github.com/sessiond/sessiond/internal/session"
 )
 
-// Config is what the API needs. Every field must be set, but for those that say what their zero value means.
+// Config is what the API needs. Every field must be set unless its comment says what the zero value means.
 type Config struct {
 	Store    session.Store
-	Grant    func(bearer string) (keys.Grant, bool)        // what a caller may do; false for nothing
-	Ready    func(context.Context) (watch.Snapshot, error) // the cluster's state, once a node answers
-	State    func() watch.Snapshot                         // the same, as it is known now
+	Grant    func(bearer string) (keys.Grant, bool)        // what a caller may do; false for an unknown key
+	Ready    func(context.Context) (watch.Snapshot, error) // waits until a node has answered, and returns the cluster's state
+	State    func() watch.Snapshot                         // the cluster's state as it is known now
 	Events   *watch.Events
-	Draining <-chan struct{} // closed when the service stops: streams end, and callers are sent away
+	Draining <-chan struct{} // closed when the service stops: event streams end, and every answer closes its connection
 	Deadline time.Duration   // of one request, from its arrival
 	Log      *slog.Logger
 	Metrics  Registry // where the API registers its collectors, and what /metrics shows
 
-	SlowRequest   time.Duration        // from which on a request is always logged
-	LogsPerSecond int                  // of requests that are neither slow nor failed; negative for all
-	Page          bool                 // serve the live page at /
-	Tracing       trace.TracerProvider // nil traces nothing
+	SlowRequest   time.Duration        // a request that takes this long is always logged
+	LogsPerSecond int                  // lines for requests that were neither slow nor failed; negative for no limit
+	Page          bool                 // whether to serve the live page at /
+	Tracing       trace.TracerProvider // nil for no tracing
 }
 
-// A Registry takes collectors and shows them; usually a [prometheus.Registry].
+// A Registry registers and gathers metrics; usually it is a [prometheus.Registry].
 type Registry interface {
 	prometheus.Registerer
 	prometheus.Gatherer
@@ -50,11 +50,11 @@ type api struct {
 	metrics  *metrics
 	requests *requestLog
 	tracer   *tracer
-	boot     string       // tells this process' event IDs from another's
-	streams  atomic.Int64 // of events, under way
+	boot     string       // distinguishes this process's event IDs from another's
+	streams  atomic.Int64 // event streams in progress
 }
 
-// New builds the handler.
+// New returns the handler of all routes. It registers its collectors on cfg.Metrics.
 func New(cfg Config) http.Handler {
 	a := &api{
 		Config:   cfg,
@@ -77,7 +77,7 @@ func New(cfg Config) http.Handler {
 	}
 
 	r.Group(func(r chi.Router) {
-		r.Use(noStore, a.deadline, a.authenticate, a.heed)
+		r.Use(noStore, a.deadline, a.authenticate, a.prefer)
 		read, write, admin := r.With(a.need(keys.Read)), r.With(a.need(keys.Write)), r.With(a.need(keys.Admin))
 		write.Post("/v1/sessions", a.handle(a.create))
 		admin.Get("/v1/sessions", a.handle(a.walk))
@@ -87,14 +87,14 @@ func New(cfg Config) http.Handler {
 		write.Delete("/v1/users/{user}/sessions", a.handle(a.revokeUser))
 		write.Delete("/v1/users/{user}/sessions/{handle}", a.handle(a.revokeHandle))
 		a.routeSession(read, write, "/v1/sessions/{id}")
-		a.routeSession(read, write, "/v1/session") // the ID stands in the Session-ID header
+		a.routeSession(read, write, "/v1/session") // with the ID in the Session-ID header
 	})
 	r.NotFound(a.noRoute)
 	r.MethodNotAllowed(a.wrongMethod)
 	return r
 }
 
-// routeSession adds what can be done to one session.
+// routeSession adds the calls on one session.
 func (a *api) routeSession(read, write chi.Router, path string) {
 	read.Get(path, a.handle(a.get))
 	read.Head(path, a.handle(a.get))

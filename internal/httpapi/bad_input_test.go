@@ -28,12 +28,12 @@ func TestMalformedBodies(t *testing.T) {
 		{"an array", `[]`, "", "the body must be an object"},
 		{"null", `null`, "", "the body must be an object"},
 		{"unknown member", `{"data":1,"ttl":5}`, "/ttl", "is not a known member"},
-		{"duplicate member", `{"data":{"a":1,"a":2}}`, "/data/a", "stands there twice"},
-		{"trailing garbage", `{} x`, "", "is followed by something else"},
-		{"two values", `{}{}`, "", "is followed by something else"},
-		{"user of the wrong type", `{"user":5}`, "/user", "must be a string that is not empty"},
+		{"duplicate member", `{"data":{"a":1,"a":2}}`, "/data/a", "is given more than once"},
+		{"trailing garbage", `{} x`, "", "is followed by other data"},
+		{"two values", `{}{}`, "", "is followed by other data"},
+		{"user of the wrong type", `{"user":5}`, "/user", "must be a non-empty string"},
 		{"not UTF-8", "{\"data\":\"\xff\"}", "/data", "is not valid JSON"},
-		{"too deep", `{"data":` + deep + `}`, "/data", "nests deeper than 64"},
+		{"too deep", `{"data":` + deep + `}`, "/data", "is nested deeper than 64 levels"},
 		{"TTL of zero", `{"idle_ttl":0}`, "/idle_ttl", "must be a positive duration"},
 		{"TTL of a string of zero", `{"idle_ttl":"0s"}`, "/idle_ttl", "must be a positive duration"},
 		{"negative TTL", `{"max_ttl":-1}`, "/max_ttl", "must be a positive duration"},
@@ -41,7 +41,7 @@ func TestMalformedBodies(t *testing.T) {
 		{"TTL without a unit", `{"max_ttl":"30"}`, "/max_ttl", "must be a positive duration"},
 		{"TTL of the wrong type", `{"max_ttl":[1]}`, "/max_ttl", "must be a positive duration"},
 		{"meta of the wrong type", `{"meta":[1]}`, "/meta", "must be an object"},
-		{"empty user", `{"user":""}`, "/user", "must be a string that is not empty"},
+		{"empty user", `{"user":""}`, "/user", "must be a non-empty string"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f.t = t
@@ -204,23 +204,23 @@ func TestPanicIsAnInternalProblem(t *testing.T) {
 	f.do("GET", "/livez", "").want(200)
 }
 
-// The document, docs/problems.md and the code list the same types.
+// The OpenAPI document, docs/problems.md and the code list the same types; the page has the code's titles too.
 func TestProblemTypesAreDocumented(t *testing.T) {
 	inCode := map[string]bool{}
 	source, err := os.ReadFile("problem.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range regexp.MustCompile(`kind\{"([a-z-]+)", (\d+)`).FindAllStringSubmatch(string(source), -1) {
-		inCode[m[1]+" "+m[2]] = true
+	for _, m := range regexp.MustCompile(`kind\{"([a-z-]+)", (\d+), "([^"]+)"`).FindAllStringSubmatch(string(source), -1) {
+		inCode[m[1]+" "+m[2]+" "+m[3]] = true
 	}
 	page, err := os.ReadFile("../../docs/problems.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	inPage := map[string]bool{}
-	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\| (\\d+) ").FindAllStringSubmatch(string(page), -1) {
-		inPage[m[1]+" "+m[2]] = true
+	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\| (\\d+) \\| ([^|]+) \\|").FindAllStringSubmatch(string(page), -1) {
+		inPage[m[1]+" "+m[2]+" "+m[3]] = true
 	}
 	if !maps.Equal(inCode, inPage) {
 		t.Errorf("the code has %v, docs/problems.md %v", inCode, inPage)

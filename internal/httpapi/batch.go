@@ -10,7 +10,7 @@ import (
 	"github.com/sessiond/sessiond/internal/session"
 )
 
-// maxBatch is how many IDs one batch call takes.
+// maxBatch is how many IDs one batch call accepts.
 const maxBatch = 500
 
 // batchBody is the body of both batch calls.
@@ -23,7 +23,7 @@ type batchResults struct {
 	Results []jsontext.Value `json:"results"`
 }
 
-// A batch is what both calls read: the sessions named by those IDs that are well-formed.
+// A batch holds the sessions that a batch call names. It leaves out malformed IDs.
 type batch struct {
 	ids    int // in the body, malformed ones included
 	refs   []session.Ref
@@ -47,7 +47,7 @@ func (a *api) batchGet(r *http.Request) (answer, error) {
 	return jsonAnswer(batchResults{results})
 }
 
-// batchDelete says of a malformed ID what DELETE says: there is no such session any more.
+// batchDelete treats a malformed ID as DELETE does: there is nothing to delete, so it is done.
 func (a *api) batchDelete(r *http.Request) (answer, error) {
 	b, err := readBatch(r)
 	if err != nil {
@@ -71,7 +71,7 @@ func readBatch(r *http.Request) (batch, error) {
 		return batch{}, err
 	}
 	if len(body.IDs) > maxBatch {
-		return batch{}, &jsonError{Pointer: "/ids", why: "holds more than " + strconv.Itoa(maxBatch)}
+		return batch{}, &jsonError{Pointer: "/ids", why: "has more than " + strconv.Itoa(maxBatch) + " entries"}
 	}
 	b := batch{ids: len(body.IDs)}
 	for i, id := range body.IDs {

@@ -15,7 +15,7 @@ import (
 	"github.com/sessiond/sessiond/internal/session"
 )
 
-// maxDepth is how deep a body's JSON may nest.
+// maxDepth is how many levels deep the JSON of a body may be nested.
 const maxDepth = 64
 
 type contentBody struct {
@@ -23,7 +23,7 @@ type contentBody struct {
 	Data jsontext.Value `json:"data"`
 }
 
-// content takes null for meta as none; for data, null is a value like any other.
+// content reads null as "no meta". For data, null is a value like any other.
 func (b contentBody) content() session.Content {
 	if string(b.Meta) == "null" {
 		b.Meta = nil
@@ -31,7 +31,7 @@ func (b contentBody) content() session.Content {
 	return session.Content{Meta: jsontext.Value(b.Meta), Data: b.Data}
 }
 
-// object is a JSON object, or null, as it stands in the body.
+// object is a JSON object or null, byte for byte as in the body.
 type object jsontext.Value
 
 var errObject = errors.New("must be an object")
@@ -71,10 +71,10 @@ func (b createBody) session() session.New {
 	return session.New{User: b.user(), Content: b.content(), TTL: b.ttl()}
 }
 
-// userName is a user's name, which is missing or null for none, but not empty.
+// userName is a user's name. It is missing or null for no user, and never an empty string.
 type userName string
 
-var errUser = errors.New("must be a string that is not empty")
+var errUser = errors.New("must be a non-empty string")
 
 // UnmarshalJSONFrom implements the JSON package's interface for reading.
 func (u *userName) UnmarshalJSONFrom(d *jsontext.Decoder) error {
@@ -104,16 +104,16 @@ func (b rotateBody) rotation() session.Rotation {
 	return session.Rotation{User: string(b.User), Grace: b.Grace.Duration}
 }
 
-// A bodyRule says what differs from a JSON object that must be there.
+// A bodyRule relaxes or changes the default: a JSON object that is required.
 type bodyRule int
 
 const (
-	emptyAllowed bodyRule = iota // no body is the same as {}
+	emptyAllowed bodyRule = iota // no body means {}
 	mergePatch                   // the media type is RFC 7396's
 )
 
-// readJSON reads the body strictly: one value, no unknown or duplicate members, valid UTF-8, nothing behind it. What is
-// wrong is told with its place.
+// readJSON reads the body strictly: valid UTF-8, a single value, no unknown or duplicate members, and no data after it.
+// An error says where the body is wrong.
 func readJSON(r *http.Request, into any, rules ...bodyRule) error {
 	want := "application/json"
 	if slices.Contains(rules, mergePatch) {
@@ -141,7 +141,7 @@ func decodeJSON(b []byte, into any) error {
 	if err := checkSyntax(b); err != nil {
 		return err
 	}
-	if jsontext.Value(b).Kind() != '{' { // null would pass for an empty object
+	if jsontext.Value(b).Kind() != '{' { // json.Unmarshal would accept null as an empty object
 		return &jsonError{why: "must be an object"}
 	}
 	err := json.Unmarshal(b, into, json.RejectUnknownMembers(true))
@@ -161,7 +161,7 @@ func decodeJSON(b []byte, into any) error {
 	return err
 }
 
-// checkSyntax walks the whole body once, so that a wrong place deep inside data, which is kept as it is, is found too.
+// checkSyntax walks the whole body once. Decoding alone would not look into data, which is stored as it is.
 func checkSyntax(b []byte) error {
 	d := jsontext.NewDecoder(bytes.NewReader(b))
 	for {
@@ -170,10 +170,10 @@ func checkSyntax(b []byte) error {
 		case err != nil:
 			return syntaxError(b, d, err)
 		case d.StackDepth() > maxDepth:
-			return &jsonError{Pointer: string(d.StackPointer()), Offset: d.InputOffset(), why: fmt.Sprintf("nests deeper than %d", maxDepth)}
+			return &jsonError{Pointer: string(d.StackPointer()), Offset: d.InputOffset(), why: fmt.Sprintf("is nested deeper than %d levels", maxDepth)}
 		case d.StackDepth() == 0:
 			if rest := bytes.TrimLeft(b[d.InputOffset():], " \t\r\n"); len(rest) > 0 {
-				return &jsonError{Offset: int64(len(b) - len(rest)), why: "is followed by something else"}
+				return &jsonError{Offset: int64(len(b) - len(rest)), why: "is followed by other data"}
 			}
 			return nil
 		}
@@ -185,7 +185,7 @@ func syntaxError(b []byte, d *jsontext.Decoder, err error) error {
 	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		e.Pointer, e.Offset = string(syntactic.JSONPointer), syntactic.ByteOffset
 		if errors.Is(err, jsontext.ErrDuplicateName) {
-			e.why = "stands there twice"
+			e.why = "is given more than once"
 		}
 	}
 	if len(bytes.TrimSpace(b)) == 0 {
@@ -194,7 +194,7 @@ func syntaxError(b []byte, d *jsontext.Decoder, err error) error {
 	return e
 }
 
-// A jsonError says what is wrong with a body and where.
+// A jsonError says what is wrong with a body, and where.
 type jsonError struct {
 	Pointer string // JSON pointer (RFC 6901) of the value; empty for the whole body
 	Offset  int64  // bytes from the start of the body
@@ -208,7 +208,7 @@ func (e *jsonError) Error() string {
 	return e.Pointer + " " + e.why
 }
 
-// A mediaError means that the body is of a type that the call does not take.
+// A mediaError means that the call does not accept the body's media type.
 type mediaError struct{ want string }
 
-func (e *mediaError) Error() string { return "the body must be " + e.want }
+func (e *mediaError) Error() string { return "the media type must be " + e.want }

@@ -28,26 +28,26 @@ type nodeBody struct {
 	Slots      string      `json:"slots"` // of a master, as ranges: "0-5460 5470"
 	Epoch      int64       `json:"epoch"`
 	Health     view.Health `json:"health"` // as the cluster sees it
-	State      string      `json:"state"`  // as this instance sees it: well, suspect or down
+	State      string      `json:"state"`  // as this instance sees it: "well", "suspect" or "down"
 	Silence    string      `json:"silence"`
 	AnsweredAt string      `json:"answered_at,omitzero"`
 	Shard      string      `json:"shard,omitzero"`
 	Master     string      `json:"master,omitzero"`    // of a replica: its master's name
 	LinkUp     *bool       `json:"link_up,omitzero"`   // of a replica
-	InStep     *bool       `json:"in_step,omitzero"`   // of a replica: it may answer for its master
-	LagBytes   *int64      `json:"lag_bytes,omitzero"` // of a replica, if it is known
+	InStep     *bool       `json:"in_step,omitzero"`   // of a replica: whether it may answer for its master
+	LagBytes   *int64      `json:"lag_bytes,omitzero"` // of a replica; missing if unknown
 }
 
 type shardBody struct {
 	Shard   string `json:"shard"`
 	Master  string `json:"master"`
 	Slots   int    `json:"slots"`
-	Writes  int64  `json:"writes"`  // under way, those that wait included
-	Stalled bool   `json:"stalled"` // writes cannot be served at the moment
+	Writes  int64  `json:"writes"`  // in progress, including those that wait
+	Stalled bool   `json:"stalled"` // writes cannot be served now
 	MovedAt string `json:"moved_at,omitzero"`
 }
 
-// cluster shows what this instance knows. It asks no node.
+// cluster shows what this instance knows. It does not ask any node.
 func (a *api) cluster(r *http.Request) (answer, error) {
 	if err := checkQuery(r); err != nil {
 		return answer{}, err

@@ -9,12 +9,13 @@ import (
 	"github.com/sessiond/sessiond/internal/session"
 )
 
-// etag is a strong entity tag (RFC 9110, section 8.8.3): when this life of the session began, and its version.
+// etag returns a strong entity tag (RFC 9110, section 8.8.3). It is made of the time when this life of the session began
+// and of the version.
 func etag(s session.Stamp) string {
 	return `"` + strconv.FormatInt(s.Created.UnixMicro(), 36) + "." + strconv.FormatUint(s.Version, 10) + `"`
 }
 
-// parseETag reads what etag wrote. A tag of anybody else is well-formed, but no session is ever at it.
+// parseETag reads what etag wrote. It returns false for any other tag, which no session ever has.
 func parseETag(tag string) (session.Stamp, bool) {
 	created, version, _ := strings.Cut(strings.Trim(tag, `"`), ".")
 	micros, errC := strconv.ParseInt(created, 36, 64)
@@ -23,7 +24,7 @@ func parseETag(tag string) (session.Stamp, bool) {
 	return s, errC == nil && errV == nil && etag(s) == tag
 }
 
-// ifMatch reads If-Match (RFC 9110, section 13.1.1). "*" asks only that the session exists, which every call does.
+// ifMatch reads If-Match (RFC 9110, section 13.1.1). "*" requires only that the session exists, as every call does anyway.
 func ifMatch(r *http.Request) (session.Guard, error) {
 	tags, star, err := entityTags(r, "If-Match")
 	if err != nil || star || tags == nil {
@@ -31,7 +32,7 @@ func ifMatch(r *http.Request) (session.Guard, error) {
 	}
 	guard := session.Guard{Set: true}
 	for _, t := range tags {
-		if s, ok := parseETag(t); ok { // a weak tag never matches here: it fails to parse
+		if s, ok := parseETag(t); ok { // false for a weak tag, which never matches here
 			guard.AnyOf = append(guard.AnyOf, s)
 		}
 	}
@@ -49,14 +50,14 @@ func notModified(r *http.Request, s session.Stamp) (bool, error) {
 	return star, err
 }
 
-// noStrayConditions refuses If-None-Match where it has no meaning: to drop a condition is to do what it forbids.
+// noStrayConditions refuses If-None-Match where it has no meaning. To ignore a condition is to do what it forbids.
 func noStrayConditions(r *http.Request) error {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodPut:
 		return nil
 	}
 	if len(r.Header.Values("If-None-Match")) > 0 {
-		return badRequest(r.Method + " takes no If-None-Match")
+		return badRequest(r.Method + " does not accept If-None-Match")
 	}
 	return nil
 }
@@ -65,10 +66,10 @@ func noStrayConditions(r *http.Request) error {
 func createOnly(r *http.Request) (bool, error) {
 	tags, star, err := entityTags(r, "If-None-Match")
 	if err == nil && tags != nil {
-		err = badRequest("a PUT takes no If-None-Match but *")
+		err = badRequest("PUT accepts only * in If-None-Match")
 	}
 	if err == nil && star && r.Header.Get("If-Match") != "" {
-		err = badRequest("If-Match and If-None-Match: * can never both hold")
+		err = badRequest("If-Match cannot be combined with If-None-Match: *")
 	}
 	return star, err
 }
@@ -81,12 +82,12 @@ func entityTags(r *http.Request, header string) (tags []string, star bool, err e
 	case rest == "*":
 		return nil, true, nil
 	case rest == "" && len(values) > 0:
-		return nil, false, badRequest("the header " + header + " is empty: a condition that is dropped is a lost update")
+		return nil, false, badRequest("header " + header + " is empty: to ignore the condition could lose an update")
 	}
 	for rest != "" {
 		tag, after, ok := cutEntityTag(rest)
 		if !ok {
-			return nil, false, badRequest("the header " + header + " is not a list of entity tags")
+			return nil, false, badRequest("header " + header + " is not a list of entity tags")
 		}
 		tags = append(tags, tag)
 		rest = strings.TrimLeft(after, " \t,")

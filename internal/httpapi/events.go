@@ -14,12 +14,12 @@ import (
 )
 
 const (
-	maxStreams    = 100              // of events, to one instance at a time
-	streamPulse   = 15 * time.Second // between comments that keep a quiet stream open
-	streamPatient = 10 * time.Second // with a reader that does not read
+	maxStreams    = 100              // open event streams per instance
+	streamPulse   = 15 * time.Second // time between comments that keep a quiet stream open
+	streamPatient = 10 * time.Second // how long a write may wait for a slow reader
 )
 
-// eventBody is one event. Its ID is the instance's boot and a number that counts up from 1.
+// eventBody is one event. Its ID consists of a name of this process and a number that counts up from 1.
 type eventBody struct {
 	ID    string          `json:"id"`
 	Time  string          `json:"time"`
@@ -36,7 +36,7 @@ type eventsBody struct {
 }
 
 // events answers with the timeline: as one document, or as a stream of server-sent events (WHATWG HTML, section 9.2) for
-// those who accept that. Both begin after an event: ?since=, or Last-Event-ID.
+// a caller who accepts that. Both begin after the event that ?since= or Last-Event-ID names.
 func (a *api) events(r *http.Request) (answer, error) {
 	if err := checkQuery(r, "since"); err != nil {
 		return answer{}, err
@@ -56,7 +56,7 @@ func (a *api) events(r *http.Request) (answer, error) {
 	return jsonAnswer(body)
 }
 
-// eventNumber reads an ID. What another process gave, or nobody, means the beginning.
+// eventNumber parses an event ID. It returns 0, the beginning, for an ID that this process did not issue.
 func (a *api) eventNumber(id string) uint64 {
 	boot, number, _ := strings.Cut(id, "-")
 	n, err := strconv.ParseUint(number, 10, 64)
@@ -73,7 +73,7 @@ func (a *api) describeEvent(ev watch.Event) eventBody {
 	}
 }
 
-// streamAnswer takes one of the places for streams; the stream gives it back.
+// streamAnswer reserves one of the streams; the stream releases it when it ends.
 func (a *api) streamAnswer(since uint64) (answer, error) {
 	if a.streams.Add(1) > maxStreams {
 		a.streams.Add(-1)
@@ -85,14 +85,14 @@ func (a *api) streamAnswer(since uint64) (answer, error) {
 	}}, nil
 }
 
-// stream sends events as they come, until the caller leaves or the service stops.
+// stream sends events as they happen, until the caller leaves or the service stops.
 func (a *api) stream(w http.ResponseWriter, r *http.Request, since uint64) {
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
-	h.Set("X-Accel-Buffering", "no") // or nginx would hold the events back
+	h.Set("X-Accel-Buffering", "no") // otherwise nginx would buffer the events
 	out := http.NewResponseController(w)
 	send := func(text string) bool {
-		_ = out.SetWriteDeadline(time.Now().Add(streamPatient)) // instead of the server's, which is for whole answers
+		_ = out.SetWriteDeadline(time.Now().Add(streamPatient)) // replaces the server's deadline, which is for a whole answer
 		_, err := w.Write([]byte(text))
 		return err == nil && out.Flush() == nil
 	}

@@ -15,19 +15,20 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
 
-// uncoveredGrace is how long slots may be without a master before the service says that it is not ready: longer than a
-// failover, in which reads go on and writes wait. To take all instances out then would make an outage of it.
+// uncoveredGrace is how long slots may be without a master before the service reports that it is not ready. It is longer
+// than a failover: during one, reads succeed and writes wait, and a load balancer that removed all instances would turn it
+// into an outage.
 const uncoveredGrace = 15 * time.Second
 
-// readyTimeout bounds the wait for a node that answers: a probe that hangs helps nobody.
+// readyTimeout bounds the wait for a node to respond, so that a probe never hangs.
 const readyTimeout = time.Second
 
-// livez says that the process serves. It asks nothing: a restart would not bring the cluster back.
+// livez reports that the process serves. It does not ask Redis: a restart would not bring the cluster back.
 func (a *api) livez(w http.ResponseWriter, r *http.Request) {
 	writeHealth(w, http.StatusOK, readiness{Status: alive})
 }
 
-// What /livez and /readyz say first.
+// The status in the answers of /livez and /readyz.
 const (
 	alive    = "alive"
 	ready    = "ready"
@@ -50,7 +51,8 @@ type nodeState struct {
 	Health view.Health `json:"health"`
 }
 
-// readyz says whether every slot has, or lately had, a master that is well, and the service is not about to stop.
+// readyz reports ready if every slot has a healthy master, or had one within uncoveredGrace, and the service is not
+// stopping.
 func (a *api) readyz(w http.ResponseWriter, r *http.Request) {
 	state := a.readiness(r)
 	if state.Status == ready {
@@ -73,7 +75,7 @@ func (a *api) readiness(r *http.Request) readiness {
 	}
 	state := readiness{Status: ready, SlotsCovered: &seen.SlotsCovered}
 	if seen.SlotsCovered < view.Slots {
-		state.Reason = fmt.Sprintf("%d of %d slots have no master that is well", view.Slots-seen.SlotsCovered, view.Slots)
+		state.Reason = fmt.Sprintf("%d of %d slots have no healthy master", view.Slots-seen.SlotsCovered, view.Slots)
 		if seen.UncoveredFor > uncoveredGrace {
 			state.Status = notReady
 		}
@@ -86,9 +88,9 @@ func (a *api) readiness(r *http.Request) readiness {
 
 func unreadyReason(err error) string {
 	if errors.Is(err, cluster.ErrRefused) {
-		return "the cluster refuses our credentials"
+		return "the cluster rejects the credentials of this service"
 	}
-	return "no node of the cluster answers"
+	return "no node of the cluster responds"
 }
 
 func nodeStates(s watch.Snapshot) []nodeState {
@@ -106,5 +108,5 @@ func writeHealth(w http.ResponseWriter, status int, state readiness) {
 		w.Header().Set("Retry-After", "1")
 	}
 	w.WriteHeader(status)
-	json.MarshalWrite(w, state, jsontext.Multiline(true)) // an error means that the prober is gone
+	json.MarshalWrite(w, state, jsontext.Multiline(true)) // an error means that the caller has gone
 }

@@ -8,11 +8,11 @@ import (
 	"github.com/sessiond/sessiond/internal/session"
 )
 
-// page is a part of a list.
+// page is one page of a list.
 type page struct {
 	Sessions    []jsontext.Value `json:"sessions"`
 	NextCursor  string           `json:"next_cursor,omitzero"` // missing at the end
-	Consistency string           `json:"consistency,omitzero"` // "weak" where sessions that come and go may be missed
+	Consistency string           `json:"consistency,omitzero"` // "weak" if sessions that come or go during the walk may be missed
 }
 
 // list lists a user's sessions.
@@ -77,7 +77,7 @@ func readExcept(r *http.Request) (session.Handle, error) {
 	}
 	except, err := tenantOf(r).ParseHandle(r.URL.Query().Get("except"))
 	if err != nil {
-		return session.Handle{}, badRequest("the query parameter except is not a session's handle")
+		return session.Handle{}, badRequest("query parameter except is not the handle of a session")
 	}
 	return except, nil
 }

@@ -11,7 +11,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// metrics are the API's. No label holds what a caller may choose: routes are patterns, methods those of the standards.
+// metrics are the API's. No label has a value that the caller chooses freely: routes are patterns, and methods are those
+// of the standards.
 type metrics struct {
 	requests *prometheus.CounterVec
 	latency  *prometheus.HistogramVec
@@ -23,7 +24,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sessiond_http_requests_total",
-			Help: "HTTP requests answered, by the pattern of the route; code 499 if the caller hung up before.",
+			Help: "HTTP requests answered, by route pattern; code 499 if the caller closed the connection first.",
 		}, []string{"route", "method", "code", "tenant"}),
 		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:                            "sessiond_http_request_duration_seconds",
@@ -35,21 +36,21 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}, []string{"route", "method"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "sessiond_http_requests_in_flight",
-			Help: "HTTP requests under way, streams of events included.",
+			Help: "HTTP requests in progress, event streams included.",
 		}),
 		problems: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sessiond_problems_total",
-			Help: "Problem documents answered, those within batches included, by the kind that docs/problems.md lists.",
+			Help: "Problem documents sent, including those inside batch answers, by kind (docs/problems.md).",
 		}, []string{"kind"}),
 	}
 	for _, k := range []kind{internal, unavailable, overloaded, outcomeUnknown, storeFull} {
-		m.problems.WithLabelValues(k.name) // there from the start, so that the first one shows as an increase
+		m.problems.WithLabelValues(k.name) // exported from the start, so that the first one shows as an increase
 	}
 	r.MustRegister(m.requests, m.latency, m.inFlight, m.problems)
 	return m
 }
 
-// instrument counts and times requests. It stands behind observe, whose event it reads.
+// instrument counts and times requests. It must run inside observe, whose event it reads.
 func (m *metrics) instrument(next http.Handler) http.Handler {
 	byRoute := promhttp.WithLabelFromCtx("route", route)
 	byTenant := promhttp.WithLabelFromCtx("tenant", func(ctx context.Context) string { return eventIn(ctx).tenant })
@@ -59,8 +60,7 @@ func (m *metrics) instrument(next http.Handler) http.Handler {
 	return promhttp.InstrumentHandlerInFlight(m.inFlight, next)
 }
 
-// exemplar leads from a point of a histogram to what else is known of a request: its trace, or its line in the log,
-// which every slow request has.
+// exemplar links a sample in a histogram to the request's trace, or to its line in the log, which every slow request has.
 func exemplar(ctx context.Context) prometheus.Labels {
 	if span := trace.SpanContextFromContext(ctx); span.IsSampled() {
 		return prometheus.Labels{"trace_id": span.TraceID().String()}
@@ -71,7 +71,7 @@ func exemplar(ctx context.Context) prometheus.Labels {
 	return nil
 }
 
-// route is the pattern that matched, which is known only after routing.
+// route returns the pattern that matched. It is known only after routing.
 func route(ctx context.Context) string {
 	if at := chi.RouteContext(ctx); at != nil {
 		if pattern := at.RoutePattern(); pattern != "" && pattern[len(pattern)-1] != '*' {

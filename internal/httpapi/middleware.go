@@ -16,15 +16,15 @@ import (
 	"github.com/go-chi/chi/v5/middleware"
 )
 
-// An event is the one log line of a request. Handlers fill in what they learn.
+// An event is the log line of one request. Handlers fill in what they learn.
 type event struct {
 	start     time.Time
-	slow      time.Duration // from which on the request counts as slow
+	slow      time.Duration // a request that takes this long is slow
 	requestID string
-	tenant    string // empty before the caller is known
+	tenant    string // empty until the caller is known
 	handle    string // of the session, never its ID
-	problem   string // kind of the problem document, if that was the answer
-	err       error  // what led to it
+	problem   string // kind of the problem document, if one was sent
+	err       error  // the cause of the problem
 }
 
 type eventKey struct{}
@@ -35,13 +35,13 @@ func eventIn(ctx context.Context) *event {
 	if e, ok := ctx.Value(eventKey{}).(*event); ok {
 		return e
 	}
-	return new(event) // a handler called outside the router, by a test
+	return new(event) // a test called a handler outside the router
 }
 
-// requestID is what a caller may choose as X-Request-Id: nothing that could forge a log line.
+// requestID matches what a caller may choose as X-Request-Id. It admits nothing that could forge a log line.
 var requestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
-// observe names every request, and logs and traces it, by its route's pattern: a path may hold an ID.
+// observe gives every request its ID, logs it and traces it. It names the route's pattern, since a path may hold an ID.
 func (a *api) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		e := &event{start: time.Now(), slow: a.SlowRequest, requestID: r.Header.Get("X-Request-Id")}
@@ -67,7 +67,7 @@ func (a *api) observe(next http.Handler) http.Handler {
 	})
 }
 
-// isDraining reports whether the service stops.
+// isDraining reports whether the service is stopping.
 func (a *api) isDraining() bool {
 	select {
 	case <-a.Draining:
@@ -77,7 +77,7 @@ func (a *api) isDraining() bool {
 	}
 }
 
-// revealsID reports whether the caller's request ID would bring the session's ID into the log.
+// revealsID reports whether the caller's request ID would put the session's ID into the log.
 func revealsID(r *http.Request, requestID string) bool {
 	secrets := append(strings.Split(r.URL.Path, "/"), r.Header.Get("Session-ID"))
 	return slices.ContainsFunc(secrets, func(s string) bool {
@@ -85,14 +85,14 @@ func revealsID(r *http.Request, requestID string) bool {
 	})
 }
 
-// minIDLength is the least length that a session's ID may have.
+// minIDLength is the length of the shortest session ID.
 const minIDLength = 22
 
-// statusClientGone is what is counted and logged when the caller hung up before the answer: no failure of ours. The
-// number is nginx's.
+// statusClientGone is counted and logged when the caller closed the connection before the answer, which is no failure of
+// the service. The number is nginx's.
 const statusClientGone = 499
 
-// method bounds what a caller can make of a metric label.
+// method limits the values of a metric label to the known methods.
 func method(m string) string {
 	switch m {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
@@ -120,7 +120,7 @@ func (a *api) recoverPanics(next http.Handler) http.Handler {
 	})
 }
 
-// secure sets what every answer carries.
+// secure sets the headers of every answer.
 func secure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -136,7 +136,7 @@ func noStore(next http.Handler) http.Handler {
 	})
 }
 
-// deadline only sets the context: the handler notices and answers.
+// deadline only sets the deadline of the context. The handler notices it and answers.
 func (a *api) deadline(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), a.Deadline)
@@ -145,7 +145,7 @@ func (a *api) deadline(next http.Handler) http.Handler {
 	})
 }
 
-// wrongMethod says which methods the path takes (RFC 9110, section 15.5.6).
+// wrongMethod answers 405 with the methods that the path supports (RFC 9110, section 15.5.6).
 func (a *api) wrongMethod(w http.ResponseWriter, r *http.Request) {
 	routes := chi.RouteContext(r.Context()).Routes
 	for _, m := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {

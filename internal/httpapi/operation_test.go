@@ -34,7 +34,7 @@ func TestReadiness(t *testing.T) {
 		return watch.Snapshot{SlotsCovered: 10000, UncoveredFor: time.Second}, nil
 	}
 	got := f.do("GET", "/readyz", "").want(200).json() // a failover is under way
-	if got["status"] != "ready" || got["reason"] != "6384 of 16384 slots have no master that is well" {
+	if got["status"] != "ready" || got["reason"] != "6384 of 16384 slots have no healthy master" {
 		t.Errorf("got %v", got)
 	}
 
@@ -42,13 +42,13 @@ func TestReadiness(t *testing.T) {
 		return watch.Snapshot{SlotsCovered: 10000, UncoveredFor: time.Minute}, nil
 	}
 	got = f.do("GET", "/readyz", "").want(503).json()
-	if got["status"] != "not ready" || got["reason"] != "6384 of 16384 slots have no master that is well" {
+	if got["status"] != "not ready" || got["reason"] != "6384 of 16384 slots have no healthy master" {
 		t.Errorf("got %v", got)
 	}
 
 	f.ready = func(context.Context) (watch.Snapshot, error) { return watch.Snapshot{}, cluster.ErrUnavailable }
 	got = f.do("GET", "/readyz", "").want(503).json()
-	if got["status"] != "not ready" || got["reason"] != "no node of the cluster answers" {
+	if got["status"] != "not ready" || got["reason"] != "no node of the cluster responds" {
 		t.Errorf("got %v", got)
 	}
 	f.do("GET", "/livez", "").want(200)
@@ -62,7 +62,7 @@ func TestMetrics(t *testing.T) {
 	f.raw("GET", "/no/"+id, "").want(404)
 	f.raw("BREW", "/v1/sessions/"+id, "").want(405)
 	want := `
-		# HELP sessiond_http_requests_total HTTP requests answered, by the pattern of the route; code 499 if the caller hung up before.
+		# HELP sessiond_http_requests_total HTTP requests answered, by route pattern; code 499 if the caller closed the connection first.
 		# TYPE sessiond_http_requests_total counter
 		sessiond_http_requests_total{code="200",method="get",route="/v1/session",tenant="acme"} 1
 		sessiond_http_requests_total{code="200",method="get",route="/v1/sessions/{id}",tenant="acme"} 1

@@ -9,9 +9,9 @@ import (
 	"github.com/sessiond/sessiond/internal/session"
 )
 
-// Preferences are what a caller prefers (RFC 7240), as far as the service knows it.
+// preferences are those of a request that the service knows (RFC 7240).
 type preferences struct {
-	minimal bool // return=minimal: an answer without a body
+	minimal bool // return=minimal: the caller wants no body
 	terms   *session.Terms
 }
 
@@ -21,15 +21,15 @@ func preferencesOf(r *http.Request) *preferences {
 	if p, ok := r.Context().Value(preferencesKey{}).(*preferences); ok {
 		return p
 	}
-	return &preferences{terms: new(session.Terms)} // a problem before the header was read
+	return &preferences{terms: new(session.Terms)} // the header was not read: a problem came first, or the route has no preferences
 }
 
 // termsOf are what the request asks of the store, for all calls that it makes.
 func termsOf(r *http.Request) *session.Terms { return preferencesOf(r).terms }
 
-// heed reads the header Prefer, and has the store act on it. Unknown preferences are ignored, as the RFC wants; an unknown
-// value of a known one is refused, because to drop it is to promise what was not done.
-func (a *api) heed(next http.Handler) http.Handler {
+// prefer reads the header Prefer and passes it on to the store. Unknown preferences are ignored, as the RFC requires. An
+// unknown value of a known preference is refused: the caller would take it as applied.
+func (a *api) prefer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, err := readPreferences(r)
 		if err != nil {
@@ -48,7 +48,7 @@ func readPreferences(r *http.Request) (*preferences, error) {
 			token, _, _ := strings.Cut(preference, ";")
 			name, value, _ := strings.Cut(token, "=")
 			name, value = strings.ToLower(strings.TrimSpace(name)), strings.Trim(strings.TrimSpace(value), `"`)
-			if seen[name] { // of several, the first counts (RFC 7240, section 2)
+			if seen[name] { // the first one counts (RFC 7240, section 2)
 				continue
 			}
 			seen[name] = true
@@ -73,8 +73,8 @@ func readPreferences(r *http.Request) (*preferences, error) {
 	return p, nil
 }
 
-// tellOutcome says in the header what was made of the caller's preferences, and what the caller must know unasked: that
-// a replica answered, or that a write has one copy only.
+// tellOutcome sets the headers that say which preferences were applied. Two facts it states even unasked: that a replica
+// answered, and that a write has only one copy.
 func tellOutcome(w http.ResponseWriter, r *http.Request, minimal bool) {
 	p := preferencesOf(r)
 	var applied []string
@@ -93,14 +93,14 @@ func tellOutcome(w http.ResponseWriter, r *http.Request, minimal bool) {
 	tellSource(w, r)
 }
 
-// tellSource says whether a replica answered a read, also where it knew of no session.
+// tellSource says if a replica answered a read, even if that answer is that the session does not exist.
 func tellSource(w http.ResponseWriter, r *http.Request) {
 	if preferencesOf(r).terms.FromReplica() && isRead(r) {
 		w.Header().Set("Session-Source", "replica")
 	}
 }
 
-// promised names the preference that was applied: strict was, if it was asked for and achieved.
+// promised names the preference that was applied. Strict is reported as strict, though the cluster reports replicated.
 func promised(asked, achieved cluster.Durability) cluster.Durability {
 	if asked == cluster.Strict && achieved == cluster.Replicated {
 		return cluster.Strict

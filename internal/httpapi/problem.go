@@ -20,12 +20,12 @@ type problem struct {
 	Detail    string `json:"detail,omitzero"`
 	Retryable bool   `json:"retryable"` // whether the same request may succeed later
 	RequestID string `json:"request_id"`
-	Pointer   string `json:"pointer,omitzero"` // the wrong place in the body, a JSON pointer (RFC 6901)
-	Offset    *int64 `json:"offset,omitzero"`  // the same in bytes
-	Limit     string `json:"limit,omitzero"`   // the largest value that would have been accepted
+	Pointer   string `json:"pointer,omitzero"` // where the body is wrong: a JSON pointer (RFC 6901)
+	Offset    *int64 `json:"offset,omitzero"`  // the same place, in bytes from the start
+	Limit     string `json:"limit,omitzero"`   // the largest accepted value
 }
 
-// A kind is what all problems of one type have in common.
+// A kind holds what all problems of one type have in common.
 type kind struct {
 	name      string
 	status    int
@@ -35,38 +35,38 @@ type kind struct {
 
 var (
 	malformedRequest = kind{"malformed-request", 400, "The request is malformed", false}
-	malformedBody    = kind{"malformed-body", 400, "The body is not what this call takes", false}
-	malformedID      = kind{"malformed-id", 400, "This cannot be a session's ID", false}
-	unauthorized     = kind{"unauthorized", 401, "The call needs an API key", false}
+	malformedBody    = kind{"malformed-body", 400, "The request body is malformed", false}
+	malformedID      = kind{"malformed-id", 400, "The session ID is malformed", false}
+	unauthorized     = kind{"unauthorized", 401, "A valid API key is required", false}
 	forbidden        = kind{"forbidden", 403, "The API key does not allow this call", false}
-	notFound         = kind{"not-found", 404, "There is no such session", false}
-	noSuchRoute      = kind{"no-such-route", 404, "There is nothing at this path", false}
-	methodNotAllowed = kind{"method-not-allowed", 405, "This path does not take this method", false}
-	tooManySessions  = kind{"too-many-sessions", 409, "The user has as many sessions as may be", false}
-	contended        = kind{"contended", 409, "The session changes too fast", true}
+	notFound         = kind{"not-found", 404, "The session does not exist", false}
+	noSuchRoute      = kind{"no-such-route", 404, "This path does not exist", false}
+	methodNotAllowed = kind{"method-not-allowed", 405, "This path does not support this method", false}
+	tooManySessions  = kind{"too-many-sessions", 409, "The user has reached the session limit", false}
+	contended        = kind{"contended", 409, "Too many concurrent writes to the session", true}
 	revoked          = kind{"revoked", 410, "The session was revoked", false}
-	cursorExpired    = kind{"cursor-expired", 410, "The cluster has changed since the walk began", false}
-	exists           = kind{"exists", 412, "The session exists already", false}
-	versionMismatch  = kind{"version-mismatch", 412, "The session is at another version", false}
-	bodyTooLarge     = kind{"body-too-large", 413, "The body is too large", false}
-	mediaType        = kind{"unsupported-media-type", 415, "The body is of the wrong media type", false}
-	ttlOutOfRange    = kind{"ttl-out-of-range", 422, "The TTL is not allowed", false}
+	cursorExpired    = kind{"cursor-expired", 410, "The cursor has expired", false}
+	exists           = kind{"exists", 412, "The session already exists", false}
+	versionMismatch  = kind{"version-mismatch", 412, "The session has a different version", false}
+	bodyTooLarge     = kind{"body-too-large", 413, "The request body is too large", false}
+	mediaType        = kind{"unsupported-media-type", 415, "The media type is not supported", false}
+	ttlOutOfRange    = kind{"ttl-out-of-range", 422, "The TTL is out of range", false}
 	invalidContent   = kind{"invalid-content", 422, "The content cannot be stored", false}
-	foreignSlot      = kind{"id-not-for-user", 422, "The ID cannot hold this user's session", false}
-	idIsIssued       = kind{"id-is-issued", 422, "Upsert takes only a caller's own IDs", false}
-	internal         = kind{"internal", 500, "The service failed", false}
+	foreignSlot      = kind{"id-not-for-user", 422, "The ID cannot be used for this user", false}
+	idIsIssued       = kind{"id-is-issued", 422, "Upsert accepts only IDs chosen by the caller", false}
+	internal         = kind{"internal", 500, "Internal error", false}
 	unavailable      = kind{"unavailable", 503, "The store is unavailable; nothing was applied", true}
-	overloaded       = kind{"overloaded", 503, "Too much waits already; nothing was applied", true}
-	outcomeUnknown   = kind{"outcome-unknown", 503, "Whether the write was applied is unknown", true}
+	overloaded       = kind{"overloaded", 503, "The service is overloaded; nothing was applied", true}
+	outcomeUnknown   = kind{"outcome-unknown", 503, "It is unknown whether the write was applied", true}
 	storeFull        = kind{"store-full", 507, "The store is full; nothing was applied", true}
 )
 
-// meanings turns an error into a kind of problem. What is not here is internal, and its text is not shown.
+// meanings maps an error to a kind of problem. An error that is not listed is internal, and its text is not shown.
 var meanings = []struct {
 	err  error
 	kind kind
 }{
-	{session.ErrNotFound, notFound}, // before the malformed ID, which may be its reason
+	{session.ErrNotFound, notFound}, // before ErrMalformedID, which it may wrap
 	{session.ErrMalformedID, malformedID},
 	{session.ErrExists, exists},
 	{session.ErrRevoked, revoked},
@@ -76,13 +76,13 @@ var meanings = []struct {
 	{session.ErrIssuedID, idIsIssued},
 	{session.ErrLimit, tooManySessions},
 	{session.ErrCursorExpired, cursorExpired},
-	{cluster.ErrOutcomeUnknown, outcomeUnknown}, // before the promise that nothing was applied
+	{cluster.ErrOutcomeUnknown, outcomeUnknown}, // before ErrUnavailable, which promises that nothing was applied
 	{cluster.ErrOverloaded, overloaded},
 	{cluster.ErrUnavailable, unavailable},
 	{cluster.ErrFull, storeFull},
 }
 
-// explain is the problem that an error comes down to. Its detail never quotes an ID.
+// explain turns an error into a problem. The detail never quotes an ID.
 func explain(err error) (kind, problem) {
 	if e, ok := errors.AsType[*requestError](err); ok {
 		return malformedRequest, problem{Detail: e.Error()}
@@ -111,7 +111,7 @@ func explain(err error) (kind, problem) {
 		return invalidContent, p
 	}
 	if errors.Is(err, session.ErrBadCursor) {
-		return malformedRequest, problem{Detail: "the query parameter cursor is not one that this list returned"}
+		return malformedRequest, problem{Detail: "query parameter cursor was not returned by this list"}
 	}
 	for _, m := range meanings {
 		if errors.Is(err, m.err) {
@@ -121,12 +121,12 @@ func explain(err error) (kind, problem) {
 	return internal, problem{}
 }
 
-// details help where the title alone leaves the caller wondering.
+// details explain what the title alone does not.
 var details = map[string]string{
-	malformedID.name:    "an ID has 22 to 128 characters of A-Z a-z 0-9 - . _ ~",
-	foreignSlot.name:    "a session with a user lies in the slot of the user's other sessions, which only an ID in the issued format can name: see docs/ids.md",
-	outcomeUnknown.name: "what makes the write repeatable makes it safe to send again: an ID of the caller's choice, If-Match, or an Idempotency-Key",
-	cursorExpired.name:  "begin the walk again, without a cursor",
+	malformedID.name:    "an ID consists of 22 to 128 characters from A-Z a-z 0-9 - . _ ~",
+	foreignSlot.name:    "a session with a user is stored in the slot of that user's other sessions, so its ID must be in the issued format and carry the user's tag: see docs/ids.md",
+	outcomeUnknown.name: "the write is safe to repeat if the caller chose the ID, or with If-Match or an Idempotency-Key",
+	cursorExpired.name:  "the cluster's masters have changed since the walk began: start again without a cursor",
 }
 
 // fail answers with the problem document of an error.
@@ -139,12 +139,12 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 
 func (a *api) writeProblem(w http.ResponseWriter, r *http.Request, k kind, p problem) {
 	if r.Context().Err() == context.Canceled {
-		k.status = statusClientGone // nobody reads it
+		k.status = statusClientGone // nobody reads the answer
 	}
 	body := a.encodeProblem(r, k, p)
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
-	h.Set("Cache-Control", "no-store") // the path may hold an ID, wrong as it is
+	h.Set("Cache-Control", "no-store") // the path may hold an ID, even one that leads nowhere
 	tellSource(w, r)
 	if k.status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", "1")

@@ -18,30 +18,30 @@ const (
 	maxPage     = 500
 )
 
-// checkQuery refuses parameters that the call does not know: one that is misspelt would be dropped silently.
+// checkQuery refuses unknown and repeated parameters. Otherwise a misspelt one would be ignored silently.
 func checkQuery(r *http.Request, known ...string) error {
 	for name, values := range r.URL.Query() {
 		if !slices.Contains(known, name) {
-			return badRequest("the query parameter " + strconv.Quote(name) + " is not known here")
+			return badRequest("query parameter " + strconv.Quote(name) + " is unknown")
 		}
 		if len(values) > 1 {
-			return badRequest("the query parameter " + name + " stands there twice")
+			return badRequest("query parameter " + name + " is given more than once")
 		}
 	}
 	return nil
 }
 
-// refuseHeaders refuses conditions and keys where a call does not heed them: to drop one is to do what it forbids.
+// refuseHeaders refuses conditions and keys that a call does not support. To ignore a condition is to do what it forbids.
 func refuseHeaders(r *http.Request, names ...string) error {
 	for _, name := range names {
 		if len(r.Header.Values(name)) > 0 {
-			return badRequest("this call takes no " + name)
+			return badRequest("this call does not accept the header " + name)
 		}
 	}
 	return nil
 }
 
-// plainCall refuses all of them, and every query parameter but the known.
+// plainCall checks a call that supports no conditions, no key, and only the known query parameters.
 func plainCall(r *http.Request, known ...string) error {
 	if err := refuseHeaders(r, "If-Match", "If-None-Match", "Idempotency-Key"); err != nil {
 		return err
@@ -49,7 +49,7 @@ func plainCall(r *http.Request, known ...string) error {
 	return checkQuery(r, known...)
 }
 
-// queryBool reads true or false.
+// queryBool reads a parameter that is true or false; missing is its value if it is not given.
 func queryBool(r *http.Request, name string, missing bool) (bool, error) {
 	switch r.URL.Query().Get(name) {
 	case "true":
@@ -61,7 +61,7 @@ func queryBool(r *http.Request, name string, missing bool) (bool, error) {
 			return missing, nil
 		}
 	}
-	return false, badRequest("the query parameter " + name + " must be true or false")
+	return false, badRequest("query parameter " + name + " must be true or false")
 }
 
 // queryPage reads limit and cursor, the only parameters of a list.
@@ -72,22 +72,22 @@ func queryPage(r *http.Request) (cursor string, limit int, err error) {
 	limit = defaultPage
 	if text := r.URL.Query().Get("limit"); text != "" {
 		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > maxPage {
-			return "", 0, badRequest("the query parameter limit must be a number from 1 to " + strconv.Itoa(maxPage))
+			return "", 0, badRequest("query parameter limit must be a number from 1 to " + strconv.Itoa(maxPage))
 		}
 	}
 	return r.URL.Query().Get("cursor"), limit, nil
 }
 
-// writeKey reads the caller's own name for a write.
+// writeKey reads Idempotency-Key, which names a write. It is empty if the header is missing.
 func writeKey(r *http.Request) (session.WriteKey, error) {
 	key := r.Header.Get("Idempotency-Key")
 	if len(r.Header.Values("Idempotency-Key")) > 0 && (key == "" || len(key) > 255) {
-		return "", badRequest("the header Idempotency-Key must have 1 to 255 characters")
+		return "", badRequest("header Idempotency-Key must have 1 to 255 characters")
 	}
 	return session.WriteKey(key), nil
 }
 
-// readWrite reads what all writes with a body to a stored session have in common.
+// readWrite reads what every write with a body to a stored session has: the session, the condition, the key, the body.
 func readWrite(r *http.Request, body any, query []string, rules ...bodyRule) (session.Ref, session.Write, error) {
 	var w session.Write
 	ref, guard, err := existing(r, query...)
@@ -101,7 +101,8 @@ func readWrite(r *http.Request, body any, query []string, rules ...bodyRule) (se
 	return ref, w, readJSON(r, body, rules...)
 }
 
-// existing reads what all calls on a stored session have in common. A malformed ID is an absent session.
+// existing reads what every call on a stored session has: the session and the condition. A malformed ID is ErrNotFound,
+// since no session can have it.
 func existing(r *http.Request, query ...string) (session.Ref, session.Guard, error) {
 	if err := checkQuery(r, query...); err != nil {
 		return session.Ref{}, session.Guard{}, err
@@ -120,12 +121,12 @@ func existing(r *http.Request, query ...string) (session.Ref, session.Guard, err
 	return ref, guard, err
 }
 
-// refOf is the session that the path or the Session-ID header names.
+// refOf returns the session that the path or the Session-ID header names.
 func refOf(r *http.Request) (session.Ref, error) {
 	id := pathParam(r, "id")
 	if id == "" {
 		if id = r.Header.Get("Session-ID"); id == "" {
-			return session.Ref{}, badRequest("the header Session-ID is missing")
+			return session.Ref{}, badRequest("header Session-ID is missing")
 		}
 	}
 	ref, err := tenantOf(r).ParseRef(id)
@@ -135,7 +136,8 @@ func refOf(r *http.Request) (session.Ref, error) {
 	return ref, err
 }
 
-// pathParam is a parameter of the path. chi matches the escaped path where escaping matters, the plain one elsewhere.
+// pathParam returns a parameter of the path, unescaped. chi matches the escaped path only if the request has one that
+// differs from the plain path (URL.RawPath).
 func pathParam(r *http.Request, name string) string {
 	value := chi.URLParam(r, name)
 	if r.URL.RawPath != "" {

@@ -10,20 +10,20 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// A requestLog writes one line per request: of every one that failed or was slow, and of the others as many in a second
-// as may be. At a low rate it says everything, and at a high one it costs next to nothing.
+// A requestLog writes one line per request: for each one that failed or was slow, and for the others up to a limit per
+// second. At a low rate it shows every request, and at a high rate it costs next to nothing.
 type requestLog struct {
 	log   *slog.Logger
-	slow  time.Duration // from which on a request is always logged
-	limit int           // of lines in a second about requests that were neither; negative for any number
+	slow  time.Duration // a request that takes this long is always logged
+	limit int           // lines per second for the other requests; negative for no limit
 
 	mu      sync.Mutex
-	second  int64 // that the counts are of; guarded by mu
+	second  int64 // Unix time that written counts for; guarded by mu
 	written int   // guarded by mu
-	omitted int64 // since the last line; guarded by mu
+	omitted int64 // requests without a line since the last line; guarded by mu
 }
 
-// write logs a request, or counts it for the next line.
+// write logs a request, or counts it as omitted.
 func (l *requestLog) write(r *http.Request, e *event, status, bytes int, took time.Duration) {
 	level := slog.LevelInfo
 	if status >= 500 {
@@ -40,7 +40,7 @@ func (l *requestLog) write(r *http.Request, e *event, status, bytes int, took ti
 	l.log.LogAttrs(ctx, level, "request", attributes(ctx, r, e, status, bytes, took, omitted)...)
 }
 
-// admit reports whether a line may be written now, and how many were not since the last.
+// admit reports whether a line may be written now, and how many requests had none since the last line.
 func (l *requestLog) admit(now time.Time, always bool) (omitted int64, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -78,7 +78,7 @@ func attributes(ctx context.Context, r *http.Request, e *event, status, bytes in
 		add("trace_id", span.TraceID().String())
 	}
 	if omitted > 0 {
-		attrs = append(attrs, slog.Int64("omitted", omitted)) // requests without a line since the last one
+		attrs = append(attrs, slog.Int64("omitted", omitted)) // requests without a line since the last line
 	}
 	return attrs
 }

@@ -31,13 +31,13 @@ func readCreate(r *http.Request) (createBody, error) {
 		return body, err
 	}
 	if len(r.Header.Values("Idempotency-Key")) > 0 {
-		return body, badRequest("POST makes a new ID each time: to repeat a create, choose the ID, with PUT and If-None-Match: *")
+		return body, badRequest("POST does not accept Idempotency-Key, since it issues a new ID each time: to make a create repeatable, choose the ID and send PUT with If-None-Match: *")
 	}
 	err := readJSON(r, &body, emptyAllowed)
 	return body, err
 }
 
-// put replaces a session. With If-None-Match: * it creates one instead, with ?upsert=true it does either.
+// put replaces a session. With If-None-Match: * it creates one instead; with ?upsert=true it does either.
 func (a *api) put(r *http.Request) (answer, error) {
 	only, err := createOnly(r)
 	if err != nil {
@@ -49,7 +49,7 @@ func (a *api) put(r *http.Request) (answer, error) {
 	}
 	switch {
 	case only && upsert:
-		return answer{}, badRequest("If-None-Match: * and upsert=true exclude each other")
+		return answer{}, badRequest("If-None-Match: * cannot be combined with upsert=true")
 	case only:
 		return a.createAt(r)
 	case upsert:
@@ -58,7 +58,7 @@ func (a *api) put(r *http.Request) (answer, error) {
 	return a.replace(r)
 }
 
-// createAt creates a session at an ID of the caller's.
+// createAt creates a session at an ID that the caller chose.
 func (a *api) createAt(r *http.Request) (answer, error) {
 	ref, err := refOf(r)
 	if err != nil {
@@ -99,7 +99,7 @@ func (a *api) upsert(r *http.Request) (answer, error) {
 	var body replaceBody
 	ref, write, err := readWrite(r, &body, []string{"upsert"})
 	if isMalformedID(err) {
-		return answer{}, session.ErrMalformedID // an upsert would create it: it is not merely absent
+		return answer{}, session.ErrMalformedID // an upsert would create the session, so the ID is an error and not just absent
 	}
 	if err != nil {
 		return answer{}, err
@@ -108,13 +108,13 @@ func (a *api) upsert(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if s.Version == 1 { // it was created: replacing would have counted
+	if s.Version == 1 { // it was created: a replace would have made it 2 or more
 		return newIDAnswer(r, http.StatusCreated, ref, s)
 	}
 	return sessionAnswer(r, s)
 }
 
-// get serves HEAD too, which slides nothing.
+// get serves HEAD too, which does not slide the idle deadline.
 func (a *api) get(r *http.Request) (answer, error) {
 	ref, guard, err := existing(r, "touch")
 	if err != nil {
@@ -178,7 +178,7 @@ func (a *api) rotate(r *http.Request) (answer, error) {
 		return answer{}, err
 	}
 	if write.Key != "" {
-		return answer{}, badRequest("a rotation takes no Idempotency-Key: within the grace, the old ID gives the same successor again")
+		return answer{}, badRequest("a rotation does not accept Idempotency-Key: within the grace, rotating the old ID again returns the same new ID")
 	}
 	s, next, err := a.Store.Rotate(r.Context(), termsOf(r), ref, body.rotation(), write)
 	if err != nil {

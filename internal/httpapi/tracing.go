@@ -10,8 +10,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// A tracer makes one span of each request, by OpenTelemetry's conventions for HTTP servers. otelhttp would record the
-// URL's path too, which may hold a session's ID. Nil traces nothing.
+// A tracer makes one span per request, following OpenTelemetry's conventions for HTTP servers. It replaces otelhttp, which
+// would record the URL's path and with it a session's ID. A nil tracer traces nothing.
 type tracer struct {
 	spans trace.Tracer
 	from  propagation.TextMapPropagator
@@ -27,7 +27,7 @@ func newTracer(provider trace.TracerProvider) *tracer {
 	}
 }
 
-// begin starts a request's span, below the caller's if it sent one (W3C Trace Context).
+// begin starts a request's span, as a child of the caller's if the request names one (W3C Trace Context).
 func (t *tracer) begin(ctx context.Context, r *http.Request) (context.Context, trace.Span) {
 	if t == nil {
 		return ctx, nil
@@ -37,7 +37,7 @@ func (t *tracer) begin(ctx context.Context, r *http.Request) (context.Context, t
 	return t.spans.Start(ctx, verb, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attribute.String("http.request.method", verb)))
 }
 
-// endSpan ends what begin started.
+// endSpan ends the span that begin started, if any.
 func endSpan(span trace.Span, r *http.Request, e *event, status int) {
 	if span == nil {
 		return

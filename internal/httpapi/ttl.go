@@ -11,7 +11,7 @@ import (
 	"github.com/sessiond/sessiond/internal/session"
 )
 
-// grace is the grace of a rotation, which unlike a TTL may be zero.
+// grace is the grace of a rotation. Unlike a TTL it may be zero.
 type grace struct{ time.Duration }
 
 var errGrace = errors.New(`must be a duration in whole milliseconds, like "30s" or 30, or 0 for none`)
@@ -34,7 +34,7 @@ func (g *grace) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return nil
 }
 
-// formatTTL is the shortest Go duration string: "30m" where [time.Duration.String] says "30m0s".
+// formatTTL returns the shortest Go duration string: "30m" where [time.Duration.String] says "30m0s".
 func formatTTL(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {

@@ -37,10 +37,10 @@ func (d *Duration) UnmarshalJSONFrom(from *jsontext.Decoder) error {
 	return nil
 }
 
-// tooLong stands for every number of seconds that no duration can hold: above any limit.
+// tooLong stands for every number of seconds that is too large for a time.Duration. It is above every limit.
 const tooLong = math.MaxInt64 / time.Millisecond * time.Millisecond
 
-// seconds reads a JSON number without losing a millisecond of it to floating point.
+// seconds parses a JSON number without losing a millisecond to floating point.
 func seconds(number string) (time.Duration, error) {
 	f, err := strconv.ParseFloat(number, 64)
 	if err != nil && !errors.Is(err, strconv.ErrRange) {
