@@ -16,7 +16,7 @@ import (
 
 type initCmd struct {
 	Redis   redisFlags    `embed:""`
-	Shard   []string      `sep:"none" required:"" placeholder:"MASTER,REPLICA,..." help:"The nodes of one shard as host:port; once for each shard."`
+	Shard   []string      `sep:"none" required:"" placeholder:"MASTER,REPLICA,..." help:"The nodes of one shard as host:port, the master first. Give it once per shard."`
 	Timeout time.Duration `default:"60s" env:"-" help:"How long to wait for the nodes (${default})."`
 }
 
@@ -46,7 +46,7 @@ func (i *initCmd) Run(ctx context.Context, c console) error {
 
 type statusCmd struct {
 	Redis   redisFlags    `embed:""`
-	Timeout time.Duration `default:"3s" env:"-" help:"How long the nodes may take to answer (${default})."`
+	Timeout time.Duration `default:"3s" env:"-" help:"How long to wait for the nodes to respond (${default})."`
 }
 
 // Run prints the nodes, and warns of a master whose loss would lose its slots, and of a VM whose loss would take more
@@ -77,7 +77,7 @@ func printStatus(ctx context.Context, client *admin.Client, c console) error {
 	t.Flush()
 	fmt.Fprintf(c.out, "%d of %d slots covered, epoch %d\n", v.Covered(), view.Slots, v.Epoch())
 	for _, n := range v.WithoutReplica() {
-		fmt.Fprintf(c.out, "warning: master %s on %s has no replica that is well\n", n.Addr, n.VM())
+		fmt.Fprintf(c.out, "warning: master %s on %s has no healthy replica\n", n.Addr, n.VM())
 	}
 	masters := v.MastersByVM()
 	for _, vm := range slices.Sorted(maps.Keys(masters)) {
@@ -93,8 +93,8 @@ func printStatus(ctx context.Context, client *admin.Client, c console) error {
 
 type rebalanceCmd struct {
 	Redis   redisFlags    `embed:""`
-	DryRun  bool          `env:"-" help:"Only print what would be done."`
-	Timeout time.Duration `default:"3m" env:"-" help:"How long it may take in all (${default}); four node timeouts of it pass before anything is moved."`
+	DryRun  bool          `env:"-" help:"Print the plan and do nothing."`
+	Timeout time.Duration `default:"3m" env:"-" help:"Time limit for the whole command (${default}). It waits four node timeouts before it moves anything."`
 }
 
 // Run brings every VM back to one master, and prints what it does. It fails, with the reasons, if it cannot.
@@ -115,7 +115,7 @@ func (r *rebalanceCmd) Run(ctx context.Context, c console) error {
 		return err
 	}
 	if len(moves) == 0 {
-		fmt.Fprintln(c.out, "nothing to do: no VM has a master too many")
+		fmt.Fprintln(c.out, "nothing to do: no VM has too many masters")
 		return nil
 	}
 	for _, m := range moves {

@@ -8,7 +8,7 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/peer"
 )
 
-// embedded is a Redis in this process.
+// embedded is a Redis that runs in this process.
 type embedded struct{ *miniredis.Miniredis }
 
 func (e embedded) Close() error {
@@ -28,7 +28,7 @@ func (p *program) embed(metrics prometheus.Registerer) error {
 		Access:   peer.Access{Addrs: []string{m.Addr()}, Attempt: p.cfg.Redis.AttemptTimeout},
 		PoolSize: p.cfg.Redis.PoolSize, Log: p.log, Metrics: metrics,
 	})
-	p.log.Warn("embedded store: for trying out and for tests, not for production; one process, in memory, " +
-		"no replica, no failover, and every session is gone when it stops")
+	p.log.Warn("the embedded store is for evaluation and tests, not for production: it keeps sessions in the memory of " +
+		"this process, without replicas or failover, and loses them when the process stops")
 	return nil
 }

@@ -13,49 +13,49 @@ import (
 // serveCmd is the command line of serve.
 type serveCmd struct {
 	Listen   string     `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to serve on (${default})."`
-	Embedded bool       `help:"Keep sessions in this process instead of a cluster, for trying the API and for tests."`
+	Embedded bool       `help:"Keep sessions in this process instead of a cluster. For evaluation and tests."`
 	Redis    redisFlags `embed:""`
 
-	Durability     string        `enum:"async,replicated,strict" default:"replicated" help:"Copies that a write must have before it is acknowledged, where the request asks for nothing else: async (the master's), replicated or strict (${default})."`
-	HedgeDelay     time.Duration `default:"40ms" help:"How long a read waits for its master before its replica is asked too (${default})."`
-	WriteQueue     int           `default:"4096" help:"Writes under way to one shard at most, those that wait for a promotion included (${default})."`
-	FailoverAssist time.Duration `placeholder:"DURATION" help:"Ask the replica of a master that has been silent for so long to take over, instead of waiting for the cluster-node-timeout; 0 leaves it to Redis."`
+	Durability     string        `enum:"async,replicated,strict" default:"replicated" help:"Copies that a write needs before it is acknowledged, unless the request asks otherwise: async (the master only), replicated or strict (${default})."`
+	HedgeDelay     time.Duration `default:"40ms" help:"How long a read waits for the master before it also asks the replica (${default})."`
+	WriteQueue     int           `default:"4096" help:"Maximum number of writes in progress per shard, including those that wait for a promotion (${default})."`
+	FailoverAssist time.Duration `placeholder:"DURATION" help:"Ask the replica to take over from a master that has been silent for this long, instead of waiting for the cluster-node-timeout; 0 leaves the failover to Redis."`
 
-	RequestTimeout  time.Duration `default:"8s" help:"Deadline of a request (${default}): Redis alone needs up to 5 s to promote a replica."`
-	ShutdownTimeout time.Duration `default:"10s" help:"How long requests under way may take after SIGTERM (${default})."`
-	DrainDelay      time.Duration `default:"1s" help:"How long requests are still taken after SIGTERM, while /readyz says no and every answer closes its connection, so that callers leave by themselves (${default})."`
-	MaxBodyBytes    int64         `default:"65536" help:"Limit of a request's body (${default})."`
+	RequestTimeout  time.Duration `default:"8s" help:"Deadline of a request (${default}). Redis alone needs up to 5 s to promote a replica."`
+	ShutdownTimeout time.Duration `default:"10s" help:"How long requests in progress may take after SIGTERM (${default})."`
+	DrainDelay      time.Duration `default:"1s" help:"How long to accept requests after SIGTERM, while /readyz fails and every answer closes its connection, so that callers move to other instances (${default})."`
+	MaxBodyBytes    int64         `default:"65536" help:"Maximum size of a request's body in bytes (${default})."`
 
 	KeyFile         string        `placeholder:"FILE" help:"API keys and tenants; read again on SIGHUP. Without it there is one tenant and no authentication, and --listen must be a loopback address."`
-	InsecureNoAuth  bool          `help:"Serve on other addresses than loopback without authentication."`
-	Tenant          string        `default:"default" help:"Name of the one tenant without a key file (${default})."`
-	DefaultIdleTTL  time.Duration `name:"default-idle-ttl" default:"30m" help:"Idle timeout of a session that asks for none (${default})."`
-	DefaultMaxTTL   time.Duration `name:"default-max-ttl" default:"24h" help:"Absolute timeout of a session that asks for none (${default})."`
-	TTLLimit        time.Duration `name:"ttl-limit" default:"720h" help:"Largest timeout that may be asked for (${default})."`
-	SessionsPerUser int           `default:"100" help:"Sessions that one user may have at a time; 0 for any number (${default})."`
-	OnLimit         string        `enum:"deny,evict-oldest" default:"evict-oldest" help:"What one session more does: deny or evict-oldest (${default})."`
+	InsecureNoAuth  bool          `help:"Allow --listen on other than loopback addresses without authentication."`
+	Tenant          string        `default:"default" help:"Name of the single tenant that is served without a key file (${default})."`
+	DefaultIdleTTL  time.Duration `name:"default-idle-ttl" default:"30m" help:"Idle timeout of a session that does not ask for one (${default})."`
+	DefaultMaxTTL   time.Duration `name:"default-max-ttl" default:"24h" help:"Absolute timeout of a session that does not ask for one (${default})."`
+	TTLLimit        time.Duration `name:"ttl-limit" default:"720h" help:"Largest timeout that a session may ask for (${default})."`
+	SessionsPerUser int           `default:"100" help:"Maximum number of sessions per user; 0 for no limit (${default})."`
+	OnLimit         string        `enum:"deny,evict-oldest" default:"evict-oldest" help:"What happens when a user who has reached the limit starts another session: deny it or evict-oldest (${default})."`
 
-	Page        bool          `default:"true" negatable:"" help:"Serve the live page at /; --no-page does not."`
-	SlowRequest time.Duration `default:"250ms" help:"Log every request that takes so long, and every one that fails (${default})."`
-	LogRequests int           `default:"10" help:"Log so many of the other requests in a second at most; negative for all (${default})."`
-	Census      time.Duration `default:"30s" help:"How often to estimate the number of live sessions, from a sample of the keys; 0 for never (${default})."`
-	LogFormat   string        `enum:"text,json" default:"text" help:"text or json (${default})."`
-	LogLevel    string        `enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error (${default})."`
+	Page        bool          `default:"true" negatable:"" help:"Serve the live page at /; --no-page disables it."`
+	SlowRequest time.Duration `default:"250ms" help:"Log every request that takes at least this long, besides those that fail (${default})."`
+	LogRequests int           `default:"10" help:"Maximum number of log lines per second for the other requests; negative for no limit (${default})."`
+	Census      time.Duration `default:"30s" help:"How often to estimate the number of live sessions from a sample of the keys; 0 for never (${default})."`
+	LogFormat   string        `enum:"text,json" default:"text" help:"Log format: text or json (${default})."`
+	LogLevel    string        `enum:"debug,info,warn,error" default:"info" help:"Log level: debug, info, warn or error (${default})."`
 }
 
-// minAssist is the least silence of a master that may be acted on.
+// minAssist is the shortest silence of a master that may start a failover.
 const minAssist = 200 * time.Millisecond
 
-// Validate is called by kong.
+// Validate checks what the flags say together. kong calls it.
 func (s *serveCmd) Validate() error {
 	if !s.Embedded && len(s.Redis.Redis) == 0 {
-		return errors.New("name the nodes of the cluster with --redis, or use --embedded")
+		return errors.New("--redis or --embedded is required: name some nodes of the cluster, or use the embedded store")
 	}
 	if r := s.Redis; s.Embedded && (len(r.Redis) > 0 || r.RedisUsername != "" || r.RedisPassword != "" || r.RedisTLS || r.RedisCAFile != "") {
-		return errors.New("--embedded and --redis, with all that begins so, exclude each other")
+		return errors.New("--embedded cannot be combined with --redis or the other --redis-* flags")
 	}
 	if s.DrainDelay < 0 || s.MaxBodyBytes <= 0 || s.RequestTimeout <= 0 || s.ShutdownTimeout <= 0 {
-		return errors.New("--max-body-bytes, --request-timeout and --shutdown-timeout must be positive, and --drain-delay not negative")
+		return errors.New("--max-body-bytes, --request-timeout and --shutdown-timeout must be positive, and --drain-delay must not be negative")
 	}
 	if s.SlowRequest < 0 || s.Census < 0 {
 		return errors.New("--slow-request and --census must not be negative")
@@ -64,23 +64,24 @@ func (s *serveCmd) Validate() error {
 		return errors.New("--hedge-delay and --failover-assist must not be negative, and --write-queue must be positive")
 	}
 	if s.FailoverAssist > 0 && s.FailoverAssist < minAssist {
-		return fmt.Errorf("--failover-assist below %s would take a slow moment for a death", minAssist)
+		return fmt.Errorf("--failover-assist must be 0 or at least %s: a shorter silence is no sign of a failure", minAssist)
 	}
 	if s.KeyFile == "" && !s.InsecureNoAuth && !loopback(s.Listen) {
-		return errors.New("--listen is not a loopback address: name a --key-file, or say --insecure-no-auth")
+		return errors.New("--listen is not a loopback address: set --key-file, or allow it with --insecure-no-auth")
 	}
 	_, err := keys.NewGrant(s.Tenant, 0, s.limits())
 	return err
 }
 
-// loopback reports whether only this host can reach the address. What cannot be parsed fails later, when it is listened on.
+// loopback reports whether only this host can reach the address. It is true for an address that cannot be parsed: that
+// fails later, with a better error, in net.Listen.
 func loopback(listen string) bool {
 	host, _, err := net.SplitHostPort(listen)
 	ip := net.ParseIP(host)
 	return err != nil || host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// limits are those of a tenant that has none of its own.
+// limits apply to every tenant that does not set its own.
 func (s *serveCmd) limits() keys.Limits {
 	return keys.Limits{
 		Policy: session.Policy{

@@ -9,11 +9,11 @@ import (
 )
 
 type healthcheckCmd struct {
-	Listen  string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"The service's --listen (${default})."`
-	Timeout time.Duration `default:"2s" env:"-" help:"How long the answer may take (${default})."`
+	Listen  string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"The --listen address of the service (${default})."`
+	Timeout time.Duration `default:"2s" env:"-" help:"How long to wait for the answer (${default})."`
 }
 
-// Run asks /livez on the loopback address, whichever addresses the service listens on.
+// Run asks /livez. If the service listens on all addresses, it asks on the loopback address.
 func (h *healthcheckCmd) Run(ctx context.Context) error {
 	host, port, err := net.SplitHostPort(h.Listen)
 	if err != nil {

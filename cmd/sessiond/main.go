@@ -16,8 +16,8 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster"
 )
 
-// gcPercent is how much the heap may grow between two collections. What a request leaves behind is small and dies at once:
-// the default of 100 collects many times a second, to save some megabytes.
+// gcPercent is how much the heap may grow between two collections, unless GOGC says otherwise. The garbage of a request is
+// small and short-lived: at the default of 100, the process would collect many times per second to save some megabytes.
 const gcPercent = 400
 
 func main() {
@@ -30,28 +30,29 @@ func main() {
 	os.Exit(code)
 }
 
-// cli is the command line. Every flag is also an environment variable: --request-timeout is SESSIOND_REQUEST_TIMEOUT.
+// cli is the command line. Every flag can also be set by an environment variable: --request-timeout by
+// SESSIOND_REQUEST_TIMEOUT.
 type cli struct {
 	Serve       serveCmd       `cmd:"" default:"withargs" help:"Serve sessions over HTTP (the default)."`
-	Healthcheck healthcheckCmd `cmd:"" help:"Ask a running service whether it is alive; for containers."`
+	Healthcheck healthcheckCmd `cmd:"" help:"Check that a running service is alive, for use in containers."`
 	Cluster     struct {
-		Init      initCmd      `cmd:"" help:"Form the cluster, or check that it is formed and placed well."`
+		Init      initCmd      `cmd:"" help:"Form the cluster, or check that it is formed and its replicas are on other VMs than their masters."`
 		Status    statusCmd    `cmd:"" help:"Show each node's VM, role, slots and lag."`
-		Rebalance rebalanceCmd `cmd:"" help:"Bring every VM back to one master, by planned failovers that lose nothing."`
-	} `cmd:"" help:"Look after the Redis Cluster."`
-	Version kong.VersionFlag `env:"-" help:"Print the version."`
+		Rebalance rebalanceCmd `cmd:"" help:"Restore one master per VM, by planned failovers that lose no write."`
+	} `cmd:"" help:"Manage the Redis Cluster."`
+	Version kong.VersionFlag `env:"-" help:"Print version, commit and Go release."`
 }
 
-// A console is where a command writes.
+// A console is where a command writes its output.
 type console struct{ out, err io.Writer }
 
-// run is the whole program but for the process: it returns the exit status, 2 for a wrong command line.
+// run is the whole program without the process. It returns the exit status: 1 for an error, 2 for an invalid command line.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	cluster.LogTo(slog.New(slog.DiscardHandler)) // until there is a log
+	cluster.LogTo(slog.New(slog.DiscardHandler)) // until the program has a log
 	var c cli
 	parser, err := kong.New(&c,
 		kong.Name("sessiond"),
-		kong.Description("User sessions with TTLs, kept in a Redis Cluster."),
+		kong.Description("User sessions with TTLs over HTTP, kept in a Redis Cluster."),
 		kong.DefaultEnvars("SESSIOND"),
 		kong.Vars{"version": thisBuild().String()},
 		kong.Writers(stdout, stderr),

@@ -24,10 +24,10 @@ import (
 // A program is a running service.
 type program struct {
 	addr   net.Addr   // where it serves
-	failed chan error // receives at most one error, when serving ends by itself
+	failed chan error // receives one error if serving fails
 
 	listener net.Listener
-	draining chan struct{} // closed when it stops
+	draining chan struct{} // closed when the program begins to stop
 
 	cfg      serveCmd
 	log      *slog.Logger
@@ -40,7 +40,7 @@ type program struct {
 	tracing  *trace.TracerProvider // nil if tracing is off
 }
 
-// start listens first and serves then, so that a taken port is an error and not a log line. It does not wait for the
+// start returns once the program listens, so that a port in use is an error and not a log line. It does not wait for the
 // cluster: requests succeed as soon as the cluster can be reached.
 func start(cfg serveCmd, logTo io.Writer) (*program, error) {
 	grant, reload, err := cfg.access()
@@ -69,7 +69,7 @@ func start(cfg serveCmd, logTo io.Writer) (*program, error) {
 	return p, nil
 }
 
-// newRegistry holds the metrics of the process; each part of the service adds its own.
+// newRegistry returns a registry with the metrics of the process. Each part of the service adds its own.
 func newRegistry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	r.MustRegister(
@@ -78,7 +78,7 @@ func newRegistry() *prometheus.Registry {
 	return r
 }
 
-// openStore makes the store, on the cluster or on the embedded Redis.
+// openStore opens the store on the cluster or on the embedded Redis.
 func (p *program) openStore() error {
 	var err error
 	if p.cfg.Embedded {
@@ -124,42 +124,42 @@ func (p *program) newServer(h http.Handler) *http.Server {
 	}
 }
 
-// serve returns when the listener is closed. Nobody else's closing it is a failure of the program.
+// serve returns when the server stops. If the program is not stopping, that is a failure.
 func (p *program) serve() {
 	if err := p.server.Serve(p.listener); !errors.Is(err, http.ErrServerClosed) && !p.isDraining() {
 		p.failed <- err
 	}
 }
 
-// reloadKeys reads the key file again; if it is broken, the keys stay as they are.
+// reloadKeys reads the key file again. If the file is invalid, the current keys stay in effect.
 func (p *program) reloadKeys() {
 	if err := p.reload(); err != nil {
-		p.log.Error("the key file cannot be used; the keys stay as they were", "error", err)
+		p.log.Error("the key file is invalid; keeping the current keys", "error", err)
 		return
 	}
-	p.log.Info("the key file was read again")
+	p.log.Info("key file reloaded")
 }
 
-// drain has callers leave, stops accepting, waits for the requests and touches under way, and closes everything. A
-// keep-alive connection that is closed while its next request is on its way fails that request, and nobody can tell
-// whether it was applied; so the answers before close it.
+// drain lets callers leave, stops accepting connections, waits for the requests and touches in progress, and closes
+// everything. While it drains, every answer closes its connection. If the server closed idle connections instead, a request
+// that is already on its way would fail, and its caller could not tell whether it was applied.
 func (p *program) drain() error {
 	p.log.Info("stopping", "delay", p.cfg.DrainDelay)
 	close(p.draining)
 	p.leave(p.cfg.DrainDelay)
-	// A new connection whose first request is on its way must not be cut off either: first there are no more of them.
+	// The first request on a new connection must not be cut off either, so wait again after the last connection was accepted.
 	p.listener.Close()
 	p.leave(p.cfg.DrainDelay / 4)
 	ctx, cancel := context.WithTimeout(context.Background(), p.cfg.ShutdownTimeout)
 	defer cancel()
 	err := p.server.Shutdown(ctx)
 	if err != nil {
-		err = fmt.Errorf("requests were cut off: %w", err)
+		err = fmt.Errorf("requests in progress were cut off: %w", err)
 	}
 	return errors.Join(err, p.close(ctx))
 }
 
-// leave waits for callers to leave, unless serving has ended by itself.
+// leave gives callers time to leave, unless serving has already failed.
 func (p *program) leave(limit time.Duration) {
 	select {
 	case <-time.After(limit):
@@ -167,7 +167,7 @@ func (p *program) leave(limit time.Duration) {
 	}
 }
 
-// isDraining reports whether the program is about to stop.
+// isDraining reports whether the program is stopping.
 func (p *program) isDraining() bool {
 	select {
 	case <-p.draining:
@@ -177,10 +177,10 @@ func (p *program) isDraining() bool {
 	}
 }
 
-// tracer is what the API traces with.
+// tracer returns what the API traces with; nil for no tracing.
 func (p *program) tracer() oteltrace.TracerProvider {
 	if p.tracing == nil {
-		return nil // and not an interface that holds nil
+		return nil // not an interface that holds a nil pointer
 	}
 	return p.tracing
 }

@@ -15,21 +15,21 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
-// redisFlags say how to reach the cluster; all commands that do take them.
+// redisFlags say how to reach the cluster. Every command that does so has them.
 type redisFlags struct {
-	Redis          []string      `placeholder:"HOST:PORT,..." help:"Some nodes of the cluster; the others are learned from them."`
-	RedisUsername  string        `placeholder:"NAME" help:"User of Redis' ACL."`
-	RedisPassword  string        `placeholder:"PASSWORD" help:"Better given as SESSIOND_REDIS_PASSWORD, out of the process list."`
-	RedisTLS       bool          `name:"redis-tls" help:"Use TLS."`
-	RedisCAFile    string        `name:"redis-ca-file" placeholder:"FILE" help:"Trust these certificates (PEM) instead of the system's; implies --redis-tls."`
-	AttemptTimeout time.Duration `default:"1s" help:"Limit of one dial and of one round trip to one node."`
-	PoolSize       int           `default:"32" help:"Connections to each node at most."`
+	Redis          []string      `placeholder:"HOST:PORT" help:"Some nodes of the cluster; the others are discovered."`
+	RedisUsername  string        `placeholder:"NAME" help:"Redis ACL user."`
+	RedisPassword  string        `placeholder:"PASSWORD" help:"Redis ACL password. Prefer SESSIOND_REDIS_PASSWORD, which keeps it out of the process list."`
+	RedisTLS       bool          `name:"redis-tls" help:"Connect with TLS."`
+	RedisCAFile    string        `name:"redis-ca-file" placeholder:"FILE" help:"Trust these CA certificates (PEM) instead of the system's; implies --redis-tls."`
+	AttemptTimeout time.Duration `default:"1s" help:"Maximum time for one dial or one round trip to a node (${default})."`
+	PoolSize       int           `default:"32" help:"Maximum number of connections per node (${default})."`
 
-	// dial replaces the network's dialler where a test's cluster announces addresses that cannot be reached.
+	// dial replaces the network's dialler in tests whose cluster announces addresses that cannot be reached.
 	dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
-// Validate is called by kong.
+// Validate checks the values. kong calls it.
 func (f *redisFlags) Validate() error {
 	for _, addr := range f.Redis {
 		if err := view.CheckAddr(addr); err != nil {
@@ -57,7 +57,7 @@ func (f *redisFlags) admin() (*admin.Client, error) {
 // access is how to reach the cluster.
 func (f *redisFlags) access() (peer.Access, error) {
 	if len(f.Redis) == 0 {
-		return peer.Access{}, errors.New("--redis is missing: name some nodes of the cluster")
+		return peer.Access{}, errors.New("--redis is required: name some nodes of the cluster")
 	}
 	cfg := peer.Access{Addrs: f.Redis, Username: f.RedisUsername, Password: f.RedisPassword, Attempt: f.AttemptTimeout, Dial: f.dial}
 	if f.RedisTLS || f.RedisCAFile != "" {
@@ -70,7 +70,7 @@ func (f *redisFlags) access() (peer.Access, error) {
 		}
 		cfg.TLS.RootCAs = x509.NewCertPool()
 		if !cfg.TLS.RootCAs.AppendCertsFromPEM(pem) {
-			return cfg, fmt.Errorf("--redis-ca-file: %s holds no certificate", f.RedisCAFile)
+			return cfg, fmt.Errorf("--redis-ca-file: no certificate in %s", f.RedisCAFile)
 		}
 	}
 	return cfg, nil

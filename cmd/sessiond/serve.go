@@ -16,7 +16,7 @@ import (
 	"github.com/sessiond/sessiond/internal/keys"
 )
 
-// Run serves until the context ends, and then lets the requests under way finish.
+// Run serves until the context ends, and then lets the requests in progress finish. SIGHUP reloads the key file.
 func (s *serveCmd) Run(ctx context.Context, c console) error {
 	p, err := start(*s, c.err)
 	if err != nil {
@@ -37,7 +37,7 @@ func (s *serveCmd) Run(ctx context.Context, c console) error {
 	}
 }
 
-// access is who may do what: the bearers of the keys in the file, or everybody.
+// access says who may do what: the bearers of the keys in the file, or everybody if there is no file.
 func (s *serveCmd) access() (grant func(bearer string) (keys.Grant, bool), reload func() error, err error) {
 	if s.KeyFile != "" {
 		ring, err := keys.Load(s.KeyFile, s.limits())
@@ -50,7 +50,7 @@ func (s *serveCmd) access() (grant func(bearer string) (keys.Grant, bool), reloa
 	return func(string) (keys.Grant, bool) { return everything, true }, func() error { return nil }, err
 }
 
-// onCluster makes the client of a service, which looks at the cluster from now on.
+// onCluster makes the client of a service, which watches the cluster from now on.
 func (s *serveCmd) onCluster(log *slog.Logger, metrics prometheus.Registerer) (*cluster.Client, error) {
 	access, err := s.Redis.access()
 	if err != nil {

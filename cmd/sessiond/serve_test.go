@@ -166,7 +166,7 @@ func TestWrongFlags(t *testing.T) {
 		{"--bogus", 2, "--bogus"},
 		{"--embedded --listen 0.0.0.0:0", 2, "--insecure-no-auth"},
 		{"--embedded --key-file /nonexistent", 1, "--key-file"},
-		{"--embedded --redis a:1", 2, "exclude each other"},
+		{"--embedded --redis a:1", 2, "cannot be combined"},
 		{"--redis nohostport", 2, "not host:port"},
 		{"--embedded --request-timeout nonsense", 2, "--request-timeout"},
 		{"--embedded --request-timeout=-1s", 2, "must be positive"},

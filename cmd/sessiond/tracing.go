@@ -13,10 +13,10 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace"
 )
 
-// newTracing makes what the standard OTEL_* variables ask for, or nil: tracing is off unless OTEL_TRACES_EXPORTER is
-// otlp, or an endpoint is named by OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT. Spans go out by
-// OTLP over HTTP with protobuf. The SDK itself reads OTEL_SERVICE_NAME (sessiond), OTEL_RESOURCE_ATTRIBUTES,
-// OTEL_TRACES_SAMPLER, OTEL_BSP_* and what else begins with OTEL_EXPORTER_OTLP_.
+// newTracing sets up tracing as the standard OTEL_* variables say. It returns nil, for no tracing, unless
+// OTEL_TRACES_EXPORTER is otlp, or OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT names an endpoint.
+// Spans are exported by OTLP over HTTP with protobuf. The SDK itself reads OTEL_SERVICE_NAME (default sessiond),
+// OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER, OTEL_BSP_* and the other OTEL_EXPORTER_OTLP_* variables.
 func newTracing(log *slog.Logger) (*trace.TracerProvider, error) {
 	on, err := tracingWanted()
 	if err != nil || !on {
@@ -27,17 +27,17 @@ func newTracing(log *slog.Logger) (*trace.TracerProvider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tracing: %w", err)
 	}
-	// What the environment says comes last, and wins.
+	// The environment comes last, so it takes precedence.
 	about, err := resource.New(ctx, resource.WithAttributes(
 		attribute.String("service.name", "sessiond"), attribute.String("service.version", thisBuild().version)), resource.WithTelemetrySDK(), resource.WithHost(), resource.WithFromEnv())
 	if err != nil {
 		return nil, fmt.Errorf("tracing: %w", err)
 	}
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("tracing", "error", err) }))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("spans could not be exported", "error", err) }))
 	return trace.NewTracerProvider(trace.WithBatcher(exporter), trace.WithResource(about)), nil
 }
 
-// tracingWanted reads the variables that decide (OpenTelemetry specification, environment variables).
+// tracingWanted reads the variables that switch tracing on (OpenTelemetry specification, environment variables).
 func tracingWanted() (bool, error) {
 	if os.Getenv("OTEL_SDK_DISABLED") == "true" {
 		return false, nil
@@ -51,11 +51,11 @@ func tracingWanted() (bool, error) {
 			return false, nil
 		}
 	default:
-		return false, fmt.Errorf("OTEL_TRACES_EXPORTER=%s: only otlp and none are known", exporter)
+		return false, fmt.Errorf("OTEL_TRACES_EXPORTER=%s is not supported: use otlp or none", exporter)
 	}
 	for _, name := range []string{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"} {
 		if protocol := os.Getenv(name); protocol != "" && protocol != "http/protobuf" {
-			return false, fmt.Errorf("%s=%s: only http/protobuf is known", name, protocol)
+			return false, fmt.Errorf("%s=%s is not supported: use http/protobuf", name, protocol)
 		}
 	}
 	return true, nil
