@@ -25,7 +25,7 @@ var update = flag.Bool("update", false, "write docs/metrics.md anew")
 
 const metricsDoc = "../../docs/metrics.md"
 
-// A catalogue is a registry that remembers what is registered on it, with or without series.
+// A catalogue is a registry that remembers which metrics are registered on it, even those without series.
 type catalogue struct {
 	*prometheus.Registry
 	metrics []documented
@@ -33,7 +33,7 @@ type catalogue struct {
 
 type documented struct{ name, kind, help, labels string }
 
-// shape reads what a description says of itself, which has no other way.
+// shape parses the text of a description, which has no other way to tell its name, help and labels.
 var shape = regexp.MustCompile(`^Desc\{fqName: "([^"]*)", help: "([^"]*)", (?:unit: "[^"]*", )?constLabels: \{[^}]*\}, variableLabels: \{([^}]*)\}`)
 
 // MustRegister implements [prometheus.Registerer].
@@ -74,15 +74,18 @@ func (c *catalogue) text() []byte {
 	var b bytes.Buffer
 	b.WriteString(`# Metrics
 
-What ` + "`/metrics`" + ` shows. ` + "`make generate`" + ` writes this file from the code. The usual metrics of the Go runtime (` + "`go_*`" + `) and the process
-(` + "`process_*`" + `) are not listed. Base units are seconds and bytes. Histograms are classic and native; the latter need a Prometheus with
-` + "`--enable-feature=native-histograms`" + `, and the exemplars on HTTP requests one with ` + "`exemplar-storage`" + `: the trace of a request, or the
-` + "`request_id`" + ` of its line in the log if it was slow.
+` + "`/metrics`" + ` exports these metrics. ` + "`make generate`" + ` writes this page from the code. The usual metrics of the Go runtime (` + "`go_*`" + `) and of the
+process (` + "`process_*`" + `) are exported too, but not listed.
 
-No label grows with load: ` + "`route`" + ` is a pattern, ` + "`tenant`" + ` is one of the key file's, ` + "`node`" + ` and ` + "`vm`" + ` are the cluster's, ` + "`shard`" + ` is the lowest slot that the
-shard had when it was first seen. What an instance says of nodes and shards is what that instance sees.
+Units are seconds and bytes. Every histogram is both classic and native. To store the native ones, Prometheus needs
+` + "`--enable-feature=native-histograms`" + `. To store the exemplars of HTTP requests, it needs ` + "`--enable-feature=exemplar-storage`" + `: they name the
+trace of a request, or, if the request was slow, the ` + "`request_id`" + ` of its line in the log.
 
-| name | type | labels | what |
+The number of series does not grow with the load. ` + "`route`" + ` is a pattern, ` + "`tenant`" + ` is a tenant of the key file, ` + "`node`" + ` and ` + "`vm`" + ` are those of the
+cluster, and ` + "`shard`" + ` is the lowest slot that the shard had when the instance first saw it. Metrics of nodes and shards show what the
+exporting instance sees.
+
+| name | type | labels | meaning |
 |---|---|---|---|
 `)
 	slices.SortFunc(c.metrics, func(a, b documented) int { return strings.Compare(a.name, b.name) })
@@ -96,7 +99,7 @@ shard had when it was first seen. What an instance says of nodes and shards is w
 	return b.Bytes()
 }
 
-// docs/metrics.md lists what the program registers, each with a sentence, by the linter's rules.
+// docs/metrics.md lists every metric that the program registers. Names and help texts follow the linter's rules.
 func TestMetricsAreDocumented(t *testing.T) {
 	c := &catalogue{Registry: prometheus.NewRegistry()}
 	c.MustRegister(thisBuild().metric())
@@ -117,6 +120,6 @@ func TestMetricsAreDocumented(t *testing.T) {
 	}
 	got, err := os.ReadFile(metricsDoc)
 	if err != nil || !bytes.Equal(got, want) {
-		t.Errorf("docs/metrics.md is not what the code registers; run the test with -update (%v)", err)
+		t.Errorf("docs/metrics.md is not what the code registers: run make generate (%v)", err)
 	}
 }

@@ -57,7 +57,7 @@ func TestREADMEExamples(t *testing.T) {
 	}
 }
 
-// Every flag stands in the README's table, and none that does not exist.
+// The README's table lists every flag, and no other.
 func TestREADMEListsTheFlags(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {

@@ -241,7 +241,7 @@ func TestStartWithoutRedis(t *testing.T) {
 	})
 }
 
-// SIGTERM is the end of the context: requests under way are answered first.
+// SIGTERM ends the context: requests in progress are answered first.
 func TestRunStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	stderr := new(syncBuffer)

@@ -121,7 +121,7 @@ func TestWrongRoutesAndMethods(t *testing.T) {
 	f.do("POST", "/v1/sessions", `user=alice`, "Content-Type", "application/x-www-form-urlencoded").wantProblem(415, "unsupported-media-type")
 }
 
-// The one table from errors to answers; what is not in it is a 500 that shows nothing.
+// The table maps errors to answers. An error that is not in it is a 500 that reveals nothing.
 func TestStoreErrors(t *testing.T) {
 	secret := errors.New("redis: dial tcp 10.0.0.1:6379: secret detail")
 	for _, c := range []struct {

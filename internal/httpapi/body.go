@@ -146,19 +146,22 @@ func decodeJSON(b []byte, into any) error {
 	}
 	err := json.Unmarshal(b, into, json.RejectUnknownMembers(true))
 	if semantic, ok := errors.AsType[*json.SemanticError](err); ok {
-		why := "has the wrong type"
-		switch {
-		case errors.Is(err, json.ErrUnknownName):
-			why = "is not a known member"
-		}
-		for _, known := range []error{session.ErrDuration, errGrace, errObject, errUser} {
-			if errors.Is(err, known) {
-				why = known.Error()
-			}
-		}
-		return &jsonError{Pointer: string(semantic.JSONPointer), Offset: semantic.ByteOffset, why: why}
+		return &jsonError{Pointer: string(semantic.JSONPointer), Offset: semantic.ByteOffset, why: whyRefused(semantic)}
 	}
 	return err
+}
+
+// whyRefused says why a value that is valid JSON was refused.
+func whyRefused(err error) string {
+	if errors.Is(err, json.ErrUnknownName) {
+		return "is not a known member"
+	}
+	for _, known := range []error{session.ErrDuration, errGrace, errObject, errUser} {
+		if errors.Is(err, known) {
+			return known.Error()
+		}
+	}
+	return "has the wrong type"
 }
 
 // checkSyntax walks the whole body once. Decoding alone would not look into data, which is stored as it is.

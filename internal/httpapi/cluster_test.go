@@ -38,14 +38,14 @@ func TestEventsAfterAnID(t *testing.T) {
 	}
 	id := first["id"].(string)
 	if got := rest("?since=" + id); got != len(events)-1 {
-		t.Errorf("%d events behind the first of %d", got, len(events))
+		t.Errorf("%d events after the first of %d", got, len(events))
 	}
 	if got := rest("", "Last-Event-ID", id); got != len(events)-1 {
-		t.Errorf("%d events behind the first of %d, by the header", got, len(events))
+		t.Errorf("%d events after the first of %d, by the header", got, len(events))
 	}
 	for _, foreign := range []string{"another-1", "7", "-"} {
 		if got := rest("?since=" + foreign); got != len(events) {
-			t.Errorf("%d of %d events behind an ID that was never given", got, len(events))
+			t.Errorf("%d of %d events after an ID that was never issued", got, len(events))
 		}
 	}
 }

@@ -24,7 +24,7 @@ import (
 	"github.com/sessiond/sessiond/internal/session"
 )
 
-// Many fine requests make few lines, which say how many they stand for; each that failed or was slow makes one.
+// Of many good requests only a few are logged, with a count of the others; every failed or slow request is logged.
 func TestLogIsSampled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
@@ -100,7 +100,7 @@ func TestSpans(t *testing.T) {
 		t.Errorf("the span is not below its caller's: trace %s, parent %s", got, get.Parent().SpanID())
 	}
 	if names["GET /v1/session"] == nil || names["GET /v1/session"].Status().Code == codes.Error {
-		t.Error("what is not there is no error of ours")
+		t.Error("a 404 marks the span as failed")
 	}
 	put := names["PUT /v1/sessions/{id}"]
 	if put == nil || put.Status().Code != codes.Error || put.Status().Description != "outcome-unknown" {

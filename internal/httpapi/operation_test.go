@@ -33,7 +33,7 @@ func TestReadiness(t *testing.T) {
 	f.ready = func(context.Context) (watch.Snapshot, error) {
 		return watch.Snapshot{SlotsCovered: 10000, UncoveredFor: time.Second}, nil
 	}
-	got := f.do("GET", "/readyz", "").want(200).json() // a failover is under way
+	got := f.do("GET", "/readyz", "").want(200).json() // a failover is in progress
 	if got["status"] != "ready" || got["reason"] != "6384 of 16384 slots have no healthy master" {
 		t.Errorf("got %v", got)
 	}

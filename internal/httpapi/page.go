@@ -13,16 +13,16 @@ import (
 	"github.com/go-chi/chi/v5"
 )
 
-// The live page is plain HTML, CSS and JavaScript. It shows what /v1/cluster, /v1/cluster/events and /metrics tell anybody.
+// The live page is plain HTML, CSS and JavaScript. It shows only what /v1/cluster, /v1/cluster/events and /metrics publish.
 //
 //go:embed page
 var pageFiles embed.FS
 
-// pagePolicy lets the page load nothing but what this instance serves, and run nothing that stands in the document.
+// pagePolicy lets the page load only what this instance serves, and run no inline script.
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 
-// pageTypes are the media types of the page's files: the system's own table may lack or change them.
+// pageTypes are the media types of the page's files. The system's own table may lack them or have others.
 var pageTypes = map[string]string{
 	".html": "text/html; charset=utf-8",
 	".css":  "text/css; charset=utf-8",
@@ -32,18 +32,18 @@ var pageTypes = map[string]string{
 
 type pageFile struct {
 	body      []byte
-	etag      string // a strong one, of the content
+	etag      string // strong: a hash of the content
 	mediaType string
 }
 
-// routePage serves the live page at /, and what it consists of under /page/.
+// routePage serves the live page at /, and its other files under /page/.
 func (a *api) routePage(r chi.Router) {
 	files := readPage()
 	r.Get("/", files["index.html"].serve)
 	r.Get("/page/{file}", func(w http.ResponseWriter, r *http.Request) {
 		name := chi.URLParam(r, "file")
 		f, ok := files[name]
-		if !ok || name == "index.html" { // which stands at /
+		if !ok || name == "index.html" { // it is served at /
 			a.noRoute(w, r)
 			return
 		}
@@ -51,12 +51,12 @@ func (a *api) routePage(r chi.Router) {
 	})
 }
 
-// readPage reads the embedded files, by name.
+// readPage reads the embedded files. The result is by file name.
 func readPage() map[string]pageFile {
 	files := map[string]pageFile{}
 	entries, err := fs.ReadDir(pageFiles, "page")
 	if err != nil {
-		panic(err) // they are in the binary
+		panic(err) // cannot happen: the files are in the binary
 	}
 	for _, e := range entries {
 		body, err := fs.ReadFile(pageFiles, "page/"+e.Name())
@@ -69,7 +69,7 @@ func readPage() map[string]pageFile {
 	return files
 }
 
-// serve answers with the file, or 304. Browsers ask again every time, so that a page is never older than its service.
+// serve answers with the file, or with 304. Browsers revalidate every time, so the page is never older than the service.
 func (f pageFile) serve(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", f.mediaType)

@@ -26,7 +26,7 @@ func TestPreferDurability(t *testing.T) {
 	f.embedded.Commands()
 	f.do("POST", "/v1/sessions", `{}`, "Prefer", "durability=strict").wantProblem(503, "unavailable")
 	if sent := f.embedded.Commands(); len(sent) > 0 {
-		t.Errorf("a strict write without a replica was sent all the same: %v", sent)
+		t.Errorf("a strict write was sent although there is no replica: %v", sent)
 	}
 	for _, bad := range []string{"durability=eventual", "durability", "read=replica"} {
 		f.do("POST", "/v1/sessions", `{}`, "Prefer", bad).wantProblem(400, "malformed-request")
