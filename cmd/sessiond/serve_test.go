@@ -22,7 +22,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 )
 
-// parse reads a command line as the program does.
+// parse reads a command line as the program does. Nothing waits for callers to leave at the end of a test.
 func parse(t *testing.T, args ...string) serveCmd {
 	t.Helper()
 	var c cli
@@ -30,7 +30,7 @@ func parse(t *testing.T, args ...string) serveCmd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := parser.Parse(append([]string{"serve", "--listen=127.0.0.1:0"}, args...)); err != nil {
+	if _, err := parser.Parse(append([]string{"serve", "--listen=127.0.0.1:0", "--drain-delay=0"}, args...)); err != nil {
 		t.Fatal(err)
 	}
 	return c.Serve
