@@ -28,7 +28,7 @@ func assistantOf(t *testing.T, real *clustertest.Real) *cluster.Client {
 // watched waits until the votes of elections before a client's time have expired, which is true of restore's too.
 func watched(t *testing.T, real *clustertest.Real, c *cluster.Client) {
 	t.Helper()
-	eventually(t, "the votes of earlier elections have expired", func() bool { return c.VotesExpired(real.Addr(t, "redis-4")) })
+	eventually(t, "the votes of earlier elections have expired", func() bool { return c.VotesExpired(real.Addr(t, "redis-5")) })
 }
 
 // asked counts what a client asked of the replica of shard 1, and promotions of that which it saw.
