@@ -13,6 +13,7 @@ import (
 
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
 	"github.com/sessiond/sessiond/internal/cluster/view"
+	"github.com/sessiond/sessiond/internal/polltest"
 )
 
 func TestMain(m *testing.M) { clustertest.Main(m) }
@@ -70,19 +71,19 @@ func TestVMKillOnRealCluster(t *testing.T) {
 
 	real.KillVM(t, "vm2")
 	for _, id := range ids {
-		eventually(t, "the session is read", func() bool {
+		polltest.Eventually(t, "the session is read", func() bool {
 			status, _, body := call(t, "GET", url+"/v1/sessions/"+id, "")
 			if status == http.StatusNotFound {
 				t.Fatal("the session is lost")
 			}
 			return status == http.StatusOK && strings.Contains(body, `{"n":1}`)
 		})
-		eventually(t, "the session is written", func() bool {
+		polltest.Eventually(t, "the session is written", func() bool {
 			status, _, _ := call(t, "PATCH", url+"/v1/sessions/"+id, `{"data":{"n":2}}`, "Content-Type", "application/merge-patch+json")
 			return status == http.StatusOK
 		})
 	}
-	eventually(t, "the service is ready", func() bool {
+	polltest.Eventually(t, "the service is ready", func() bool {
 		status, _, _ := call(t, "GET", url+"/readyz", "")
 		return status == http.StatusOK
 	})
@@ -94,7 +95,7 @@ func TestVMKillOnRealCluster(t *testing.T) {
 
 	real.StartVM(t, "vm2")
 	client := real.Admin(t)
-	eventually(t, "both nodes of the VM are replicas in step", func() bool {
+	polltest.Eventually(t, "both nodes of the VM are replicas in step", func() bool {
 		nodes, err := client.Status(t.Context())
 		if err != nil {
 			return false
@@ -162,8 +163,8 @@ func TestRebalanceOnRealCluster(t *testing.T) {
 	}
 	real.KillVM(t, "vm2")
 	witness.Promoted(t, "redis-5", time.Now())
-	eventually(t, "the view shows it", func() bool { return masters()["vm1"] == 2 })
-	eventually(t, "nothing is moved while the VM is down, and the reason told", func() bool {
+	polltest.Eventually(t, "the view shows it", func() bool { return masters()["vm1"] == 2 })
+	polltest.Eventually(t, "nothing is moved while the VM is down, and the reason told", func() bool {
 		_, err := try(false)
 		return err != nil && strings.Contains(err.Error(), "vm2 cannot get its master") && strings.Contains(err.Error(), "is failed")
 	})

@@ -20,6 +20,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/alicebob/miniredis/v2"
+
+	"github.com/sessiond/sessiond/internal/polltest"
 )
 
 // parse reads a command line as the program does. Nothing waits for callers to leave at the end of a test.
@@ -99,18 +101,6 @@ func call(t *testing.T, method, url, body string, headers ...string) (int, http.
 	return answer.StatusCode, answer.Header, string(b)
 }
 
-// eventually polls until the condition holds, for a minute at most.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(time.Minute); !holds(); <-tick.C {
-		if time.Now().After(end) {
-			t.Fatalf("not within a minute: %s", what)
-		}
-	}
-}
-
 func TestEmbedded(t *testing.T) {
 	url, log := serve(t, parse(t, "--embedded"))
 	status, header, body := call(t, "POST", url+"/v1/sessions", `{"data":1,"idle_ttl":2}`)
@@ -121,7 +111,7 @@ func TestEmbedded(t *testing.T) {
 	if status, _, body := call(t, "GET", url+"/v1/sessions/"+id, ""); status != http.StatusOK {
 		t.Errorf("got %d %s", status, body)
 	}
-	eventually(t, "the session expires in real time", func() bool {
+	polltest.Eventually(t, "the session expires in real time", func() bool {
 		status, _, _ := call(t, "GET", url+"/v1/sessions/"+id+"?touch=false", "")
 		return status == http.StatusNotFound
 	})
@@ -231,11 +221,11 @@ func TestStartWithoutRedis(t *testing.T) {
 	}
 
 	up.Store(true)
-	eventually(t, "the service is ready", func() bool {
+	polltest.Eventually(t, "the service is ready", func() bool {
 		status, _, _ := call(t, "GET", url+"/readyz", "")
 		return status == http.StatusOK
 	})
-	eventually(t, "the service serves", func() bool {
+	polltest.Eventually(t, "the service serves", func() bool {
 		status, _, _ := call(t, "POST", url+"/v1/sessions", `{}`)
 		return status == http.StatusCreated
 	})
@@ -247,7 +237,7 @@ func TestRunStops(t *testing.T) {
 	stderr := new(syncBuffer)
 	done := make(chan int)
 	go func() { done <- run(ctx, []string{"--embedded", "--listen", "127.0.0.1:0"}, io.Discard, stderr) }()
-	eventually(t, "the service serves", func() bool { return strings.Contains(stderr.String(), "msg=serving") })
+	polltest.Eventually(t, "the service serves", func() bool { return strings.Contains(stderr.String(), "msg=serving") })
 	cancel()
 	if code := <-done; code != 0 {
 		t.Errorf("exit status %d: %s", code, stderr)
@@ -272,7 +262,7 @@ func TestKeyFile(t *testing.T) {
 		done <- run(ctx, []string{"--embedded", "--listen", "127.0.0.1:0", "--key-file", path}, io.Discard, stderr)
 	}()
 	addr := regexp.MustCompile(`msg=serving addr=(\S+)`)
-	eventually(t, "the service serves", func() bool { return addr.MatchString(stderr.String()) })
+	polltest.Eventually(t, "the service serves", func() bool { return addr.MatchString(stderr.String()) })
 	url := "http://" + addr.FindStringSubmatch(stderr.String())[1] + "/v1/sessions"
 	create := func(key string) int {
 		status, _, _ := call(t, "POST", url, `{}`, "Authorization", "Bearer "+key)
@@ -288,7 +278,7 @@ func TestKeyFile(t *testing.T) {
 	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the new key counts", func() bool { return create("second") == http.StatusCreated })
+	polltest.Eventually(t, "the new key counts", func() bool { return create("second") == http.StatusCreated })
 	if got := create("first"); got != http.StatusUnauthorized {
 		t.Errorf("got %d", got)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/admin"
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
 	"github.com/sessiond/sessiond/internal/cluster/view"
+	"github.com/sessiond/sessiond/internal/polltest"
 	"github.com/sessiond/sessiond/loadtest/ledger"
 	"github.com/sessiond/sessiond/loadtest/load"
 )
@@ -162,7 +163,7 @@ func (d *drill) observe(r load.Result) {
 func (d *drill) lasts(long time.Duration) {
 	d.t.Helper()
 	end := time.Now().Add(long)
-	eventually(d.t, "the load has gone on", func() bool { return time.Now().After(end) })
+	polltest.Eventually(d.t, "the load has gone on", func() bool { return time.Now().After(end) })
 }
 
 // promotes has a fault happen after which a replica takes over, and returns when it was promoted, by a witness's word.
@@ -191,7 +192,7 @@ func (d *drill) observations(from, to time.Time) []observation {
 // inStep waits until all six nodes are well and every replica is in step.
 func (d *drill) inStep() {
 	d.t.Helper()
-	eventually(d.t, "every replica is in step", func() bool {
+	polltest.Eventually(d.t, "every replica is in step", func() bool {
 		nodes, err := d.admin.Status(d.t.Context())
 		if err != nil || len(nodes) != 6 {
 			return false
@@ -212,7 +213,7 @@ func (d *drill) inStep() {
 // covered waits until every slot has a master that is well, as every reachable node sees it.
 func (d *drill) covered() {
 	d.t.Helper()
-	eventually(d.t, "all slots are covered", func() bool {
+	polltest.Eventually(d.t, "all slots are covered", func() bool {
 		v, err := d.admin.Look(d.t.Context())
 		return err == nil && v.Covered() == view.Slots
 	})
@@ -245,18 +246,6 @@ func (d *drill) judge() (violations uint64) {
 		d.t.Errorf("%d requests could not be sent: too many were under way", n)
 	}
 	return report.Ledger.Total()
-}
-
-// eventually polls a condition.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(patience); !holds(); <-tick.C {
-		if time.Now().After(end) {
-			t.Fatalf("not within %s: %s", patience, what)
-		}
-	}
 }
 
 // shardOf is the shard that a slot belongs to, from 1, as the cluster was formed.

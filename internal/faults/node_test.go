@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
+	"github.com/sessiond/sessiond/internal/polltest"
 )
 
 // rebalance is what an operator does after a VM has returned.
@@ -91,7 +92,7 @@ func maxMemory(t *testing.T) {
 		}
 		return full
 	}
-	eventually(t, "writes are refused", func() bool { return refused() > 100 })
+	polltest.Eventually(t, "writes are refused", func() bool { return refused() > 100 })
 	restore()
 	d.lasts(settled) // requests that were due before have ended by then
 	full := outage{began: o.began, ended: time.Now()}

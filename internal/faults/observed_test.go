@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/sessiond/sessiond/deploy/grafana/dashboards"
+	"github.com/sessiond/sessiond/internal/polltest"
 )
 
 var observe = flag.Bool("observe", false, "kill a VM while Prometheus looks on, and ask it what every panel and every alert asks")
@@ -29,7 +30,7 @@ func TestKillIsSeen(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := &observer{t: t, api: prometheus.NewAPI(client), from: time.Now()}
-	eventually(t, "all targets are scraped", func() bool { return p.last(`sum(up)`) == 8 })
+	polltest.Eventually(t, "all targets are scraped", func() bool { return p.last(`sum(up)`) == 8 })
 	d.lasts(quiet)
 
 	died := time.Now()
@@ -84,7 +85,7 @@ func (p *observer) last(expr string) float64 {
 func (p *observer) becomes(what, expr string) {
 	p.t.Helper()
 	began := time.Now()
-	eventually(p.t, what, func() bool { return p.last(expr) != -1 })
+	polltest.Eventually(p.t, what, func() bool { return p.last(expr) != -1 })
 	p.t.Logf("%s: seen %s later", what, time.Since(began).Round(100*time.Millisecond))
 }
 

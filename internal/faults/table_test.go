@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
+	"github.com/sessiond/sessiond/internal/polltest"
 	"github.com/sessiond/sessiond/loadtest/load"
 	"github.com/sessiond/sessiond/loadtest/stock"
 )
@@ -70,7 +71,7 @@ func (d *drill) asFormed() {
 			d.real.Failover(d.t, name)
 		}
 	}
-	eventually(d.t, "every shard is back at its first master", func() bool {
+	polltest.Eventually(d.t, "every shard is back at its first master", func() bool {
 		for _, s := range d.services {
 			state, err := clusterOf(s.URL)
 			if err != nil {
@@ -90,7 +91,7 @@ func (d *drill) asFormed() {
 func (d *drill) atRest(shard int) {
 	d.t.Helper()
 	last := time.Now()
-	eventually(d.t, "the shard is at rest", func() bool {
+	polltest.Eventually(d.t, "the shard is at rest", func() bool {
 		if time.Since(last) < time.Second {
 			return false
 		}

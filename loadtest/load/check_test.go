@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sessiond/sessiond/internal/polltest"
 	"github.com/sessiond/sessiond/loadtest/servicetest"
 )
 
@@ -32,16 +33,6 @@ func (i *instance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.WriteHeader(status)
-}
-
-// eventually polls a condition.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not in time: %s", what)
-		}
-	}
 }
 
 // A target that is not ready gets no requests until it is ready again, as behind a load balancer.
@@ -72,7 +63,7 @@ func TestLeavesAloneWhoIsNotReady(t *testing.T) {
 		return stopping.calls.Load() - before
 	}
 
-	eventually(t, "the check is heard", target.unready.Load)
+	polltest.Eventually(t, "the check is heard", target.unready.Load)
 	if err := g.Prepare(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -82,23 +73,23 @@ func TestLeavesAloneWhoIsNotReady(t *testing.T) {
 
 	stopping.readiness.Store(0)
 	asked := stopping.checks.Load()
-	eventually(t, "checks go unanswered", func() bool { return stopping.checks.Load() > asked+2*silentChecks })
+	polltest.Eventually(t, "checks go unanswered", func() bool { return stopping.checks.Load() > asked+2*silentChecks })
 	g.client.targets[1].shun()
 	if n := load(); n != 0 {
 		t.Errorf("%d requests went to the instance that said it is not ready, and now says nothing", n)
 	}
 
 	stopping.readiness.Store(http.StatusOK)
-	eventually(t, "the instance is ready again", func() bool { return !target.unready.Load() })
+	polltest.Eventually(t, "the instance is ready again", func() bool { return !target.unready.Load() })
 	if n := load(); n == 0 {
 		t.Error("no request went to the instance that is ready again")
 	}
 
 	stopping.readiness.Store(0)
-	eventually(t, "an instance that answers no check is not ready", target.unready.Load)
+	polltest.Eventually(t, "an instance that answers no check is not ready", target.unready.Load)
 
 	other.readiness.Store(http.StatusServiceUnavailable)
-	eventually(t, "nobody is ready", g.client.targets[1].unready.Load)
+	polltest.Eventually(t, "nobody is ready", g.client.targets[1].unready.Load)
 	if n := load(); n == 0 {
 		t.Error("where nobody is ready, everybody is asked")
 	}

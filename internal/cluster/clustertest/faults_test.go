@@ -16,6 +16,7 @@ import (
 
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
 	"github.com/sessiond/sessiond/internal/cluster/view"
+	"github.com/sessiond/sessiond/internal/polltest"
 )
 
 func TestMain(m *testing.M) { clustertest.Main(m) }
@@ -31,17 +32,6 @@ func single(t *testing.T, real *clustertest.Real, name string) *redis.Client {
 	return rdb
 }
 
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(time.Minute); !holds(); <-tick.C {
-		if time.Now().After(end) {
-			t.Fatalf("not within a minute: %s", what)
-		}
-	}
-}
-
 // inOrder waits until all six nodes are well for all others, all replicas in step.
 func inOrder(t *testing.T, real *clustertest.Real) {
 	t.Helper()
@@ -49,7 +39,7 @@ func inOrder(t *testing.T, real *clustertest.Real) {
 	if err := c.Form(t.Context(), real.Shards(), slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "all nodes are well", func() bool {
+	polltest.Eventually(t, "all nodes are well", func() bool {
 		nodes, err := c.Status(t.Context())
 		for _, n := range nodes {
 			if err != nil || n.Health != view.Healthy || !n.Answers {
@@ -96,7 +86,7 @@ func TestFaultsOnRealCluster(t *testing.T) {
 	up := func(names ...string) {
 		t.Helper()
 		for _, name := range names {
-			eventually(t, name+" answers", func() bool { return ping(name) == nil })
+			polltest.Eventually(t, name+" answers", func() bool { return ping(name) == nil })
 		}
 	}
 
@@ -126,7 +116,7 @@ func TestFaultsOnRealCluster(t *testing.T) {
 		up("redis-3", "redis-4")
 		t.Logf("promoted after %s", witness.Promoted(t, "redis-6", began).Sub(began))
 		real.HealVM(t, "vm3")
-		eventually(t, "redis-3 returns as a replica", func() bool {
+		polltest.Eventually(t, "redis-3 returns as a replica", func() bool {
 			info, _ := single(t, real, "redis-3").Info(t.Context(), "replication").Result()
 			return strings.Contains(info, "role:slave") && strings.Contains(info, "master_link_status:up")
 		})
@@ -283,7 +273,7 @@ func TestServiceOnRealCluster(t *testing.T) {
 	for _, n := range []string{"vm1", "vm2", "vm3"} {
 		real.Heal(t, service.Name, n)
 	}
-	eventually(t, "the service works again", func() bool { return create() == http.StatusCreated })
+	polltest.Eventually(t, "the service works again", func() bool { return create() == http.StatusCreated })
 
 	service.Stop(t)
 	if alive(service) {
@@ -295,7 +285,7 @@ func TestServiceOnRealCluster(t *testing.T) {
 		t.Error("a service on a VM without power answers")
 	}
 	real.StartVM(t, "vm2")
-	eventually(t, "the service is back with its VM", func() bool { return alive(inside) })
+	polltest.Eventually(t, "the service is back with its VM", func() bool { return alive(inside) })
 	inside.Kill(t)
 }
 
@@ -343,7 +333,7 @@ func TestFastRestartLosesNothingOnRealCluster(t *testing.T) {
 		return info
 	}
 	var now *redis.Client
-	eventually(t, "the shard has a master and a replica in step", func() bool {
+	polltest.Eventually(t, "the shard has a master and a replica in step", func() bool {
 		for master, replica := range map[string]string{"redis-1": "redis-4", "redis-4": "redis-1"} {
 			now = single(t, real, master)
 			if strings.Contains(replication(master), "role:master") && strings.Contains(replication(replica), "master_link_status:up") {
