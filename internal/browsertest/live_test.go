@@ -29,7 +29,10 @@ type view struct {
 	Nodes                  int // cards
 	Rows                   int // of the table
 	Covered                string
-	Reads                  string            // per second
+	Reads                  string // per second
+	ReadLatency            string // quantiles
+	WriteLatency           string
+	Marks                  []string          // labels over the chart of rates
 	Steps                  map[string]string // of the last failover: done, next, open or needless
 	Events                 []string          // types, the newest first
 	Words                  string            // all of the topology's text
@@ -44,6 +47,8 @@ const lookAtPage = `(() => {
     VMs: [...document.querySelectorAll("#vms .vm h3")].map((e) => e.textContent),
     Nodes: document.querySelectorAll("#vms .node").length, Rows: document.querySelectorAll("#nodes tbody tr").length,
     Covered: document.getElementById("slots").dataset.covered ?? "", Reads: text("reads-rate"),
+    ReadLatency: text("reads-latency"), WriteLatency: text("writes-latency"),
+    Marks: [...document.querySelectorAll("#rate .word")].map((e) => e.textContent),
     Steps: Object.fromEntries(["suspect", "down", "promoted", "covered", "resumed", "back", "rebalanced"]
       .map((k, i) => [k, document.querySelectorAll("#steps li")[i]?.dataset.state ?? ""])),
     Events: [...document.querySelectorAll("#events li")].map((e) => e.dataset.type),
@@ -84,6 +89,10 @@ func (b *tab) shows(what string, holds func(view) bool) {
 // shoot keeps pictures by day and by night, of a desk and of a phone, and checks what holds at any time.
 func (b *tab) shoot(when string) {
 	b.t.Helper()
+	if err := chromedp.Do(b.ctx, chromedp.EmulateViewport(1280, 1600)); err != nil {
+		b.t.Fatal(err)
+	}
+	wellLaidOut(b.t, b.ctx, when+"-tall", livePanels)
 	for _, width := range []int64{400, 1280} { // which it stays at
 		for _, scheme := range []string{"dark", "light"} {
 			if err := setScheme(b.ctx, scheme); err != nil {
@@ -119,6 +128,7 @@ func (b *tab) shootOne(name, scheme string) {
 	if _, err := fmt.Sscanf(v.Paper, "rgb(%d, %d, %d)", &red, &green, &blue); err != nil || (red+green+blue > 384) != (scheme == "light") {
 		b.t.Errorf("%s: the paper is %s", name, v.Paper)
 	}
+	wellLaidOut(b.t, b.ctx, name, livePanels)
 }
 
 // The page shows a VM's death and return as they happen, without being loaded again, by day and by night, on a desk and

@@ -36,12 +36,12 @@ const look = `(() => {
     PageWidth: document.documentElement.scrollWidth, WindowWidth: window.innerWidth,
     Paper: getComputedStyle(document.body).backgroundColor,
     Marks: [...document.querySelectorAll("#chart .mark")].map((g) => {
-      const text = g.querySelector("text"), b = text.getBoundingClientRect(), line = g.querySelector("line").getBoundingClientRect();
+      const text = g.querySelector("text"), b = text.getBoundingClientRect(), line = g.querySelector("path").getBoundingClientRect();
       const top = document.elementFromPoint((b.left + b.right) / 2, (b.top + b.bottom) / 2);
       return { Kind: g.dataset.kind, Text: text.textContent, Left: b.left, Right: b.right, Top: b.top, Bottom: b.bottom, Line: line.height,
         Seen: top !== null && top.closest(".mark") !== null };
     }),
-    Paths: document.querySelectorAll("#chart path").length, Bars: document.querySelectorAll("#chart rect.answered").length,
+    Paths: document.querySelectorAll("#chart > svg > path").length, Bars: document.querySelectorAll("#chart rect.answered").length,
     Rows: document.querySelectorAll("tr").length,
   };
 })()`
@@ -83,6 +83,7 @@ func TestReport(t *testing.T) {
 					t.Errorf("the browser says %q", said)
 				}
 				check(t, got, scheme)
+				wellLaidOut(t, ctx, "the report", reportPanels)
 			})
 		}
 	}

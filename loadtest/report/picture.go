@@ -1,7 +1,6 @@
 package report
 
 import (
-	"cmp"
 	"fmt"
 	"image/color"
 	"image/png"
@@ -53,15 +52,8 @@ type picture struct {
 	*canvas
 	seconds []Second
 	end     Millis
-	y       float64 // of the next panel
-}
-
-// A label is a mark's text, and where it goes.
-type label struct {
-	Mark
-	text     string
-	x, width float64
-	row      int
+	y       float64      // of the next panel
+	fields  [][2]float64 // top and bottom of each, from the first on
 }
 
 // WritePNG writes timeline.png: the timeline of the page, as a picture.
@@ -77,7 +69,12 @@ func (r Report) WritePNG(w io.Writer) error {
 	for _, m := range r.Marks {
 		p.end = max(p.end, m.At)
 	}
-	labels, rows := p.labels(sizer, r.Marks)
+	labels := make([]label, len(r.Marks))
+	for i, m := range r.Marks {
+		text := m.Label + " " + m.At.String()
+		labels[i] = label{Mark: m, text: text, x: p.x(m.At), width: sizer.width(sizer.bold, text)}
+	}
+	rows := place(labels, pictureWidth-pictureRight)
 	top := 56 + float64(rows)*labelRow
 	height := top + 2*(rateHeight+latencyHeight) + 4*(panelGap-14) + 44
 	if p.canvas, err = newCanvas(pictureWidth, int(height), pictureText); err != nil {
@@ -92,13 +89,10 @@ func (r Report) WritePNG(w io.Writer) error {
 	p.latency("Writes, latency", func(s Second) SecondOf { return s.Writes })
 	step := timeStep(p.end)
 	for t := Millis(0); t <= p.end; t += step {
-		p.text(p.x(t), p.y+26, 0.5, p.regular, inkSoft, axisTime(t))
+		text := axisTime(t)
+		p.text(min(p.x(t), pictureWidth-p.width(p.regular, text)/2), p.y+26, 0.5, p.regular, inkSoft, text)
 	}
-	for _, l := range labels {
-		y := 62 + float64(l.row)*labelRow
-		p.path([][2]float64{{p.x(l.At), y - 14}, {p.x(l.At), p.y}}, 2.5, inkOf(l.Kind))
-		p.text(l.x, y, 0, p.bold, inkOf(l.Kind), l.text)
-	}
+	p.marks(labels, top)
 	return png.Encode(w, p.img)
 }
 
@@ -106,26 +100,21 @@ func (p *picture) x(at Millis) float64 {
 	return pictureMargin + (pictureWidth-pictureMargin-pictureRight)*float64(at)/float64(p.end)
 }
 
-// labels gives each mark the first row in which its text meets no other.
-func (p *picture) labels(sizer *canvas, marks []Mark) ([]label, int) {
-	var labels []label
-	for _, m := range marks {
-		l := label{Mark: m, text: m.Label + " " + m.At.String()}
-		l.width = sizer.width(sizer.bold, l.text)
-		l.x = max(pictureMargin, min(p.x(m.At)+6, pictureWidth-pictureRight-l.width))
-		labels = append(labels, l)
-	}
-	slices.SortStableFunc(labels, func(a, b label) int { return cmp.Compare(a.x, b.x) })
-	var ends []float64
-	for i, l := range labels {
-		row := slices.IndexFunc(ends, func(end float64) bool { return end+12 < l.x })
-		if row < 0 {
-			row = len(ends)
-			ends = append(ends, 0)
+// marks draws each label, and the line of its mark: down to the first panel, and through the fields of all. The titles of
+// the panels and the keys to their colours stay free of it.
+func (p *picture) marks(labels []label, top float64) {
+	const first = 62 // base line of the first row
+	for _, l := range labels {
+		ink := inkOf(l.Kind)
+		p.text(l.at, first+float64(l.row)*labelRow, 0, p.bold, ink, l.text)
+		from := first + float64(l.row)*labelRow - 14
+		if under := above(l, labels); under >= 0 {
+			from = first + float64(under)*labelRow + 6
 		}
-		ends[row], labels[i].row = l.x+l.width, row
+		for _, stretch := range slices.Concat([][2]float64{{from, top + 14}}, p.fields) {
+			p.path([][2]float64{{l.x, stretch[0]}, {l.x, stretch[1]}}, 2.5, ink)
+		}
 	}
-	return labels, len(ends)
 }
 
 // panel begins one, with its title and the key to its colours, and returns the top of its field.
@@ -141,6 +130,7 @@ func (p *picture) panel(title string, height float64, keys ...any) float64 {
 		at -= 16
 	}
 	p.y = y + height
+	p.fields = append(p.fields, [2]float64{y, p.y})
 	return y
 }
 

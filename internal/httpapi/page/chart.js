@@ -1,17 +1,19 @@
 // Two small charts of the last two minutes, with the cluster's events as lines across both.
 
 import { byID, svg } from "./dom.js";
+import { above, place } from "./labels.js";
 import { span } from "./words.js";
 
 export const WINDOW = 120_000; // milliseconds
 
-const gutter = 18; // above the drawing, for the words on events
+const row = 14; // of labels, above the drawing
+const most = 2; // rows of labels: a label that needs another one is left out, its lines are not
 const foot = 16;
 const height = 132;
 const gap = 3500; // between points that are no longer one line
 
 // marked are the events that the charts show, and what they are called there.
-const marked = { "node-down": "down", promoted: "promoted", "writes-resumed": "writes go on", "node-up": "back", rebalanced: "rebalanced" };
+const marked = { "node-down": "down", promoted: "promoted", "writes-resumed": "writes resumed", "node-up": "back", rebalanced: "rebalanced" };
 
 // drawCharts draws points {t, reads, writes, failed, reads50, reads99, writes50, writes99} and events, now in milliseconds.
 export function drawCharts(points, events, now) {
@@ -39,7 +41,7 @@ function roundUp(v) {
   return [1, 2, 4, 6, 8, 10].find((n) => n * unit >= v) * unit;
 }
 
-// groupMarks puts events of one moment under one word.
+// groupMarks puts events of one moment under one label.
 function groupMarks(events, now) {
   const groups = [];
   for (const e of events) {
@@ -52,7 +54,29 @@ function groupMarks(events, now) {
     at.words.add(marked[e.type]);
     at.lines.push({ t, type: e.type });
   }
-  return groups;
+  return groups.map((g) => ({ ...g, words: [...g.words] }));
+}
+
+// fit joins words to a label that is not wider than the drawing: the latest, where not all fit.
+function fit(chart, words, inner) {
+  for (let from = 0; ; from++) {
+    const label = words.slice(from).join(", "), width = measure(chart, label);
+    if (width <= inner || from === words.length - 1) return { label, width };
+  }
+}
+
+const widths = new Map(); // of labels, in pixels
+
+// measure returns how wide a label is.
+function measure(chart, label) {
+  if (!widths.has(label)) {
+    const probe = svg("text", { class: "word" });
+    probe.textContent = label;
+    chart.append(probe);
+    widths.set(label, probe.getComputedTextLength());
+    probe.remove();
+  }
+  return widths.get(label);
 }
 
 function draw(chart, now, marks, { y, ticks, lines, bars, points }) {
@@ -61,6 +85,10 @@ function draw(chart, now, marks, { y, ticks, lines, bars, points }) {
   chart.setAttribute("viewBox", `0 0 ${width} ${height}`);
   const left = 44, inner = width - left - 6, bottom = height - foot;
   const x = (t) => left + inner * (1 - (now - t) / WINDOW);
+  const labels = marks.map((m) => ({ ...m, x: x(m.from), ...fit(chart, m.words, inner) }));
+  place(labels.toReversed(), left, width - 6); // the latest first: those that find no room are old
+  const shown = labels.filter((l) => l.row < most);
+  const gutter = row * Math.max(1, ...shown.map((l) => l.row + 1)) + 4;
   const up = (v) => bottom - (bottom - gutter) * Math.min(1, y(v));
   const shapes = [];
   const text = (at, words, name, anchor) => {
@@ -93,14 +121,13 @@ function draw(chart, now, marks, { y, ticks, lines, bars, points }) {
       shapes.push(svg("path", { d: run.length > 1 ? d : d + "h1.5", class: "curve " + name }));
     }
   }
-  let free = left; // where the next word may begin
-  for (const m of marks) {
-    for (const l of m.lines) shapes.push(svg("line", { x1: x(l.t), x2: x(l.t), y1: gutter - 4, y2: bottom, class: "event " + l.type }));
-    const words = [...m.words].join(", ");
-    const wide = words.length * 6.2, at = Math.min(Math.max(x(m.from) - 2, left), width - 6 - wide);
-    if (at >= free) {
-      text({ x: Math.max(at, left), y: 10 }, words, "word", "start");
-      free = at + wide + 8;
+  for (const m of labels) {
+    const own = m.row < most;
+    if (own) text({ x: m.at, y: m.row * row + 10 }, m.label, "word", "start");
+    for (const l of m.lines) {
+      const under = own ? above({ ...m, x: x(l.t) }, shown) : most - 1;
+      const y1 = under < 0 ? m.row * row + 2 : (under + 1) * row;
+      shapes.push(svg("line", { x1: x(l.t), x2: x(l.t), y1, y2: bottom, class: "event " + l.type }));
     }
   }
   chart.replaceChildren(...shapes);
@@ -128,5 +155,5 @@ export function describe(points) {
   const most = (key) => Math.round(Math.max(0, ...points.map((p) => p[key]).filter(Number.isFinite)));
   const slowest = Math.max(0, ...points.flatMap((p) => [p.reads99, p.writes99]).filter(Number.isFinite));
   byID("rate").setAttribute("aria-label", `Requests per second over the last two minutes: at most ${most("reads")} reads and ${most("writes")} writes`);
-  byID("latency").setAttribute("aria-label", `Latency over the last two minutes: the highest p99 of a second was ${span(slowest)}`);
+  byID("latency").setAttribute("aria-label", `Latency over the last two minutes: ${slowest ? `the highest p99 of a second was ${span(slowest)}` : "no requests"}`);
 }

@@ -1,10 +1,10 @@
-// What the other modules build the page with. Text from the service only ever becomes text: there is no markup from data.
+// Helpers that build the page. Text from the service only ever becomes text, never markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
 export const byID = (id) => document.getElementById(id);
 
-// element makes one: element("p", "title", "text", child, ...).
+// element creates one: element("p", "title", "text", child, ...).
 export function element(tag, name, ...children) {
   const e = document.createElement(tag);
   if (name) e.className = name;
@@ -18,7 +18,7 @@ export function svg(tag, attributes = {}) {
   return e;
 }
 
-// icon shows one of the symbols in index.html; it repeats what words beside it say.
+// icon shows one of the symbols in index.html. It repeats what the words beside it say.
 export function icon(symbol) {
   const e = svg("svg", { class: "icon", "aria-hidden": "true" });
   e.append(svg("use", { href: "#" + symbol }));
@@ -30,7 +30,7 @@ export function setIcon(e, symbol) {
   if (use.getAttribute("href") !== "#" + symbol) use.setAttribute("href", "#" + symbol);
 }
 
-// say changes a text only where it differs, so that selections stay and nothing is announced twice.
+// say changes a text only if it differs, so that selections stay and nothing is announced twice.
 export function say(e, text) {
   if (e.textContent !== text) e.textContent = text;
 }
@@ -39,7 +39,7 @@ export function mark(e, name, value) {
   if (e.dataset[name] !== value) e.dataset[name] = value;
 }
 
-// keyed makes the children of a list match keys, in order, and keeps those that are there.
+// keyed makes the children of a list match the items by key, in order. It keeps the elements that exist.
 export function keyed(parent, items, keyOf, make) {
   const old = new Map([...parent.children].map((e) => [e.dataset.key, e]));
   const children = items.map((item) => {

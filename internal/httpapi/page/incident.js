@@ -1,9 +1,9 @@
-// The latest loss of a VM, step by step, from the timeline alone: a page that is opened later shows the same.
+// The latest loss of a VM, step by step, from the timeline alone: a page opened later shows the same.
 
-const soon = 10_000; // milliseconds between what belongs together at the beginning
-const flaps = 30_000; // a node that is lost again so soon after its return has not returned
+const soon = 10_000; // milliseconds within which a suspicion belongs to the loss that follows it
+const flaps = 30_000; // milliseconds: a node lost again this soon after its return has not returned
 
-// follow reads the events, the oldest first. It returns null if no node was down, or
+// follow reads the events, oldest first. It returns null if no node was down, or
 // {vm, zero, suspect, down, promoted, heirs, covered, resumed, waited, back, rebalanced}, times in milliseconds.
 export function follow(events) {
   let i = null;
@@ -62,15 +62,15 @@ export function follow(events) {
   return i;
 }
 
-// steps are what is to be shown: {key, name, at, note}; at is 0 of what has not happened, and note says why it need not.
+// steps returns what to show: {key, name, at, note}. at is 0 for a step that has not happened; note says why it need not.
 export function steps(i, balanced) {
   const heirs = i.heirs.map((n) => n.split(".")[0]).join(", ");
   return [
     { key: "suspect", name: "Suspect", at: i.suspect },
     { key: "down", name: "Down", at: i.down },
     { key: "promoted", name: heirs ? `${heirs} promoted` : "Promotion", at: i.promoted, note: i.back ? "none" : "" },
-    { key: "covered", name: "Slots covered", at: i.covered, note: i.back && !i.uncovered ? "all the time" : "" },
-    { key: "resumed", name: "Writes go on", at: i.resumed, note: !i.waited && (i.promoted || i.back) ? "none waited" : "" },
+    { key: "covered", name: "Slots covered", at: i.covered, note: i.back && !i.uncovered ? "never uncovered" : "" },
+    { key: "resumed", name: "Writes resumed", at: i.resumed, note: !i.waited && (i.promoted || i.back) ? "never stalled" : "" },
     { key: "back", name: `${i.vm} back`, at: i.back },
     { key: "rebalanced", name: "Rebalanced", at: i.rebalanced, note: i.back && balanced ? "not needed" : "" },
   ].map((s) => (s.at ? { ...s, note: "" } : s));

@@ -1,16 +1,16 @@
-// The live page: asks its instance once a second, listens to its events, and draws. It stops asking while nobody looks.
+// The live page: asks its instance once a second, listens to its events, and draws. It pauses while the tab is hidden.
 
 import { describe, drawCharts, WINDOW } from "./chart.js";
 import { byID, mark, say, setIcon } from "./dom.js";
 import { parse, quantile, since, sum } from "./metrics.js";
 import { drawIncident, listen } from "./timeline.js";
 import { drawTopology, time } from "./topology.js";
-import { SLOTS, span, verdict } from "./words.js";
+import { SLOTS, sayQuantile, span, verdict } from "./words.js";
 
 const every = 1000; // milliseconds between looks
-const atOnce = 40; // milliseconds after an event, and once more a little later: the state follows it
-const patience = 3000; // milliseconds for an answer
-const recent = 5; // spans of time that the figures show
+const atOnce = 40; // milliseconds from an event to the look at what it changed
+const patience = 3000; // milliseconds to wait for an answer
+const recent = 5; // spans of time that the figures cover
 
 const ask = async (path) => {
   const answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(patience), headers: { Accept: "application/json, text/plain" } });
@@ -19,18 +19,18 @@ const ask = async (path) => {
 };
 
 let cluster = null; // the last answer
-let lost = 0; // since when none came; 0 if they come
+let lost = 0; // when answers stopped; 0 while they come
 let looking = 0; // number of the look whose answer is awaited
 let shownLook = 0;
 
-// The service's clock is not the browser's. Each answer's Date, cut to the second, says within which bounds it is ahead.
+// The service's clock is not the browser's. Each answer's Date, cut to the second, bounds how far ahead it is.
 const clock = { least: -Infinity, most: Infinity };
 function readClock(answer, sent) {
   const date = Date.parse(answer.headers.get("Date") ?? "");
   if (Number.isNaN(date)) return;
   clock.least = Math.max(clock.least, date - Date.now());
   clock.most = Math.min(clock.most, date + 1000 - sent);
-  if (clock.least > clock.most) [clock.least, clock.most] = [date - Date.now(), date + 1000 - sent]; // one of the two was set
+  if (clock.least > clock.most) [clock.least, clock.most] = [date - Date.now(), date + 1000 - sent]; // one of the two clocks was set
 }
 function serviceNow() {
   if (clock.least === -Infinity || (clock.least <= 0 && clock.most >= 0)) return Date.now();
@@ -43,7 +43,7 @@ async function lookAtCluster() {
     const sent = Date.now();
     const answer = await ask("v1/cluster");
     const body = await answer.json();
-    if (number < shownLook) return; // a later look was faster
+    if (number < shownLook) return; // a later look was answered first
     shownLook = number;
     readClock(answer, sent);
     cluster = body;
@@ -62,7 +62,7 @@ function drawCluster() {
   mark(document.body, "lost", lost ? "true" : "false");
   if (!cluster && !lost) return;
   const v = lost
-    ? { tone: "bad", title: "This instance does not answer", more: cluster ? `Below is what it last said, at ${time(new Date(lost).toISOString())}. Another instance may serve.` : "It has not answered yet." }
+    ? { tone: "bad", title: "This instance is not responding", more: cluster ? `No answer since ${time(new Date(lost).toISOString())}; below is the last one. Another instance may be up.` : "It has not answered yet." }
     : verdict(cluster, serviceNow());
   mark(byID("banner"), "tone", v.tone);
   setIcon(byID("banner").querySelector(".icon"), v.tone);
@@ -74,8 +74,8 @@ function drawCluster() {
   drawIncident(events, cluster, cluster.slots_covered === SLOTS);
 }
 
-let before = null; // the look at the metrics before
-const spans = []; // what came between looks: {t, long, reads, writes}
+let before = null; // the previous look at the metrics
+const spans = []; // what was counted between looks: {long, reads, writes}
 const points = []; // the same as rates and quantiles, for the charts
 
 async function lookAtMetrics() {
@@ -104,8 +104,8 @@ function addSpan(s) {
   if (spans.length > recent) spans.shift();
   const p = { t: serviceNow(), reads: s.reads.count / s.long, writes: s.writes.count / s.long, failed: (s.reads.failed + s.writes.failed) / s.long };
   for (const kind of ["reads", "writes"]) {
-    p[kind + "50"] = quantile(0.5, s[kind].buckets);
-    p[kind + "99"] = quantile(0.99, s[kind].buckets);
+    p[kind + "50"] = quantile(0.5, s[kind].buckets).estimate;
+    p[kind + "99"] = quantile(0.99, s[kind].buckets).estimate;
   }
   points.push({ ...p, failures: s.reads.failed + s.writes.failed });
   while (points[0].t < p.t - WINDOW - every) points.shift();
@@ -120,7 +120,7 @@ function drawTraffic() {
     const all = sum(spans, kind);
     failed += all.failed;
     say(byID(kind + "-rate"), long ? sayRate(all.count / long) : "–");
-    const latency = (q) => span(quantile(q, all.buckets));
+    const latency = (q) => sayQuantile(quantile(q, all.buckets));
     say(byID(kind + "-latency"), all.count ? `p50 ${latency(0.5)}, p99 ${latency(0.99)}` : "none lately");
   }
   const failures = points.reduce((n, p) => n + p.failures, 0);
@@ -155,7 +155,7 @@ say(byID("instance"), location.host);
 byID("page").hidden = false;
 const events = listen(heard);
 document.addEventListener("visibilitychange", () => {
-  before = null; // the time in between is no second
+  before = null; // the pause must not count as one span
   mark(byID("live"), "state", document.hidden ? "paused" : "connecting");
   look();
 });

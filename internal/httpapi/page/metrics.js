@@ -1,4 +1,4 @@
-// Rates and latencies from what /metrics counts: this instance's requests for sessions, not those that look after it.
+// Rates and latencies from /metrics: this instance's requests for sessions, without health checks and the like.
 
 const counts = /^\/v1\/(sessions?|users)(\/|:|$)/;
 
@@ -22,7 +22,7 @@ function readLine(line) {
 
 const nothing = () => ({ count: 0, failed: 0, buckets: new Map() });
 
-// parse reads Prometheus' text format, as far as the page needs it.
+// parse reads Prometheus' text format, as much of it as the page needs.
 export function parse(text) {
   const found = { reads: nothing(), writes: nothing(), version: "", started: 0 };
   for (const line of text.split("\n")) {
@@ -42,7 +42,7 @@ export function parse(text) {
   return found;
 }
 
-// since is what came between two looks; null if another process answered the second.
+// since returns what was counted between two looks; null if another process answered the second.
 export function since(before, after) {
   if (before.started !== after.started || after.reads.count < before.reads.count || after.writes.count < before.writes.count) return null;
   const kinds = {};
@@ -54,7 +54,7 @@ export function since(before, after) {
   return kinds;
 }
 
-// sum adds what came in several spans of time.
+// sum adds up several spans of time.
 export function sum(spans, kind) {
   const all = nothing();
   for (const s of spans) {
@@ -65,17 +65,21 @@ export function sum(spans, kind) {
   return all;
 }
 
-// quantile estimates one in seconds, as PromQL's histogram_quantile does; NaN of nothing.
+// quantile finds one in seconds: the bounds of its bucket, and an estimate between them as by PromQL's histogram_quantile.
+// All are NaN if nothing was counted.
 export function quantile(q, buckets) {
   const limits = [...buckets.keys()].sort((a, b) => a - b);
   const total = buckets.get(Infinity) ?? 0;
-  if (!(total > 0)) return NaN;
+  if (!(total > 0)) return { above: NaN, upTo: NaN, estimate: NaN };
   let below = 0, from = 0;
   for (const upTo of limits) {
     const n = buckets.get(upTo);
-    if (n >= q * total) return upTo === Infinity ? from : from + ((upTo - from) * (q * total - below)) / Math.max(n - below, 1e-9);
+    if (n >= q * total) {
+      const estimate = upTo === Infinity ? from : from + ((upTo - from) * (q * total - below)) / Math.max(n - below, 1e-9);
+      return { above: from, upTo, estimate };
+    }
     below = n;
     from = upTo;
   }
-  return from;
+  return { above: from, upTo: Infinity, estimate: from };
 }

@@ -1,4 +1,4 @@
-// The timeline of events, as the instance sends them, and the steps of the last failover.
+// The timeline of the instance's events, and the steps of the last failover.
 
 import { byID, element, icon, keyed, mark, say, setIcon } from "./dom.js";
 import { follow, steps } from "./incident.js";
@@ -6,14 +6,14 @@ import { time } from "./topology.js";
 import { span } from "./words.js";
 
 const shown = 200; // events in the list
-const kept = 1000; // as the service does
-const again = 5000; // milliseconds until a stream that was refused is asked for again
+const kept = 1000; // as many as the service keeps
+const again = 5000; // milliseconds before a refused stream is requested again
 
-// kinds are what the service tells of: a word, a shape and a tone for each.
+// kinds are the types of events: a name, a symbol and a tone for each.
 const kinds = {
   "node-suspect": ["Suspect", "warn", "warn"],
   "node-down": ["Down", "bad", "bad"],
-  "node-failed": ["Failed, says the cluster", "bad", "bad"],
+  "node-failed": ["Marked failed", "bad", "bad"],
   "node-up": ["Node back", "good", "good"],
   "node-joined": ["Joined", "info", "info"],
   "node-left": ["Left", "info", "warn"],
@@ -23,26 +23,26 @@ const kinds = {
   "slots-covered": ["Slots covered", "good", "good"],
   "slots-moved": ["Slots moved", "ask", "info"],
   "topology-adopted": ["Topology adopted", "info", "info"],
-  "writes-stalled": ["Writes wait", "wait", "warn"],
-  "writes-resumed": ["Writes go on", "good", "good"],
-  "failover-asked": ["Failover asked", "ask", "rise"],
+  "writes-stalled": ["Writes stalled", "wait", "warn"],
+  "writes-resumed": ["Writes resumed", "good", "good"],
+  "failover-asked": ["Failover requested", "ask", "rise"],
   "failover-forced": ["Failover forced", "ask", "rise"],
 };
 
-// listen follows the timeline; heard is called after each event. It returns the events, the oldest first.
+// listen follows the timeline and calls heard after each event. It returns the events, oldest first.
 export function listen(heard) {
   const events = [];
   let boot = "", last = 0;
   const take = (message) => {
     const e = JSON.parse(message.data);
     const [from, number] = e.id.split("-");
-    if (from !== boot) { // the instance was started again, or another one answers here
+    if (from !== boot) { // the instance restarted, or another one answers here
       if (boot) byID("events").replaceChildren();
-      say(byID("events-state"), boot ? "of another instance, or of this one since its restart" : "");
+      say(byID("events-state"), boot ? "of another instance, or of this one since it restarted" : "");
       events.length = 0;
       [boot, last] = [from, 0];
     }
-    if (Number(number) <= last) return; // told again after a reconnect
+    if (Number(number) <= last) return; // sent again after a reconnect
     last = Number(number);
     events.push(e);
     if (events.length > kept) events.shift();
@@ -50,7 +50,7 @@ export function listen(heard) {
     heard(e);
   };
   const open = () => {
-    const stream = new EventSource("v1/cluster/events"); // which reconnects behind the last ID by itself
+    const stream = new EventSource("v1/cluster/events"); // which reconnects by itself, from the last ID on
     for (const type of Object.keys(kinds)) stream.addEventListener(type, take);
     stream.onopen = () => mark(byID("events"), "stream", "open");
     stream.onerror = () => {
@@ -76,7 +76,7 @@ function show(e) {
   if (list.children.length > shown) list.lastElementChild.remove();
 }
 
-// drawIncident shows the steps of the last failover; the cluster says whether slots are covered, and VMs balanced.
+// drawIncident shows the steps of the last failover. The cluster says whether the VMs are balanced, complete whether all slots are covered.
 export function drawIncident(events, cluster, complete) {
   const i = follow(events);
   byID("incident-none").hidden = i !== null;

@@ -3,7 +3,7 @@
 import { byID, element, icon, keyed, mark, say, setIcon } from "./dom.js";
 import { SLOTS, condition, copy, countSlots, holdsSlots, isMaster, machines, plural, ranges, sayMachine, sayRanges, seconds, short, span } from "./words.js";
 
-// drawTopology shows what GET /v1/cluster said.
+// drawTopology shows the answer of GET /v1/cluster.
 export function drawTopology(c) {
   const vms = machines(c);
   drawMachines(c, vms);
@@ -35,7 +35,7 @@ function makeMachine(vm) {
 function makeCard(n) {
   const parts = { role: icon("master"), badge: icon("good"), word: element("span"), what: element("p", "what"), rows: {} };
   const facts = element("dl");
-  for (const name of ["Slots", "Copy", "Cluster says", "Answered", "Epoch"]) {
+  for (const name of ["Slots", "Copy", "Cluster says", "Last answer", "Epoch"]) {
     const value = element("dd");
     const row = element("div", "", element("dt", "", name), value);
     parts.rows[name] = { row, value };
@@ -70,19 +70,19 @@ function fillCard(card, n, c) {
   show("Slots", owner ? sayRanges(n.slots) : "");
   show("Copy", replication.word, replication.tone);
   show("Cluster says", n.health, n.health === "ok" ? "good" : "warn");
-  show("Answered", n.state === "well" ? "" : n.answered_at ? time(n.answered_at) : "never", "warn");
+  show("Last answer", n.state === "well" ? "" : n.answered_at ? time(n.answered_at) : "never", "warn");
   show("Epoch", String(n.epoch));
   card.title = `${n.node}, ${n.addr}`;
 }
 
-// time is a moment on the clock of whoever looks.
+// time formats a moment on the reader's clock.
 export function time(text, millis = false) {
   const t = new Date(text);
   const clock = [t.getHours(), t.getMinutes(), t.getSeconds()].map((n) => String(n).padStart(2, "0")).join(":");
   return millis ? clock + "." + String(t.getMilliseconds()).padStart(3, "0") : clock;
 }
 
-// drawSlots shows who owns which slots, in order; what nobody owns stays empty.
+// drawSlots shows who owns which slots, in order. Slots that nobody owns are shown as such.
 function drawSlots(c) {
   const parts = [];
   for (const n of c.nodes.filter(holdsSlots)) {
@@ -130,7 +130,7 @@ function drawTable(vms) {
   });
 }
 
-const stalledSince = new Map(); // by shard, as this page saw it
+const stalledSince = new Map(); // by shard, in this browser's time
 
 function drawShards(c) {
   const most = Math.max(20, ...c.shards.map((s) => s.writes));

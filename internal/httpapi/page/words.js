@@ -1,4 +1,4 @@
-// What the answer of /v1/cluster means, in plain words. Nothing here touches the page.
+// The answer of /v1/cluster in plain words. Nothing here touches the page.
 
 export const SLOTS = 16384;
 
@@ -10,14 +10,20 @@ export function seconds(text) {
   return sum;
 }
 
-// span says a time in seconds.
+// span formats a time in seconds.
 export function span(s) {
-  if (s < 0.001) return "0 s";
+  if (s < 0.00005) return "0 s";
   if (s < 0.0995) return (s * 1000).toFixed(s < 0.00995 ? 1 : 0) + " ms";
   if (s < 10) return s.toFixed(2) + " s";
   if (s < 60) return s.toFixed(0) + " s";
   if (s < 5400) return Math.round(s / 60) + " min";
-  return Math.round(s / 3600) + " h";
+  return s < 172800 ? Math.round(s / 3600) + " h" : Math.round(s / 86400) + " days";
+}
+
+// sayQuantile says a quantile of a histogram: {above, upTo, estimate}. Where a bucket has one bound only, the estimate says nothing.
+export function sayQuantile({ above, upTo, estimate }) {
+  const words = above === 0 ? "< " + span(upTo) : upTo === Infinity ? "> " + span(above) : span(estimate);
+  return words.replaceAll(" ", "\u00a0"); // no line breaks in it
 }
 
 export function bytes(n) {
@@ -42,7 +48,7 @@ export const countSlots = (text) => ranges(text).reduce((n, r) => n + r.last - r
 
 export const sayRanges = (text) => ranges(text).map((r) => (r.first === r.last ? `${r.first}` : `${r.first}–${r.last}`)).join(", ");
 
-// short leaves the VM out of "redis-2.vm2".
+// short drops the VM from "redis-2.vm2".
 export const short = (name, vm) => (vm && name.endsWith("." + vm) ? name.slice(0, -vm.length - 1) : name);
 
 const first = (name) => (/^[\d.:[\]]+$/.test(name) ? name : name.split(".")[0]);
@@ -51,7 +57,7 @@ export const isMaster = (n) => n.role === "master";
 
 export const holdsSlots = (n) => isMaster(n) && n.slots !== "";
 
-// condition is how a node is: as this instance sees it, or as the cluster does if that is worse.
+// condition is the state of a node as this instance sees it, or as the cluster sees it if that is worse.
 export function condition(n) {
   if (n.state === "down") return { tone: "bad", word: "down" };
   if (n.state === "suspect") return { tone: "warn", word: "suspect" };
@@ -59,7 +65,7 @@ export function condition(n) {
   return { tone: "good", word: "well" };
 }
 
-// copy is how a replica stands to its master.
+// copy says whether a replica has what its master has.
 export function copy(n) {
   if (isMaster(n)) return { tone: "good", word: "" };
   const behind = n.lag_bytes === undefined ? "" : `, ${bytes(n.lag_bytes)} behind`;
@@ -82,17 +88,17 @@ export function machines(c) {
   }).sort((a, b) => order.compare(a.name, b.name));
 }
 
-// sayMachine is the word on a VM.
+// sayMachine sums up a VM in a word or two.
 export function sayMachine(vm) {
   const masters = plural(vm.masters, "master");
   if (vm.down) return { tone: "bad", word: "down" };
   if (vm.masters > 1) return { tone: "warn", word: masters };
   const ill = vm.nodes.map(condition).find((c) => c.tone !== "good") ?? vm.nodes.map(copy).find((c) => c.tone !== "good");
-  if (ill) return { tone: "warn", word: vm.nodes.some((n) => condition(n).tone !== "good") ? "a node is ill" : "catching up" };
+  if (ill) return { tone: "warn", word: vm.nodes.some((n) => condition(n).tone !== "good") ? "degraded" : "catching up" };
   return { tone: "good", word: vm.masters === 1 ? "one master" : "no master" };
 }
 
-// verdict is the state of the whole, for somebody who has one look: now is the service's clock in milliseconds.
+// verdict sums up the whole cluster for somebody who looks once. now is the service's clock, in milliseconds.
 export function verdict(c, now) {
   if (!c.known) return { tone: "warn", title: "No node of the cluster has answered yet", more: "" };
   const vms = machines(c);
@@ -115,8 +121,8 @@ export function verdict(c, now) {
 
   const missing = SLOTS - c.slots_covered;
   if (missing > 0) {
-    const title = down.length ? `${list(downNames)} ${are(down)} down: ${missing} slots wait for a new master` : `${missing} of ${SLOTS} slots have no master that is well`;
-    return { tone: "bad", title, more: "Reads go on from replicas that were in step. Writes to these slots wait for the promotion." };
+    const title = down.length ? `${list(downNames)} ${are(down)} down: ${missing} slots wait for a new master` : `${missing} of ${SLOTS} slots have no working master`;
+    return { tone: "bad", title, more: "Replicas that were in step still serve reads. Writes to these slots wait for a promotion." };
   }
   if (down.length) {
     const since = now - 1000 * Math.max(...down.flatMap((vm) => vm.nodes.map((n) => seconds(n.silence)))) - 2000;
@@ -134,14 +140,14 @@ export function verdict(c, now) {
     return { tone: "warn", title: `${list(names)}; ${all}`, more: more.join(" ") };
   }
   if (waiting.length) {
-    return { tone: "warn", title: `Writes to ${list(waiting.map((s) => "shard " + s.shard))} wait`, more: "Every node is well, and " + all + "." };
+    return { tone: "warn", title: `Writes to ${list(waiting.map((s) => "shard " + s.shard))} are waiting`, more: "Every node is well, and " + all + "." };
   }
   if (crowded.length) {
-    more.push(`Losing ${crowded[0]} now would take the majority of masters with it.`);
+    more.push(`Losing ${crowded[0]} now would lose the majority of masters.`);
     more.push(behind.length ? `Once ${list(behind)} ${are(behind)} in step again, run: sessiond cluster rebalance` : "Every replica is in step. Run: sessiond cluster rebalance");
     return { tone: "warn", title: `${list(crowded)} ${crowded.length === 1 ? "holds" : "hold"} two masters: rebalance`, more: `A${all.slice(1)}. ${more.join(" ")}` };
   }
-  if (behind.length) return { tone: "warn", title: `${list(behind)} ${are(behind)} catching up; ${all}`, more: "Until then the copy does not count." };
+  if (behind.length) return { tone: "warn", title: `${list(behind)} ${are(behind)} catching up; ${all}`, more: "A replica that is catching up does not count as a copy." };
   if (c.nodes.length === 1) return { tone: "good", title: `One node holds all ${SLOTS} slots`, more: "It has no replica." };
   const balanced = vms.every((vm) => vm.masters === 1) ? "every VM holds one master" : "no VM holds two masters";
   if (alone.length) {

@@ -4,7 +4,7 @@
   const chart = document.getElementById("chart");
   const readout = document.getElementById("readout");
   const seconds = data.timeline || [], marks = data.marks || [], events = data.events || [];
-  const left = 48, right = 12, row = 18, gap = 40;
+  const left = 56, right = 12, row = 18, gap = 40;
   const end = Math.max(1000, data.lasted_ms, ...seconds.map((s) => s.at_ms + 1000 * s.span_s), ...marks.map((m) => m.at_ms));
 
   function node(name, attributes, parent, text) {
@@ -42,16 +42,28 @@
     return [1, 2, 2.5, 5, 10].map((m) => m * p).find((y) => y >= x);
   }
 
-  // Gives each label the first row in which it meets no other.
-  function rows(labels) {
-    const ends = [];
-    for (const label of labels) {
-      let i = ends.findIndex((x) => x + 8 < label.x);
-      if (i < 0) i = ends.length;
-      ends[i] = label.x + label.width;
-      label.row = i;
+  // Gives each label the place of its text, beside its mark, and the first row in which it meets no other. Returns the
+  // number of rows.
+  function place(labels, edge) {
+    const rows = [];
+    for (const l of labels) {
+      l.at = l.x + 4;
+      if (l.at + l.width > edge) l.at = l.x - 4 - l.width;
+      if (l.at < 0) l.at = Math.max(0, Math.min(l.x + 4, edge - l.width));
+      const free = (others) => others.every((o) => o.at + o.width + 8 <= l.at || l.at + l.width + 8 <= o.at);
+      l.row = rows.findIndex(free);
+      if (l.row < 0) l.row = rows.push([]) - 1;
+      rows[l.row].push(l);
     }
-    return ends.length;
+    return rows.length;
+  }
+
+  // The line of a mark goes down from its label, through the fields alone, not through the labels below its own and the
+  // titles and keys between the fields.
+  function markLine(label, labels, lane, fields) {
+    const over = labels.filter((l) => l.row >= label.row && l.at - 2 < label.x && label.x < l.at + l.width + 2);
+    const top = over.length ? Math.max(...over.map((l) => l.row + 1)) * row : label.row * row + 4;
+    return [[top, lane], ...fields].map(([from, to]) => "M" + round(label.x) + " " + from + "V" + to).join("");
   }
 
   function measure(svg, text) {
@@ -71,18 +83,17 @@
 
     const labels = marks.map((m) => {
       const text = m.label + " " + duration(m.at_ms);
-      const w = measure(svg, text);
-      return { mark: m, text, width: w, x: Math.max(left, Math.min(x(m.at_ms) + 4, width - right - w)) };
+      return { mark: m, text, width: measure(svg, text), x: x(m.at_ms) };
     });
-    labels.sort((a, b) => a.x - b.x);
-    let y = rows(labels) * row + 14;
+    let y = place(labels, width - right) * row + 14;
     const lane = y - 4;
-    const panels = [];
+    const fields = []; // from top to bottom
     for (const of of ["reads", "writes"]) {
       const name = of[0].toUpperCase() + of.slice(1);
-      y = rate(svg, name, of, x, y + 26, 90, width) + gap;
-      panels.push(of);
-      y = latency(svg, name, of, x, y, 120, width) + gap - 8;
+      const rates = y + 26, latencies = rate(svg, name, of, x, rates, 90, width) + gap;
+      const end = latency(svg, name, of, x, latencies, 120, width);
+      fields.push([rates, latencies - gap], [latencies, end]);
+      y = end + gap - 8;
     }
     const bottom = y - gap + 8;
     const step = timeStep(inner);
@@ -98,9 +109,8 @@
     }
     for (const l of labels) {
       const g = node("g", { class: "mark " + l.mark.kind, "data-kind": l.mark.kind }, svg);
-      const top = l.row * row + 14;
-      node("line", { x1: x(l.mark.at_ms), x2: x(l.mark.at_ms), y1: top - 10, y2: bottom }, g);
-      node("text", { x: l.x, y: top }, g, l.text);
+      node("path", { d: markLine(l, labels, lane + 6, fields) }, g);
+      node("text", { x: l.at, y: l.row * row + 14 }, g, l.text);
     }
     follow(svg, x, lane, bottom, inner);
   }
