@@ -8,7 +8,7 @@ import (
 	"github.com/sessiond/sessiond/loadtest/stock"
 )
 
-// A control is the plain go-redis handler, served on a loopback port of this process.
+// A control serves the plain go-redis handler on a loopback port of this process.
 type control struct {
 	url     string
 	handler *stock.Handler

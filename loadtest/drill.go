@@ -35,7 +35,7 @@ type drill struct {
 	phase string // guarded by mu, as is the run's Events
 }
 
-// drill carries the run out and returns the exit status.
+// drill carries out the run and returns the exit status.
 func (c *cli) drill(ctx context.Context, stdout io.Writer) (int, error) {
 	d := &drill{cli: c, line: progress.New(stdout, progress.IsTerminal(stdout)), phase: "before"}
 	defer d.line.End()
@@ -62,12 +62,12 @@ func (c *cli) drill(ctx context.Context, stdout io.Writer) (int, error) {
 	case r.Broken():
 		return exitExceeded, nil
 	case slices.ContainsFunc(d.run.Faults, func(m fault.Made) bool { return m.Err != nil }):
-		return exitCannot, errors.New("a fault could not be made, so that the run proves nothing")
+		return exitCannot, errors.New("a fault could not be made, so the run proves nothing")
 	}
 	return exitFine, nil
 }
 
-// prepare starts the control if it is wanted, asks for the shards, and creates the sessions.
+// prepare starts the control if it is the target, asks for the shards, and creates the sessions.
 func (d *drill) prepare(ctx context.Context) error {
 	cfg, err := d.config()
 	if err != nil {
@@ -89,7 +89,7 @@ func (d *drill) prepare(ctx context.Context) error {
 		cfg.Targets, cfg.Mix.Rotate, cfg.Mix.List = []string{d.control.url}, 0, 0
 		slotOf = func(r load.Result) uint16 { return stock.Slot(r.Key) }
 		d.run.Targets = []string{redisStock}
-		d.run.Notes = append(d.run.Notes, "the control knows neither rotations nor lists: both are left out; its CPU is counted as the load generator's")
+		d.run.Notes = append(d.run.Notes, "the control supports neither rotations nor lists, so both are left out; its CPU time counts as the load generator's")
 	} else {
 		d.run.Targets = cfg.Targets
 		if len(d.Cluster) == 0 {
@@ -97,7 +97,7 @@ func (d *drill) prepare(ctx context.Context) error {
 		}
 	}
 	if d.run.Shards, err = d.cluster.Shards(ctx); err != nil {
-		d.run.Notes = append(d.run.Notes, "the shards are not known, and gaps are those of all slots together: "+err.Error())
+		d.run.Notes = append(d.run.Notes, "the shards are unknown, so gaps are measured over all slots together: "+err.Error())
 	}
 	d.meter = outage.New(d.run.Shards, cfg.Rate)
 	cfg.Observe = func(r load.Result) {
@@ -120,7 +120,7 @@ func (d *drill) close() {
 	}
 }
 
-// load makes the load, with everything that goes on beside it.
+// load runs the load, the faults and the watching of the cluster.
 func (d *drill) load(ctx context.Context) {
 	limited, cancel := ctx, context.CancelFunc(func() {})
 	used := cpuTime()
@@ -143,7 +143,7 @@ func (d *drill) load(ctx context.Context) {
 		d.run.CPU = cpuTime() - used
 	})
 	d.generator.Run(limited)
-	cancel() // for a generator that ends first, by its own clock
+	cancel() // in case the generator ends first, by its own clock
 	beside.Wait()
 	stopFollowing()
 	watching.Wait()
@@ -151,7 +151,7 @@ func (d *drill) load(ctx context.Context) {
 	d.run.Phases = d.meter.Phases()
 }
 
-// began is called when a fault does.
+// began is called when a fault begins.
 func (d *drill) began(s fault.Step, at time.Time) {
 	d.meter.Phase(s.Name(), at)
 	d.mu.Lock()
@@ -160,7 +160,7 @@ func (d *drill) began(s fault.Step, at time.Time) {
 	d.line.Say(fmt.Sprintf("%7s  %s", report.Millis(at.Sub(d.run.Started)), s.Name()))
 }
 
-// heard is called with every event of the cluster.
+// heard is called with each event of the cluster.
 func (d *drill) heard(e cluster.Event) {
 	d.mu.Lock()
 	d.run.Events = append(d.run.Events, e)
@@ -168,7 +168,7 @@ func (d *drill) heard(e cluster.Event) {
 	d.line.Say(fmt.Sprintf("%7s  %s: %s (%s)", report.Millis(e.Time.Sub(d.run.Started)), e.Type, e.Text, e.Instance))
 }
 
-// tell keeps the line up to date.
+// tell updates the status line every second.
 func (d *drill) tell(ctx context.Context) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
@@ -191,9 +191,9 @@ func statusText(elapsed time.Duration, phase string, p load.Progress) string {
 		report.Millis(of.Reads.P99), report.Millis(of.Writes.P99), p.Failed, p.Violations, p.InFlight, phase)
 }
 
-// sweep reads everything back. It is not ended by what ended the load: a second Ctrl-C ends the process.
+// sweep reads every session back. A Ctrl-C that ended the load does not end the sweep; a second one ends the process.
 func (d *drill) sweep() {
-	d.line.Status(time.Now(), "reading everything back")
+	d.line.Status(time.Now(), "reading all sessions back")
 	ctx, cancel := context.WithTimeout(context.Background(), d.Sweep)
 	defer cancel()
 	d.run.Sweep = d.generator.Sweep(ctx)

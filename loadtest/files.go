@@ -8,7 +8,7 @@ import (
 	"github.com/sessiond/sessiond/loadtest/report"
 )
 
-// writeReport writes the files of a report into a directory, which it makes.
+// writeReport creates the directory and writes the report's files into it.
 func writeReport(dir string, r report.Report) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err

@@ -16,56 +16,56 @@ import (
 	"github.com/sessiond/sessiond/loadtest/scenario"
 )
 
-// redisStock is the target that is no URL.
+// redisStock is the only target that is not a URL.
 const redisStock = "redis-stock"
 
-// cli is the command line. A scenario sets any of it but the token.
+// cli is the command line. A scenario may set any flag except the token.
 type cli struct {
-	Scenario scenario.Flag `placeholder:"NAME|FILE" help:"Flags from a file: one of ${scenarios}, or a path. The command line comes first."`
+	Scenario scenario.Flag `placeholder:"NAME|FILE" help:"Read flags from a file: one of ${scenarios}, or a path. Flags on the command line override it."`
 
-	Target  []string `placeholder:"URL" help:"Instances, requests go to them in turn; or redis-stock, a plain go-redis handler in this process, as the control. Default: http://127.0.0.1:8080."`
-	Token   string   `env:"LOADTEST_TOKEN" placeholder:"KEY" help:"API key. In the environment: LOADTEST_TOKEN."`
+	Target  []string `placeholder:"URL" help:"Instances to load, round robin; or redis-stock, a plain go-redis handler in this process, as the control. Default: http://127.0.0.1:8080."`
+	Token   string   `env:"LOADTEST_TOKEN" placeholder:"KEY" help:"API key. Better set as LOADTEST_TOKEN in the environment."`
 	Tenant  string   `default:"default" help:"The API key's tenant."`
-	Redis   []string `placeholder:"HOST:PORT" help:"Nodes of the cluster, for redis-stock."`
-	Cluster []string `placeholder:"URL" help:"Instances that are asked what happens to the cluster. Default: the targets."`
+	Redis   []string `placeholder:"HOST:PORT" help:"Cluster nodes, for redis-stock."`
+	Cluster []string `placeholder:"URL" help:"Instances to ask about the cluster's shards and events. Default: the targets."`
 
 	Rate     string        `default:"500" help:"Requests per second: a number, ramp:FROM:TO:WITHIN, sine:MEAN:AMPLITUDE:PERIOD or steps:RATExTIME,RATExTIME."`
-	Poisson  bool          `help:"Draw the gaps between arrivals from an exponential distribution, instead of even ones."`
-	Together time.Duration `default:"1ms" help:"Start arrivals that are due within this time at once, which saves CPU; latency counts the wait."`
-	Duration time.Duration `default:"1m" help:"Of the load. 0: until Ctrl-C."`
+	Poisson  bool          `help:"Draw the gaps between arrivals from an exponential distribution. Without it they are even."`
+	Together time.Duration `default:"1ms" help:"Start all arrivals due within this time together, which saves CPU. Latency includes the wait."`
+	Duration time.Duration `default:"1m" help:"How long to run the load. 0: until Ctrl-C."`
 	Mix      string        `default:"read=70,update=14,patch=5,create=4,delete=2,rotate=2,list=3" help:"Weights of create, read, update, patch, delete, rotate and list."`
-	Payload  []int         `default:"256" placeholder:"BYTES" help:"Sizes of the data, drawn evenly."`
+	Payload  []int         `default:"256" placeholder:"BYTES" help:"Sizes of the session data, chosen uniformly."`
 
-	Sessions        int           `default:"1000" help:"Sessions that are made before the load."`
-	Users           int           `default:"100" help:"Users who own some of them."`
-	SessionsPerUser int           `default:"3" help:"How many each user owns."`
+	Sessions        int           `default:"1000" help:"Sessions created before the load starts."`
+	Users           int           `default:"100" help:"Users who own some of these sessions."`
+	SessionsPerUser int           `default:"3" help:"Sessions that each user owns."`
 	IdleTTL         time.Duration `name:"idle-ttl" default:"30m" help:"Idle TTL of the sessions."`
-	MaxTTL          time.Duration `name:"max-ttl" default:"24h" help:"Their absolute TTL."`
-	Grace           time.Duration `default:"30s" help:"How long an ID stands for its successor after a rotation."`
-	Zipf            float64       `help:"Exponent of Zipf's law for the choice of sessions, above 1. 0: evenly."`
-	Guarded         float64       `default:"0.2" help:"Share of updates with If-Match."`
+	MaxTTL          time.Duration `name:"max-ttl" default:"24h" help:"Absolute TTL of the sessions."`
+	Grace           time.Duration `default:"30s" help:"How long the old ID still works after a rotation."`
+	Zipf            float64       `help:"Choose sessions by Zipf's law with this exponent, which must be above 1. 0: uniformly."`
+	Guarded         float64       `default:"0.2" help:"Share of updates sent with If-Match, from 0 to 1."`
 
-	MaxInFlight int           `default:"4096" help:"Requests under way; arrivals beyond are counted as not sent."`
-	Timeout     time.Duration `default:"10s" help:"Of one request."`
-	NoRedial    bool          `help:"Fail a request whose connection is refused, instead of trying the other targets as a load balancer would."`
-	Durability  string        `enum:",async,replicated,strict" default:"" help:"Asked for with every write: async, replicated or strict."`
-	Prefer      string        `placeholder:"PREFERENCE" help:"Sent with every read, for instance read=master."`
-	Seed        uint64        `help:"Makes the choice of operations and sessions repeatable. 0: random."`
+	MaxInFlight int           `default:"4096" help:"Most requests in flight. Further arrivals count as not sent."`
+	Timeout     time.Duration `default:"10s" help:"Timeout of one request."`
+	NoRedial    bool          `help:"Fail a request whose connection is refused. By default it goes to another target, as behind a load balancer."`
+	Durability  string        `enum:",async,replicated,strict" default:"" help:"Durability to ask for with every write: async, replicated or strict. Default: the service's."`
+	Prefer      string        `placeholder:"PREFERENCE" help:"Prefer header to send with every read, for instance read=master."`
+	Seed        uint64        `help:"Seed for the choice of operations and sessions, to repeat a run. 0: random."`
 
 	Fault     []fault.Step `placeholder:"AT:ACTION:TARGET" help:"What to break, and when: 10s:kill:vm2."`
-	FaultBy   string       `default:"docker" placeholder:"docker|ssh|COMMAND" help:"How: docker acts on containers by label, service or name; ssh on a systemd unit; a command for sh gets the action as $$1 and the target as $$2."`
-	FaultUnit string       `default:"redis-server" help:"The unit for ssh."`
-	Project   string       `env:"COMPOSE_PROJECT_NAME" help:"The Compose project for docker; all containers if empty."`
+	FaultBy   string       `default:"docker" placeholder:"docker|ssh|COMMAND" help:"How to break it: docker acts on containers by label, service or name; ssh on a systemd unit; anything else is a command for sh with the action as $$1 and the target as $$2."`
+	FaultUnit string       `default:"redis-server" help:"The systemd unit for ssh."`
+	Project   string       `env:"COMPOSE_PROJECT_NAME" help:"The Compose project for docker. Empty: all containers."`
 
-	Sweep time.Duration `default:"30s" help:"How long reading everything back may take after the load."`
-	Out   string        `placeholder:"DIR" help:"Where the report goes. Default: out/SCENARIO-TIME."`
+	Sweep time.Duration `default:"30s" help:"Time limit for reading every session back after the load."`
+	Out   string        `placeholder:"DIR" help:"Directory for the report. Default: out/SCENARIO-TIME."`
 
 	report.Limits `embed:"" group:"Limits"`
 
 	options []report.Option
 }
 
-// name is what the run is called.
+// name is the name of the run.
 func (c *cli) name() string {
 	if c.Scenario == "" {
 		return "load"
@@ -77,10 +77,10 @@ func (c *cli) name() string {
 	return s.Name
 }
 
-// stock reports whether the control is the target.
+// stock reports whether the target is the control.
 func (c *cli) stock() bool { return slices.Contains(c.Target, redisStock) }
 
-// config makes the load of the flags, but for its targets.
+// config builds the load's configuration from the flags. The targets are left to the drill.
 func (c *cli) config() (load.Config, error) {
 	rate, err := load.ParseSchedule(c.Rate)
 	if err != nil {
@@ -98,7 +98,7 @@ func (c *cli) config() (load.Config, error) {
 	}, nil
 }
 
-// means is how faults are made. It refuses those that it cannot make, and those that the load would not live to see.
+// means returns how faults are made. It rejects faults that it cannot make, and those due after the end of the load.
 func (c *cli) means() (fault.Means, error) {
 	m := fault.Means{By: c.FaultBy, Unit: c.FaultUnit, Project: c.Project}
 	for _, s := range c.Fault {
@@ -122,13 +122,13 @@ func (c *cli) Validate() error {
 	}
 	switch {
 	case c.stock() && len(c.Target) > 1:
-		return errors.New("--target redis-stock stands alone")
+		return errors.New("--target redis-stock cannot be combined with other targets")
 	case c.stock() && len(c.Redis) == 0:
 		return errors.New("--target redis-stock needs --redis")
 	case c.Duration < 0 || c.Sweep <= 0 || c.Timeout <= 0:
-		return errors.New("--duration, --sweep and --timeout are above zero")
+		return errors.New("--sweep and --timeout must be above zero, and --duration must not be negative")
 	case c.Guarded < 0 || c.Guarded > 1:
-		return errors.New("--guarded is a share between 0 and 1")
+		return errors.New("--guarded must be between 0 and 1")
 	}
 	return nil
 }

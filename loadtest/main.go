@@ -1,5 +1,5 @@
-// Command loadtest puts a load on instances of sessiond while things break, judges every answer, and reports what it saw.
-// It speaks HTTP only.
+// Command loadtest loads instances of sessiond while things break, checks every answer, and writes a report. It speaks
+// HTTP only.
 //
 //	go run ./loadtest --scenario vm-kill --target http://127.0.0.1:8080 --target http://127.0.0.1:8081
 package main
@@ -18,7 +18,7 @@ import (
 	"github.com/sessiond/sessiond/loadtest/scenario"
 )
 
-// The exit statuses.
+// Exit statuses.
 const (
 	exitFine     = 0
 	exitCannot   = 1 // it could not run, or a fault could not be made
@@ -27,7 +27,7 @@ const (
 )
 
 func main() {
-	// Collecting garbage half as often costs some tens of MB, and saves what the service under load can use.
+	// Less frequent garbage collection costs some tens of MB, and leaves more CPU to the service under load.
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)
 	}
@@ -36,7 +36,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run is the whole program but for the process. The end of the context ends the load, not the report.
+// run is the whole program, apart from the process. When the context ends, the load ends, but the report is still written.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	c, err := parse(args, stdout, stderr)
 	if err != nil {
@@ -54,7 +54,7 @@ func parse(args []string, stdout, stderr io.Writer) (*cli, error) {
 	var c cli
 	parser, err := kong.New(&c,
 		kong.Name("loadtest"),
-		kong.Description("Puts a load on instances of sessiond, breaks things, judges every answer and reports. Exits with 99 when a limit is broken."),
+		kong.Description("Loads instances of sessiond, breaks things, checks every answer and writes a report. Exits with 99 if a limit is broken."),
 		kong.Vars{"scenarios": fmt.Sprint(scenario.Names())},
 		kong.Writers(stdout, stderr),
 	)

@@ -24,7 +24,7 @@ func example(t *testing.T) string {
 		Shards:     []report.Shard{{Name: "0", Master: "redis-1.vm1"}, {Name: "5461", Master: "redis-2.vm2", WriteGap: ms(812), WriteGapAt: ms(10000)}},
 		Operations: []report.Operation{{Name: "read", Count: 21000}, {Name: "update", Count: 9000, Failed: 3, Outcomes: map[string]int{"unknown": 2}}},
 		Failures:   []report.Failure{{Operation: "update", Reason: "503 urn:sessiond:outcome-unknown", Count: 3, First: ms(10100), Last: ms(10800)}},
-		Findings:   []string{"lost: read of AQIDBAUG… from 03:04:16.100 to 03:04:16.101: write 7 at version 7, the last acknowledged is write 8 at version 8: older than the last acknowledged write"},
+		Findings:   []string{"lost: read of AQIDBAUG… from 03:04:16.100 to 03:04:16.101: write 7 at version 7; last acknowledged: write 8 at version 8; older than the last acknowledged write"},
 		Marks: []report.Mark{{At: ms(10000), Kind: "fault", Label: "kill vm2"}, {At: ms(10640), Kind: "promotion", Label: "redis-5.vm1 promoted"},
 			{At: ms(10812), Kind: "recovery", Label: "recovered"}, {At: ms(35000), Kind: "mend", Label: "start vm2"}, {At: ms(59900), Kind: "fault", Label: "kill vm3"}},
 		Events:  []report.Event{{At: ms(10300), Type: "node-suspect", Text: "redis-2.vm2 owes an answer", Instance: "http://127.0.0.1:8080"}},

@@ -55,7 +55,7 @@ type Finding struct {
 }
 
 func (f Finding) String() string {
-	return fmt.Sprintf("%s: %s of %.8s… from %s to %s: write %d at version %d, the last acknowledged is write %d at version %d: %s", f.Verdict, f.Request,
+	return fmt.Sprintf("%s: %s of %.8s… from %s to %s: write %d at version %d; last acknowledged: write %d at version %d; %s", f.Verdict, f.Request,
 		f.Key, f.Started.Format("15:04:05.000"), f.Ended.Format("15:04:05.000"), f.Seq, f.Version, f.LastSeq, f.LastVersion, f.Reason)
 }
 

@@ -1,4 +1,4 @@
-// Package progress tells how a run is getting on: one line that is rewritten on a terminal, plain lines elsewhere.
+// Package progress shows how a run is going: one line that is rewritten on a terminal, or plain lines elsewhere.
 package progress
 
 import (
@@ -11,7 +11,7 @@ import (
 
 const (
 	plainEvery = 5 * time.Second
-	jitter     = 100 * time.Millisecond // of those who tell it every second
+	jitter     = 100 * time.Millisecond // of callers that report every second
 	// width keeps the line from wrapping, after which it could not be rewritten.
 	width   = 79
 	rewrite = "\r\x1b[K" // to the start of the line, and erase it
@@ -27,10 +27,10 @@ type Line struct {
 	last  time.Time // elsewhere: of the last status
 }
 
-// New makes a line for an output, which is a terminal or not.
+// New makes a line on an output.
 func New(out io.Writer, terminal bool) *Line { return &Line{out: out, terminal: terminal} }
 
-// IsTerminal reports whether an output is one.
+// IsTerminal reports whether an output is a terminal.
 func IsTerminal(out io.Writer) bool {
 	f, ok := out.(*os.File)
 	if !ok {
@@ -40,7 +40,7 @@ func IsTerminal(out io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb"
 }
 
-// Status shows where the run is. Elsewhere than on a terminal it is left out if one was written within 5 s.
+// Status shows where the run is. Without a terminal, it writes at most one line in 5 s.
 func (l *Line) Status(now time.Time, text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -59,7 +59,7 @@ func (l *Line) Status(now time.Time, text string) {
 	fmt.Fprintln(l.out, text)
 }
 
-// Say writes a line that stays.
+// Say writes a permanent line.
 func (l *Line) Say(text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -47,7 +47,7 @@ func New(run Run, limits Limits) Report {
 		}
 	}
 	for _, s := range run.NotMade {
-		r.Notes = append(r.Notes, "not made, because the load ended before: fault "+s.String())
+		r.Notes = append(r.Notes, "not made, because the load ended first: fault "+s.String())
 	}
 	r.Figures = figures(run)
 	r.faults(run)
@@ -63,7 +63,7 @@ func New(run Run, limits Limits) Report {
 	return r
 }
 
-// since is a time on the timeline.
+// since returns a time on the timeline.
 func (run Run) since(t time.Time) Millis { return Millis(t.Sub(run.Started)) }
 
 func figures(run Run) Figures {
@@ -85,13 +85,13 @@ func figures(run Run) Figures {
 	return f
 }
 
-// faults tells what followed each, and marks it. It sets the figures of promotion and recovery.
+// faults lists and marks the faults with what followed each. It sets the figures of promotion and recovery.
 func (r *Report) faults(run Run) {
 	first := run.Ended
 	if len(run.Faults) > 0 {
 		first = run.Faults[0].Began
 	}
-	for _, p := range promotions(run.Events, run.Started, first) { // nobody ordered them
+	for _, p := range promotions(run.Events, run.Started, first) { // without a fault
 		r.Figures.Promotions++
 		r.promoted(run, p)
 	}
@@ -137,7 +137,7 @@ func (r *Report) promoted(run Run, e cluster.Event) {
 	r.Marks = append(r.Marks, Mark{run.since(e.Time), "promotion", cmp.Or(e.Node, "a replica") + " promoted"})
 }
 
-// promotions are the first of each node in a time, though several instances saw it, in order.
+// promotions returns the promotions within a time, in order: the first of each node, which several instances may have seen.
 func promotions(events []cluster.Event, from, until time.Time) []cluster.Event {
 	first := map[string]cluster.Event{}
 	for _, e := range events {
@@ -164,7 +164,7 @@ func longest(c outage.Class) Millis {
 	return Millis(d)
 }
 
-// shards lists the longest gap of each, over all phases. It sets the figures of stalls.
+// shards lists the longest gap of each shard over all phases. It sets the figures of stalls.
 func (r *Report) shards(run Run) {
 	list := run.Shards
 	if len(list) == 0 {
@@ -211,7 +211,7 @@ func (r *Report) events(run Run) {
 	events := slices.Clone(run.Events)
 	slices.SortStableFunc(events, func(a, b cluster.Event) int { return a.Time.Compare(b.Time) })
 	if left := len(events) - eventsKept; left > 0 {
-		r.Notes = append(r.Notes, fmt.Sprintf("%d events of the cluster are left out, after the first %d", left, eventsKept))
+		r.Notes = append(r.Notes, fmt.Sprintf("%d cluster events after the first %d are left out", left, eventsKept))
 		events = events[:eventsKept]
 	}
 	for _, e := range events {
@@ -228,7 +228,7 @@ func (r *Report) timeline(run Run) {
 	}
 }
 
-// condense puts neighbouring seconds together until no more than a number is left: counts are added, p50 is the mean by
+// condense merges neighbouring seconds until at most a given number is left: counts are added, p50 is the mean weighted by
 // count, p99 and the maximum are the largest.
 func condense(seconds []Second, most int) []Second {
 	span := (len(seconds) + most - 1) / most

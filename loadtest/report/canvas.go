@@ -14,7 +14,7 @@ import (
 	"golang.org/x/image/vector"
 )
 
-// A canvas draws lines, boxes and text, smoothly, on white. Coordinates are pixels from the upper left.
+// A canvas draws anti-aliased lines, boxes and text on white. Coordinates are pixels from the upper left.
 type canvas struct {
 	img           *image.RGBA
 	raster        *vector.Rasterizer
@@ -40,7 +40,7 @@ func face(ttf []byte, size float64) (font.Face, error) {
 	return opentype.NewFace(f, &opentype.FaceOptions{Size: size, DPI: 72, Hinting: font.HintingFull})
 }
 
-// box fills a rectangle of whole pixels, one wide and high at least.
+// box fills a rectangle of whole pixels, at least one wide and one high.
 func (c *canvas) box(x, y, width, height float64, ink color.Color) {
 	left, top := int(math.Round(x)), int(math.Round(y))
 	right, bottom := max(int(math.Round(x+width)), left+1), max(int(math.Round(y+height)), top+1)
@@ -66,7 +66,7 @@ func (c *canvas) path(points [][2]float64, width float64, ink color.Color) {
 	c.fill(ink)
 }
 
-// quad adds an area; all of them turn the same way round, so that those which overlap add up.
+// quad adds a quadrilateral. All have the same winding direction, so that overlapping ones add up.
 func (c *canvas) quad(p [4][2]float64) {
 	c.raster.MoveTo(float32(p[0][0]), float32(p[0][1]))
 	for _, q := range p[1:] {
@@ -79,7 +79,7 @@ func (c *canvas) fill(ink color.Color) {
 	c.raster.Draw(c.img, c.img.Bounds(), image.NewUniform(ink), image.Point{})
 }
 
-// text writes from a point on the base line to the right, or with an align of 1 to the left, of 0.5 around it.
+// text writes on a base line: to the right of x with an align of 0, centred on it with 0.5, to its left with 1.
 func (c *canvas) text(x, y, align float64, face font.Face, ink color.Color, text string) {
 	d := font.Drawer{Dst: c.img, Src: image.NewUniform(ink), Face: face}
 	x -= align * c.width(face, text)

@@ -7,7 +7,8 @@ import (
 	"io"
 )
 
-// pointsDrawn bounds the seconds on the page's timeline; a longer run is condensed. report.json has them all.
+// pointsDrawn is the most seconds that the page's timeline shows one by one; a longer run is condensed. report.json has them
+// all.
 const pointsDrawn = 1200
 
 var (
@@ -19,7 +20,7 @@ var (
 	pageScript string
 )
 
-// A page is what the template shows.
+// A page is the template's data.
 type page struct {
 	Report
 	Verdict string
@@ -29,13 +30,13 @@ type page struct {
 	Script  template.JS
 }
 
-// A tile is one figure, large.
+// A tile shows one figure in large type.
 type tile struct {
 	Name, Value, More string
 	Bad               bool
 }
 
-// pageData is what the script draws.
+// pageData is the data that the script draws.
 type pageData struct {
 	Lasted   Millis   `json:"lasted_ms"`
 	Marks    []Mark   `json:"marks"`
@@ -43,7 +44,7 @@ type pageData struct {
 	Timeline []Second `json:"timeline"`
 }
 
-// WriteHTML writes report.html: one file, which asks no other for anything.
+// WriteHTML writes report.html: a single file that loads nothing else.
 func (r Report) WriteHTML(w io.Writer) error {
 	t, err := template.New("report").Parse(pageText)
 	if err != nil {
@@ -66,11 +67,11 @@ func (r Report) tiles() []tile {
 	for _, c := range r.Checks {
 		broken[c.Name] = c.Broken
 	}
-	promotion, more := "–", "none was seen"
+	promotion, more := "–", "none seen"
 	if f.Promotions > 0 {
-		promotion, more = f.Promotion.String(), "from the order of the fault"
+		promotion, more = f.Promotion.String(), "after the fault"
 		if f.Promotion == 0 {
-			promotion, more = fmt.Sprint(f.Promotions), "that nobody ordered"
+			promotion, more = fmt.Sprint(f.Promotions), "without a fault"
 		}
 	}
 	return []tile{

@@ -8,28 +8,28 @@ import (
 	"time"
 )
 
-// Limits are flags. A limit that is not given is not checked.
+// Limits are flags. A limit that is not set is not checked.
 type Limits struct {
-	MaxFailedReads  Share `placeholder:"N|N%" help:"Reads that may fail, a number or a share of all."`
-	MaxFailedWrites Share `placeholder:"N|N%" help:"Writes that may fail, those of unknown outcome included."`
-	MaxUnknown      Share `placeholder:"N|N%" help:"Writes that may have an unknown outcome."`
-	MaxNotSent      Share `placeholder:"N|N%" help:"Arrivals that may go unsent."`
-	MaxLost         Share `placeholder:"N" help:"Sessions of which an acknowledged write may be lost."`
-	MaxResurrected  Share `placeholder:"N" help:"Sessions that may come back after their deletion."`
-	MaxStale        Share `placeholder:"N" help:"Sessions that may be read stale."`
-	MaxEarlyExpired Share `placeholder:"N" help:"Sessions that may be gone before their deadline."`
-	MaxViolations   Share `placeholder:"N" help:"Answers that no correct store may give: all of these, corrupt and duplicated ones too."`
-	MaxUnread       Share `placeholder:"N" help:"Sessions that may not be readable after the load."`
-	MaxReadStall    Span  `placeholder:"TIME" help:"Longest time in which a shard may answer no read."`
-	MaxWriteStall   Span  `placeholder:"TIME" help:"Longest time in which a shard may answer no write."`
-	MaxReadP99      Span  `name:"max-read-p99" placeholder:"TIME" help:"99th percentile of reads, from the intended start."`
-	MaxWriteP99     Span  `name:"max-write-p99" placeholder:"TIME" help:"99th percentile of writes, likewise."`
+	MaxFailedReads  Share `placeholder:"N|N%" help:"Most reads that may fail, as a number or a percentage."`
+	MaxFailedWrites Share `placeholder:"N|N%" help:"Most writes that may fail, including those of unknown outcome."`
+	MaxUnknown      Share `placeholder:"N|N%" help:"Most writes that may have an unknown outcome."`
+	MaxNotSent      Share `placeholder:"N|N%" help:"Most arrivals that may go unsent."`
+	MaxLost         Share `placeholder:"N" help:"Most sessions that may lose an acknowledged write."`
+	MaxResurrected  Share `placeholder:"N" help:"Most sessions that may come back after being deleted."`
+	MaxStale        Share `placeholder:"N" help:"Most sessions that may be read stale."`
+	MaxEarlyExpired Share `placeholder:"N" help:"Most sessions that may be gone before their deadline."`
+	MaxViolations   Share `placeholder:"N" help:"Most answers that no correct store may give: lost, resurrected, stale, early-expired, corrupt or duplicated."`
+	MaxUnread       Share `placeholder:"N" help:"Most sessions that may be unreadable after the load."`
+	MaxReadStall    Span  `placeholder:"TIME" help:"Longest time a shard may go without answering a read."`
+	MaxWriteStall   Span  `placeholder:"TIME" help:"Longest time a shard may go without answering a write."`
+	MaxReadP99      Span  `name:"max-read-p99" placeholder:"TIME" help:"Highest p99 latency of reads, from the intended start."`
+	MaxWriteP99     Span  `name:"max-write-p99" placeholder:"TIME" help:"Highest p99 latency of writes, from the intended start."`
 	MaxPromotion    Span  `placeholder:"TIME" help:"Longest time from a fault to the promotion of a replica."`
-	MaxRecovery     Span  `placeholder:"TIME" help:"Longest time from a fault until nothing fails and every shard answers for three seconds."`
-	MinPromotions   Share `placeholder:"N" help:"Promotions that must have been seen: without them, the drill was none."`
+	MaxRecovery     Span  `placeholder:"TIME" help:"Longest time from a fault until nothing has failed, and every shard has answered, for three seconds."`
+	MinPromotions   Share `placeholder:"N" help:"Fewest promotions that must be seen. Without any, the drill proved nothing."`
 }
 
-// A Check is a limit that was given, and what it was held against.
+// A Check is a limit that was set, and the value it was compared with.
 type Check struct {
 	Name   string `json:"name"`
 	Limit  string `json:"limit"`
@@ -37,7 +37,7 @@ type Check struct {
 	Broken bool   `json:"broken"`
 }
 
-// Check holds the figures against the limits that are given.
+// Check compares the figures with the limits that are set.
 func (l Limits) Check(f Figures) []Check {
 	var checks []Check
 	count := func(name string, limit Share, value, of int) {
@@ -72,7 +72,7 @@ func (l Limits) Check(f Figures) []Check {
 	return checks
 }
 
-// A Share is a limit by number, or by percentage of a whole. The zero value is none.
+// A Share is a limit on a number, or on a percentage of a whole. The zero value is no limit.
 type Share struct {
 	set, percent bool
 	limit        float64
@@ -104,7 +104,7 @@ func (s Share) broken(value, of int) bool {
 	return float64(value) > s.limit
 }
 
-// A Span is a limit in time. The zero value is none.
+// A Span is a limit on a time. The zero value is no limit.
 type Span struct {
 	set   bool
 	limit time.Duration
@@ -114,10 +114,10 @@ type Span struct {
 func (s *Span) UnmarshalText(text []byte) error {
 	limit, err := time.ParseDuration(string(text))
 	if err == nil && limit < 0 {
-		err = errors.New("it is negative")
+		err = errors.New("must not be negative")
 	}
 	if err != nil {
-		return fmt.Errorf("%q is no duration: %w", text, err)
+		return fmt.Errorf("%q is not a duration: %w", text, err)
 	}
 	*s = Span{true, limit}
 	return nil

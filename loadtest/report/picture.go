@@ -47,7 +47,7 @@ func inkOf(kind string) color.Color {
 	return color.RGBA{0x4a, 0x6a, 0x80, 0xff}
 }
 
-// A picture is timeline.png under way.
+// A picture draws timeline.png.
 type picture struct {
 	*canvas
 	seconds []Second
@@ -56,7 +56,7 @@ type picture struct {
 	fields  [][2]float64 // top and bottom of each, from the first on
 }
 
-// WritePNG writes timeline.png: the timeline of the page, as a picture.
+// WritePNG writes timeline.png: the page's timeline as a picture.
 func (r Report) WritePNG(w io.Writer) error {
 	sizer, err := newCanvas(1, 1, pictureText)
 	if err != nil {
@@ -117,7 +117,7 @@ func (p *picture) marks(labels []label, top float64) {
 	}
 }
 
-// panel begins one, with its title and the key to its colours, and returns the top of its field.
+// panel starts a panel with its title and the key to its colours, and returns the top of its field.
 func (p *picture) panel(title string, height float64, keys ...any) float64 {
 	y := p.y + panelGap - 14
 	p.text(20, y-18, 0, p.bold, inkText, title)
@@ -134,7 +134,7 @@ func (p *picture) panel(title string, height float64, keys ...any) float64 {
 	return y
 }
 
-// gridLine is one with its label.
+// gridLine draws a labelled line of the grid.
 func (p *picture) gridLine(y float64, text string) {
 	p.box(pictureMargin, y-0.5, pictureWidth-pictureMargin-pictureRight, 1, inkGrid)
 	p.text(pictureMargin-10, y+7, 1, p.regular, inkSoft, text)
@@ -208,7 +208,7 @@ func logMillis(m Millis) float64 {
 	return math.Log10(max(m.Duration().Seconds()*1000, 0.01))
 }
 
-// roundUp is a round number at or above one.
+// roundUp returns a round number at or above n.
 func roundUp(n float64) float64 {
 	power := math.Pow(10, math.Floor(math.Log10(max(n, 1))))
 	for _, m := range []float64{1, 2, 2.5, 5} {
@@ -219,7 +219,7 @@ func roundUp(n float64) float64 {
 	return 10 * power
 }
 
-// timeStep leaves room for some twenty labels.
+// timeStep returns a step that gives the time axis at most some twenty labels.
 func timeStep(end Millis) Millis {
 	for _, s := range []int{1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200} {
 		if step := Millis(s) * Millis(time.Second); end/step <= 16 {
@@ -229,7 +229,7 @@ func timeStep(end Millis) Millis {
 	return Millis(24 * time.Hour)
 }
 
-// axisTime leaves the zeros of a duration out.
+// axisTime formats a duration without zeros at its end.
 func axisTime(m Millis) string {
 	d := m.Duration()
 	switch {

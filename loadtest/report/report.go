@@ -1,5 +1,5 @@
-// Package report makes of a finished run what people read: a summary for the terminal, report.json, report.html and
-// timeline.png; and judges it by limits.
+// Package report turns a finished run into what people read: a summary for the terminal, report.json, report.html and
+// timeline.png. It also checks the run against limits.
 package report
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/sessiond/sessiond/loadtest/load"
 )
 
-// A Report is all that is known of a run. Its JSON form is report.json; times on the timeline count from the start.
+// A Report is all that is known about a run. Its JSON form is report.json. Times on the timeline count from the start.
 type Report struct {
 	Scenario    string      `json:"scenario"`
 	Started     time.Time   `json:"started"`
@@ -19,7 +19,7 @@ type Report struct {
 	Interrupted bool        `json:"interrupted"`
 	Targets     []string    `json:"targets"`
 	Options     []Option    `json:"options"`
-	Notes       []string    `json:"notes"` // what the reader must know: faults that failed or were not made
+	Notes       []string    `json:"notes"` // what the reader must know, such as faults that failed or were not made
 	Figures     Figures     `json:"figures"`
 	Checks      []Check     `json:"checks"`
 	Faults      []Fault     `json:"faults"`
@@ -32,8 +32,8 @@ type Report struct {
 	Timeline    []Second    `json:"timeline"`
 }
 
-// Figures are the numbers that limits refer to. Stalls are the longest time in which a shard gave no good answer;
-// latencies count from the intended start.
+// Figures are the numbers that limits refer to. A stall is the longest time a shard went without a good answer. Latencies
+// count from the intended start.
 type Figures struct {
 	Reads         int `json:"reads"`
 	FailedReads   int `json:"failed_reads"`
@@ -52,7 +52,7 @@ type Figures struct {
 	ReadLatency     Latency `json:"read_latency"`
 	WriteLatency    Latency `json:"write_latency"`
 
-	// Sessions by what the ledger found.
+	// Sessions by the ledger's verdict.
 	Lost         int `json:"lost"`
 	Resurrected  int `json:"resurrected"`
 	Stale        int `json:"stale"`
@@ -61,19 +61,19 @@ type Figures struct {
 	Duplicated   int `json:"duplicated"`
 	Violations   int `json:"violations"` // answers, not sessions
 
-	Swept       int  `json:"swept"`  // sessions that were read back after the load, revoked ones among them
-	Unread      int  `json:"unread"` // and that could not be
+	Swept       int  `json:"swept"`  // sessions read back after the load, including revoked ones
+	Unread      int  `json:"unread"` // sessions that could not be read back
 	SweepCutOff bool `json:"sweep_cut_off"`
 
 	Promotions int    `json:"promotions"`
-	Promotion  Millis `json:"promotion_ms"` // the longest, from the order of the fault; 0 if there was none
-	Recovery   Millis `json:"recovery_ms"`  // the longest, likewise
+	Promotion  Millis `json:"promotion_ms"` // the longest, from the moment the fault was ordered; 0 if there was none
+	Recovery   Millis `json:"recovery_ms"`  // the longest, from the same moment
 
-	// CPU is what the load generator itself used while it loaded, in cores.
+	// CPU is what the load generator itself used during the load, in cores.
 	CPU float64 `json:"cpu_cores"`
 }
 
-// A Latency is a distribution from the intended start, and from the send.
+// A Latency is a distribution, counted from the intended start and from sending.
 type Latency struct {
 	P50     Millis `json:"p50_ms"`
 	P99     Millis `json:"p99_ms"`
@@ -90,22 +90,22 @@ type Option struct {
 	Value string `json:"value"`
 }
 
-// A Fault is a step of the schedule, and what followed until the next one.
+// A Fault is a step of the schedule, with what followed until the next one.
 type Fault struct {
 	Name         string  `json:"name"`
 	At           Millis  `json:"at_ms"`
-	Took         Millis  `json:"took_ms"` // its commands
+	Took         Millis  `json:"took_ms"` // how long its commands ran
 	Error        string  `json:"error,omitempty"`
 	Mends        bool    `json:"mends"`                  // it ends a fault
-	Promoted     *Millis `json:"promoted_ms,omitempty"`  // after its order, when the last shard had a new master
-	Recovered    *Millis `json:"recovered_ms,omitempty"` // after its order; missing if nothing was interrupted
+	Promoted     *Millis `json:"promoted_ms,omitempty"`  // from its order until the last shard had a new master
+	Recovered    *Millis `json:"recovered_ms,omitempty"` // from its order; missing if nothing was interrupted
 	FailedReads  int     `json:"failed_reads"`
 	FailedWrites int     `json:"failed_writes"`
 	ReadStall    Millis  `json:"read_stall_ms"`
 	WriteStall   Millis  `json:"write_stall_ms"`
 }
 
-// A Shard is how long it went without a good answer, at most.
+// A Shard has the longest times it went without a good answer.
 type Shard struct {
 	Name       string `json:"shard"`
 	Master     string `json:"master"` // when the load began
@@ -115,7 +115,7 @@ type Shard struct {
 	WriteGapAt Millis `json:"write_gap_at_ms"`
 }
 
-// An Operation sums one operation up.
+// An Operation sums up one operation.
 type Operation struct {
 	Name     string         `json:"operation"`
 	Count    int            `json:"count"`
@@ -124,7 +124,7 @@ type Operation struct {
 	Latency  Latency        `json:"latency"`
 }
 
-// A Failure is all failed requests of one operation for the same reason.
+// A Failure is all requests of one operation that failed for the same reason.
 type Failure struct {
 	Operation string `json:"operation"`
 	Reason    string `json:"reason"`
@@ -133,14 +133,14 @@ type Failure struct {
 	Last      Millis `json:"last_ms"`
 }
 
-// A Mark is a moment that the timeline names.
+// A Mark is a labelled moment on the timeline.
 type Mark struct {
 	At    Millis `json:"at_ms"`
 	Kind  string `json:"kind"` // fault, mend, promotion or recovery
 	Label string `json:"label"`
 }
 
-// An Event is what an instance saw of the cluster.
+// An Event is something that an instance saw in the cluster.
 type Event struct {
 	At       Millis `json:"at_ms"`
 	Type     string `json:"type"`
@@ -148,7 +148,7 @@ type Event struct {
 	Instance string `json:"instance"`
 }
 
-// A Second is the arrivals that were due in one second, or in as many as Span tells.
+// A Second covers the arrivals due in one second, or in Span seconds.
 type Second struct {
 	At     Millis   `json:"at_ms"`
 	Span   int      `json:"span_s"`
@@ -156,7 +156,7 @@ type Second struct {
 	Writes SecondOf `json:"writes"`
 }
 
-// SecondOf is one class in a Second.
+// SecondOf is a Second's reads, or its writes.
 type SecondOf struct {
 	Count   int    `json:"count"`
 	Failed  int    `json:"failed"`
@@ -166,17 +166,17 @@ type SecondOf struct {
 	Max     Millis `json:"max_ms"`
 }
 
-// Millis is a duration that is milliseconds in JSON.
+// Millis is a duration, written to JSON in milliseconds.
 type Millis time.Duration
 
 func (m Millis) Duration() time.Duration { return time.Duration(m) }
 
-// MarshalJSON writes milliseconds, with the microseconds behind the point.
+// MarshalJSON writes milliseconds with a resolution of a microsecond.
 func (m Millis) MarshalJSON() ([]byte, error) {
 	return strconv.AppendFloat(nil, float64(time.Duration(m).Microseconds())/1000, 'f', -1, 64), nil
 }
 
-// String rounds to what a person wants to know.
+// String rounds to the digits that matter to a person.
 func (m Millis) String() string {
 	d := time.Duration(m)
 	switch {
@@ -197,7 +197,7 @@ func (r Report) WriteJSON(w io.Writer) error {
 	return enc.Encode(r)
 }
 
-// Broken reports whether a limit is.
+// Broken reports whether any limit is broken.
 func (r Report) Broken() bool {
 	for _, c := range r.Checks {
 		if c.Broken {

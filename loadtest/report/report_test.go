@@ -24,7 +24,7 @@ func at(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecon
 
 const second = time.Second
 
-// example is a drill: a kill at 10 s, which two instances saw promoted at 10.6 s, and a start at 20 s.
+// example is a drill: a kill at 10 s, a promotion at 10.6 s that two instances saw, and a start at 20 s.
 func example() Run {
 	gap := func(from, to int) outage.Gap {
 		return outage.Gap{From: at(from), To: at(to), Lasted: time.Duration(to-from) * time.Millisecond}
@@ -162,7 +162,7 @@ func TestSummary(t *testing.T) {
 	for _, want := range []string{
 		"vm-kill, 30s of load on http://a, http://b", "failed 0 3 (2 of unknown outcome)", "longest stall 60ms (shard 5461) 750ms (shard 5461)",
 		"sessions lost 2", "resurrected 0", "promotion time 600ms (1 seen)", "10s kill vm2 600ms 1.2s 0 3 60ms 750ms", "20s start vm2 - - 0 0 15ms 30ms",
-		"failed: 3 update: 503 urn:sessiond:outcome-unknown", "found: lost: read", "note: not made, because the load ended before: fault 40s:kill:vm3", "BROKEN: --max-failed-writes 2, but it was 3",
+		"failed: 3 update: 503 urn:sessiond:outcome-unknown", "found: lost: read", "note: not made, because the load ended first: fault 40s:kill:vm3", "BROKEN: --max-failed-writes 2, was 3",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the summary lacks %q:\n%s", want, b.String())
@@ -241,7 +241,7 @@ func TestPicture(t *testing.T) {
 	}
 }
 
-// A run without anything makes a report all the same.
+// A run without any requests still makes a report.
 func TestEmptyRun(t *testing.T) {
 	r := New(Run{Scenario: "load", Started: start, Ended: start}, Limits{})
 	var b bytes.Buffer

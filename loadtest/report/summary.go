@@ -7,7 +7,7 @@ import (
 	"text/tabwriter"
 )
 
-// WriteSummary writes the table that ends a run on a terminal.
+// WriteSummary writes the tables printed at the end of a run.
 func (r Report) WriteSummary(w io.Writer) error {
 	var b strings.Builder
 	f := r.Figures
@@ -18,7 +18,7 @@ func (r Report) WriteSummary(w io.Writer) error {
 		{"failed", fmt.Sprint(f.FailedReads), fmt.Sprintf("%d (%d of unknown outcome)", f.FailedWrites, f.UnknownWrites)},
 		{"p50", f.ReadLatency.P50.String(), f.WriteLatency.P50.String()},
 		{"p99", f.ReadLatency.P99.String(), f.WriteLatency.P99.String()},
-		{"p99 from the send", f.ReadLatency.P99Sent.String(), f.WriteLatency.P99Sent.String()},
+		{"p99 from sending", f.ReadLatency.P99Sent.String(), f.WriteLatency.P99Sent.String()},
 		{"slowest", f.ReadLatency.Max.String(), f.WriteLatency.Max.String()},
 		{"longest stall", stall(f.ReadStall, f.ReadStallShard), stall(f.WriteStall, f.WriteStallShard)},
 	})
@@ -27,7 +27,7 @@ func (r Report) WriteSummary(w io.Writer) error {
 		{"sessions lost", fmt.Sprint(f.Lost)},
 		{"resurrected", fmt.Sprint(f.Resurrected)},
 		{"stale, early-expired, corrupt, duplicated", fmt.Sprintf("%d, %d, %d, %d", f.Stale, f.EarlyExpired, f.Corrupt, f.Duplicated)},
-		{"read back after the load", fmt.Sprintf("%d, and %d could not be", f.Swept, f.Unread)},
+		{"read back after the load", fmt.Sprintf("%d (%d could not be read)", f.Swept, f.Unread)},
 		{"arrivals not sent", fmt.Sprintf("%d (%d too many in flight, %d no free session)", f.NotSent, f.InFlightFull, f.NoSession)},
 		{"promotion time", promotionTime(f)},
 		{"load generator", fmt.Sprintf("%.2f cores", f.CPU)},
@@ -46,7 +46,7 @@ func (r Report) WriteSummary(w io.Writer) error {
 	}
 	for i, x := range r.Findings {
 		if i == 5 {
-			fmt.Fprintf(&b, "\nfound: %d more, in the report", len(r.Findings)-i)
+			fmt.Fprintf(&b, "\nfound: %d more, see the report", len(r.Findings)-i)
 			break
 		}
 		fmt.Fprintf(&b, "\nfound: %s", x)
@@ -57,7 +57,7 @@ func (r Report) WriteSummary(w io.Writer) error {
 	b.WriteByte('\n')
 	for _, c := range r.Checks {
 		if c.Broken {
-			fmt.Fprintf(&b, "BROKEN: --%s %s, but it was %s\n", c.Name, c.Limit, c.Value)
+			fmt.Fprintf(&b, "BROKEN: --%s %s, was %s\n", c.Name, c.Limit, c.Value)
 		}
 	}
 	if len(r.Checks) > 0 && !r.Broken() {
@@ -84,7 +84,7 @@ func stall(d Millis, shard string) string {
 
 func promotionTime(f Figures) string {
 	if f.Promotions == 0 {
-		return "none was seen"
+		return "none seen"
 	}
 	return fmt.Sprintf("%s (%d seen)", f.Promotion, f.Promotions)
 }

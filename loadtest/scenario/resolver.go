@@ -8,7 +8,7 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// A Flag is the flag that chooses a scenario: its values stand in for flags that the command line leaves out.
+// A Flag is the flag that chooses a scenario. The scenario's values apply to flags that the command line does not set.
 type Flag string
 
 // BeforeResolve is called by kong.
@@ -23,7 +23,7 @@ func (f Flag) BeforeResolve(ctx *kong.Context, trace *kong.Path) error {
 
 type resolver struct{ Scenario }
 
-// Validate refuses what is no flag: a word that is mistyped would quietly make another test.
+// Validate rejects unknown flags: a misspelt name would silently change the test.
 func (r resolver) Validate(app *kong.Application) error {
 	known := map[string]bool{}
 	for _, group := range app.AllFlags(false) {
@@ -33,7 +33,7 @@ func (r resolver) Validate(app *kong.Application) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Values)) {
 		if !known[name] {
-			return fmt.Errorf("scenario %s: %q is no flag", r.Name, name)
+			return fmt.Errorf("scenario %s: %q is not a flag", r.Name, name)
 		}
 	}
 	return nil

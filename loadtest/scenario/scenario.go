@@ -1,4 +1,4 @@
-// Package scenario reads scenarios: files that set flags of the load test, so that a drill can be repeated, kept and
+// Package scenario reads scenarios: files that set the load test's flags, so that a drill can be repeated, versioned and
 // reviewed.
 package scenario
 
@@ -17,13 +17,13 @@ import (
 //go:embed *.scenario
 var builtin embed.FS
 
-// A Scenario is flags by name, without dashes.
+// A Scenario holds values of flags by name, without dashes.
 type Scenario struct {
 	Name   string
-	Values map[string]string // several values of one flag are joined by commas, as on the command line
+	Values map[string]string // several values of one flag are separated by commas, as on the command line
 }
 
-// Names lists the scenarios that are built in.
+// Names lists the built-in scenarios.
 func Names() []string {
 	files, _ := builtin.ReadDir(".") // it is embedded
 	var names []string
@@ -33,7 +33,7 @@ func Names() []string {
 	return names
 }
 
-// Open reads a scenario that is built in, or the file at a path.
+// Open reads a built-in scenario, or the file at a path.
 func Open(nameOrPath string) (Scenario, error) {
 	if slices.Contains(Names(), nameOrPath) {
 		text, err := builtin.ReadFile(nameOrPath + ".scenario")
@@ -44,13 +44,13 @@ func Open(nameOrPath string) (Scenario, error) {
 	}
 	text, err := os.ReadFile(nameOrPath)
 	if err != nil {
-		return Scenario{}, fmt.Errorf("%q is no scenario (%s), and cannot be read as a file: %w", nameOrPath, strings.Join(Names(), ", "), err)
+		return Scenario{}, fmt.Errorf("%q is not a built-in scenario (%s), and cannot be read as a file: %w", nameOrPath, strings.Join(Names(), ", "), err)
 	}
 	base := filepath.Base(nameOrPath)
 	return parse(strings.TrimSuffix(base, path.Ext(base)), text)
 }
 
-// parse reads lines of NAME = VALUE, and comments behind #.
+// parse reads lines of NAME = VALUE, and comments after #.
 func parse(name string, text []byte) (Scenario, error) {
 	s := Scenario{Name: name, Values: map[string]string{}}
 	lines := bufio.NewScanner(bytes.NewReader(text))

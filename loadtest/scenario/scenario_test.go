@@ -70,7 +70,7 @@ func TestFlag(t *testing.T) {
 	if c, err = parseArgs("--scenario", good, "--names", "z"); err != nil || !slices.Equal(c.Names, []string{"z"}) {
 		t.Errorf("the command line replaces a list: %+v, %v", c, err)
 	}
-	for text, want := range map[string]string{"rat = 5": `"rat" is no flag`, "rate = fast": "fast", "scenario = soak": "no flag", "token = secret": "no flag"} {
+	for text, want := range map[string]string{"rat = 5": `"rat" is not a flag`, "rate = fast": "fast", "scenario = soak": "not a flag", "token = secret": "not a flag"} {
 		if _, err := parseArgs("--scenario", write("bad", text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %q", text, err, want)
 		}
