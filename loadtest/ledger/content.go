@@ -8,11 +8,11 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// A document is the JSON object that every write puts into `data`, so that a read can be traced to the write that it
-// shows. The key of the session is not among it: it is a credential, and not known before the session exists. A patch
-// leaves out the salt, which never changes, so that a merge that loses a member is found out by the checksum.
+// A document is the JSON object that every write puts into `data`. It lets a read be traced to the write it shows. It does
+// not hold the session's key, which is a credential, and unknown before the session exists. A patch leaves out the salt,
+// which never changes: if a merge loses a member, the checksum tells.
 type document struct {
-	Salt    string `json:"k"` // of the session: the content of one session shown under another is corrupt
+	Salt    string `json:"k"` // of the session: content shown under another session is corrupt
 	Seq     uint64 `json:"n"` // of the write
 	Sum     string `json:"c"` // CRC-32C of the other members
 	Padding string `json:"p"`
@@ -28,7 +28,7 @@ func checksum(salt string, seq uint64, padding string) string {
 	return hex.EncodeToString([]byte{byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)})
 }
 
-// appendDocument writes the members in order, the salt only if it is asked for.
+// appendDocument writes the members in order. The salt is optional.
 func appendDocument(b []byte, salt string, seq uint64, padding string, withSalt bool) []byte {
 	b = append(b, '{')
 	if withSalt {
@@ -39,7 +39,7 @@ func appendDocument(b []byte, salt string, seq uint64, padding string, withSalt 
 	return append(append(b, padding...), `"}`...)
 }
 
-// parse returns the sequence number of the write that data shows, and whether data is a content of the session at all.
+// parse returns the sequence number of the write that data shows. It reports false if data is no content of the session.
 func parse(data []byte, salt string) (seq uint64, ok bool) {
 	var d document
 	if err := json.Unmarshal(data, &d); err != nil {

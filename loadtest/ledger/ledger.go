@@ -1,19 +1,19 @@
-// Package ledger judges a session store by what it answered: it is told of every write when it is sent and when its
-// answer comes, and says of every read whether a correct store could have answered so.
+// Package ledger judges a session store by its answers. The caller tells it of every write, when it is sent and when its
+// answer comes, and of every read; the ledger decides whether a correct store could have given that answer.
 //
 // A session is a regular register with one writer at a time (Lamport, On Interprocess Communication, 1986): a read that
-// was started at S and ended at E may show the last write that was acknowledged before S, or any write that was sent
-// before E and not acknowledged before S. A write of unknown outcome (the connection was lost, the answer was
-// outcome-unknown) may have taken effect, may do so at any later time, or never; it stays open, and reads may show
-// either. Reads bind one another in nothing: what one read saw of an open write, the next need not see.
+// started at S and ended at E may show the last write acknowledged before S, or any write sent before E and not
+// acknowledged before S. A write of unknown outcome (the connection was lost, or the answer was outcome-unknown) may have
+// taken effect, may still do so at any time, or never will. It stays open, and reads may show either state. Reads do not
+// constrain one another: what one read saw of an open write, the next need not see.
 //
-// The store counts the writes of a session in its version. Where the answers tell it, the judgement is sharper: an open
-// write that is older than an acknowledged one may be shown only at a higher version, and a write acknowledged at a
-// version that was acknowledged before says that the earlier one is lost, even if nobody reads in between. Versions of 0
-// are unknown ones, and only the order of the writes is judged then.
+// The store counts a session's writes in its version. If the answers carry versions, the judgement is sharper. An open
+// write older than an acknowledged one may be shown only at a higher version. If two writes are acknowledged at the same
+// version, the earlier one is lost, even if nobody reads in between. A version of 0 is unknown; then only the order of the
+// writes is judged.
 //
-// A deletion is final. A rotation counts as a write that leaves the content; the old key stands for the new one for the
-// grace.
+// A deletion is final. A rotation counts as a write that keeps the content; the old key works beside the new one until the
+// grace ends.
 package ledger
 
 import (
@@ -24,27 +24,27 @@ import (
 	"time"
 )
 
-// A Config tunes a Ledger; the zero value is usable.
+// A Config tunes a Ledger. The zero value is usable.
 type Config struct {
-	// ShortTTL tells expiry from loss: a session whose idle or absolute TTL is at most this and that is gone too early
-	// is EarlyExpired, any other is Lost. 1 minute if 0.
+	// ShortTTL separates expiry from loss. A session that is gone too early is EarlyExpired if its idle or absolute TTL
+	// is at most this, and Lost otherwise. 1 minute if 0.
 	ShortTTL time.Duration
 	// Slack is how far the clocks of the store's nodes and of this process may differ when deadlines and graces are
 	// judged. 1 second if 0, none if negative.
 	Slack time.Duration
 	// Examples bounds how many findings of each verdict are kept. 20 if 0.
 	Examples int
-	// OpenLimit bounds how many writes of unknown outcome are remembered one by one for each session; beyond it the
-	// oldest are taken for possible whatever is read. 16 if 0.
+	// OpenLimit bounds how many writes of unknown outcome are remembered individually per session. Beyond it, the oldest
+	// are considered possible whatever is read. 16 if 0.
 	OpenLimit int
-	// Now is the clock; outside tests it is time.Now.
+	// Now is the clock. Outside tests it is time.Now.
 	Now func() time.Time
 }
 
 const shards = 64
 
-// A Ledger is safe for concurrent use. A session costs it some 400 bytes, whatever is done to it; the caller bounds their
-// number with Forget.
+// A Ledger is safe for concurrent use. A session takes some 400 bytes, however many requests it gets. The caller bounds the
+// number of sessions with Forget.
 type Ledger struct {
 	cfg    Config
 	seed   maphash.Seed
@@ -83,29 +83,29 @@ func New(cfg Config) *Ledger {
 	return l
 }
 
-// A Lifetime is what a session was created with. Zero is unknown: the session may then expire at any time, and its
-// absence is never a finding.
+// A Lifetime holds the TTLs that a session was created with. Zero is unknown: the session may then expire at any time, and
+// its absence is never a finding.
 type Lifetime struct {
 	Idle time.Duration // from the last acknowledged write
 	Max  time.Duration // from creation
 }
 
-// Create begins the creation of a session whose key the answer will tell. Call it before the request is sent.
+// Create begins the creation of a session whose key the answer will carry. Call it before sending the request.
 func (l *Ledger) Create(life Lifetime) *Write {
 	now := l.cfg.Now()
 	s := &session{salt: rand.Uint64(), next: 1, life: life, bornSent: now}
 	return l.begin(&name{s: s}, now, create, 0)
 }
 
-// Write begins the replacement of a session's content. A guard other than 0 is the version that If-Match names. Call it
-// before the request is sent. It returns nil if the key is unknown; it panics if another write to the session is not
-// finished, because nothing could be judged then.
+// Write begins the replacement of a session's content. A guard other than 0 is the version in If-Match. Call it before
+// sending the request. It returns nil if the key is unknown. It panics if another write to the session is unfinished,
+// because nothing could be judged then.
 func (l *Ledger) Write(key string, guard uint64) *Write { return l.beginAt(key, content, guard) }
 
 // Delete begins a deletion, as Write does.
 func (l *Ledger) Delete(key string) *Write { return l.beginAt(key, deletion, 0) }
 
-// Rotate begins a rotation after which the old key stands for the new one for the grace, as Write does.
+// Rotate begins a rotation, as Write does. The old key works beside the new one until the grace ends.
 func (l *Ledger) Rotate(key string, grace time.Duration) *Write {
 	n := l.find(key)
 	if n == nil {
@@ -133,10 +133,10 @@ func (l *Ledger) beginAt(key string, kind kind, guard uint64) *Write {
 	return w
 }
 
-// Read begins a read. Call it before the request is sent. A key that the ledger does not know must not be found.
+// Read begins a read. Call it before sending the request. If the ledger does not know the key, the read must find nothing.
 func (l *Ledger) Read(key string) *Read { return l.read(key, false) }
 
-// ReadBack is Read for the end of a test, when every write has had its time: what is stale then is Lost.
+// ReadBack is Read for the end of a test, when every write has had time to take effect: a stale read is then Lost.
 func (l *Ledger) ReadBack(key string) *Read { return l.read(key, true) }
 
 func (l *Ledger) read(key string, final bool) *Read {
@@ -153,7 +153,7 @@ func (l *Ledger) read(key string, final bool) *Read {
 	return r
 }
 
-// List begins to look for a session in a list.
+// List begins a lookup of a session in a list.
 func (l *Ledger) List(key string) *Listing {
 	r := &Listing{l: l, key: key, name: l.find(key)}
 	if r.name != nil {
@@ -164,8 +164,7 @@ func (l *Ledger) List(key string) *Listing {
 	return r
 }
 
-// Forget drops a key, and with the last key of a session what is known of it. Requests that are under way are still
-// judged.
+// Forget drops a key. With a session's last key, it drops the session. Requests in flight are still judged.
 func (l *Ledger) Forget(key string) {
 	sh := l.shard(key)
 	sh.mu.Lock()
@@ -173,7 +172,7 @@ func (l *Ledger) Forget(key string) {
 	delete(sh.names, key)
 }
 
-// Len is the number of keys, those of deleted sessions and from before rotations among them.
+// Len returns the number of keys, including those of deleted sessions and those from before rotations.
 func (l *Ledger) Len() int {
 	n := 0
 	for i := range l.shards {
@@ -184,14 +183,14 @@ func (l *Ledger) Len() int {
 	return n
 }
 
-// Sweep lists every key under which a session must be found now: acknowledged, no deletion sent, its deadlines not over,
-// and not handed on by a rotation. Writes of unknown outcome do not excuse it.
+// Sweep lists every key under which a session must be found now: it was acknowledged, no deletion was sent, its deadlines
+// have not passed, and no rotation has replaced the key. Writes of unknown outcome do not excuse an absence.
 func (l *Ledger) Sweep() []string {
 	now := l.cfg.Now()
 	return l.list(func(n *name) bool { return n.mustBeThere(now, l.cfg.Slack) })
 }
 
-// Deleted lists every key whose session must not be found: its deletion was acknowledged.
+// Deleted lists every key whose session must not be found, because its deletion was acknowledged.
 func (l *Ledger) Deleted() []string {
 	return l.list(func(n *name) bool { return n.s.deletedAt != 0 })
 }

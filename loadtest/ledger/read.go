@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A Read is a read under way. Exactly one of Found, Missing and Failed ends it.
+// A Read is a read in flight. Exactly one of Found, Missing and Failed ends it.
 type Read struct {
 	l     *Ledger
 	key   string
@@ -15,7 +15,7 @@ type Read struct {
 	final bool
 }
 
-// Found ends a read that was answered with a session: its version, or 0 if the answer has none, and its `data`.
+// Found ends a read that returned a session, with its version, or 0 if the answer has none, and its `data`.
 func (r *Read) Found(version uint64, data []byte) Verdict {
 	now := r.l.cfg.Now()
 	example := Finding{Key: r.key, Request: "read", Started: r.snap.at, Ended: now, Version: version,
@@ -52,9 +52,9 @@ func (r *Read) gone(s *session, seq uint64) string {
 	case s.deletedAt != 0 && seq > s.deletedAt:
 		return "shows a write that was sent after the deletion was acknowledged"
 	case !r.name.deadFrom.IsZero() && late.After(r.name.deadFrom):
-		return "the key was rotated, and the grace is over"
+		return "the key was rotated, and the grace has ended"
 	case s.life.Max > 0 && late.After(s.bornAck.Add(s.life.Max+time.Second)): // Redis expires within a second
-		return "its absolute deadline is over"
+		return "its absolute deadline has passed"
 	}
 	return ""
 }
@@ -75,7 +75,7 @@ func (r *Read) Missing() Verdict {
 		LastSeq: r.snap.last.seq, LastVersion: r.snap.last.version})
 }
 
-// Failed ends a read without an answer, or with one that says nothing of the session.
+// Failed ends a read that got no answer, or one that says nothing about the session.
 func (r *Read) Failed() {
 	now := r.l.cfg.Now()
 	r.l.tally.unanswered.Add(1)
@@ -95,7 +95,7 @@ type Listing struct {
 	snap snapshot
 }
 
-// Absent judges that the list lacks the session. The caller knows that no rotation of it was under way meanwhile.
+// Absent judges a list that lacks the session. The caller makes sure that no rotation of it was in flight at that time.
 func (r *Listing) Absent() Verdict {
 	if r.name == nil {
 		return OK
@@ -112,7 +112,7 @@ func (r *Listing) Absent() Verdict {
 		LastSeq: r.snap.last.seq, LastVersion: r.snap.last.version})
 }
 
-// judgeMissing looks for a reason why the session may be gone.
+// judgeMissing looks for a reason that permits the session to be gone.
 func judgeMissing(l *Ledger, n *name, snap snapshot, now time.Time) finding {
 	s, slack := n.s, l.cfg.Slack
 	late := now.Add(slack)
@@ -130,7 +130,7 @@ func judgeMissing(l *Ledger, n *name, snap snapshot, now time.Time) finding {
 	return finding{Lost, fmt.Sprintf("gone, with no deletion sent, %s before its deadline", left)}
 }
 
-// judgeContent compares what a read shows, write seq at a version, with what it may.
+// judgeContent compares what a read shows, a write and a version, with what it may show.
 func judgeContent(s *session, snap snapshot, seq, version uint64) finding {
 	if seq == 0 || seq >= s.next {
 		return finding{Corrupt, "shows a write that was never sent"}
@@ -161,7 +161,7 @@ func judgeContent(s *session, snap snapshot, seq, version uint64) finding {
 	return judgeVersion(s, snap, seq, version, older)
 }
 
-// judgeVersion does the same where every version has one content.
+// judgeVersion does the same if every version has exactly one content.
 func judgeVersion(s *session, snap snapshot, seq, version uint64, older bool) finding {
 	open := s.open.has(seq)
 	again := ""
@@ -190,7 +190,7 @@ func judgeVersion(s *session, snap snapshot, seq, version uint64, older bool) fi
 	case older:
 		return finding{Stale, "older than the last acknowledged write"}
 	case seq < s.last.seq && !open && version > s.last.version:
-		return finding{Duplicated, "it took effect before a write that was acknowledged meanwhile"}
+		return finding{Duplicated, "it took effect before a write acknowledged in the meantime"}
 	}
 	for _, o := range s.open.list {
 		if o.seq == seq && o.guard > 0 && version != o.guard+1 {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// recentWrites is how many finished writes are remembered with their versions. A read judges by those that finished
-// while it was under way; more than these, and it is judged by their order alone.
+// recentWrites is how many finished writes are remembered with their versions. A read is judged by the writes that finished
+// while it was in flight. If there were more, only their order counts.
 const recentWrites = 8
 
 type kind uint8
@@ -19,14 +19,14 @@ const (
 	rotation
 )
 
-// A session is all that can still matter to a future judgement.
+// A session holds everything that can still matter to a judgement.
 type session struct {
 	mu sync.Mutex // guards everything here, and the names of the session
 
 	salt    uint64
 	next    uint64 // sequence number of the next write; every kind takes one
 	last    ack    // the last acknowledged write of content, at the version of a later rotation if there was one
-	pending bool   // a write is under way
+	pending bool   // a write is in flight
 	turning bool   // and it is a rotation
 
 	open    openWrites
@@ -52,8 +52,8 @@ type session struct {
 	violated uint16 // verdicts already found, one bit each
 }
 
-// An ack is a write as it was acknowledged. A mixed one is a rotation with open writes before it: at its version the
-// content may be that of any of them.
+// An ack is an acknowledged write. A mixed one is a rotation with open writes before it: at its version, the content may be
+// that of any of them.
 type ack struct {
 	seq, version uint64
 	mixed        bool
@@ -62,11 +62,11 @@ type ack struct {
 // An openWrite is content of unknown outcome.
 type openWrite struct{ seq, guard uint64 }
 
-// openWrites are those that may still take effect, or may have done so at a version that nobody knows; guarded ones that
-// can no longer apply are left out. Snapshots share the list, so it is never changed in place.
+// openWrites are the writes that may still take effect, or may have done so at an unknown version. Guarded writes that can no
+// longer apply are left out. Snapshots share the list, so it is never changed in place.
 type openWrites struct {
 	list  []openWrite // oldest first
-	floor uint64      // writes up to this number are not in the list any more, and are all taken for open
+	floor uint64      // writes up to this number are no longer in the list, and all count as open
 }
 
 func (o openWrites) none() bool { return len(o.list) == 0 && o.floor == 0 }
@@ -75,7 +75,7 @@ func (o openWrites) has(seq uint64) bool {
 	return seq <= o.floor || slices.ContainsFunc(o.list, func(w openWrite) bool { return w.seq == seq })
 }
 
-// with adds a write, and folds the oldest where there are more than the limit.
+// with adds a write, and folds the oldest ones beyond the limit.
 func (o openWrites) with(w openWrite, limit int) openWrites {
 	list := o.list
 	if len(list) >= limit {
@@ -91,15 +91,15 @@ type finished struct {
 	refused bool
 }
 
-// A name is a key of a session. One from before a rotation stands for the successor for the grace.
+// A name is a key of a session. A key from before a rotation works until the grace ends.
 type name struct {
 	s           *session
 	standsUntil time.Time // of a rotation that was sent: the key may be gone from here; zero for a current key
 	deadFrom    time.Time // of a rotation that was acknowledged: the key must be gone from here
-	harmless    bool      // a rotation without grace: later use is not taken for theft
+	harmless    bool      // a rotation without grace: later use does not count as theft
 }
 
-// A snapshot is what was known when a request was begun.
+// A snapshot holds what was known when a request began.
 type snapshot struct {
 	at       time.Time
 	last     ack
@@ -115,7 +115,7 @@ func (s *session) snapshot(now time.Time) snapshot {
 		open: s.open}
 }
 
-// deadline is the earliest moment at which the session may expire.
+// deadline returns the earliest moment at which the session may expire.
 func (s *session) deadline() time.Time {
 	if s.life.Idle == 0 || s.life.Max == 0 {
 		return s.bornSent
@@ -133,8 +133,8 @@ func (s *session) remember(f finished) {
 	s.at = (s.at + 1) % recentWrites
 }
 
-// settle draws the conclusions from an acknowledged version: so many of the open writes took effect before it as it is
-// above the acknowledged one before, and if those are all, none is open any more. A guarded one is over in any case,
+// settle draws conclusions from an acknowledged version. The distance to the acknowledged version before it is the number of
+// open writes that took effect in between; if that is all of them, none stays open. A guarded write is settled in any case,
 // since its version has passed.
 func (s *session) settle(before, version uint64) {
 	kept := slices.Clone(s.open.list)
@@ -151,7 +151,7 @@ func (s *session) settle(before, version uint64) {
 	s.ceiling = version + uint64(s.left)
 }
 
-// use notes that a request is under way, and returns whether that is under an old key.
+// use notes that a request is in flight, and reports whether it uses an old key.
 func (n *name) use() bool {
 	if n.standsUntil.IsZero() || n.harmless {
 		return false
@@ -163,7 +163,7 @@ func (n *name) use() bool {
 	return true
 }
 
-// unuse takes that back, if the answer came before the end of the grace. Otherwise the request may arrive after it.
+// unuse undoes use if the answer came before the end of the grace. Otherwise the request may still arrive after it.
 func (n *name) unuse(old, answered bool, now time.Time, slack time.Duration) {
 	if n.standsUntil.IsZero() || n.harmless {
 		return

@@ -10,23 +10,23 @@ import (
 	"time"
 )
 
-// A Verdict is what an answer says of the store. All but OK are violations.
+// A Verdict is what an answer says about the store. Every verdict but OK is a violation.
 type Verdict uint8
 
 const (
 	// OK is an answer that a correct store may give.
 	OK Verdict = iota
-	// Stale shows an older write than the last that was acknowledged before the read.
+	// Stale shows an older write than the last one acknowledged before the read.
 	Stale
-	// Lost is a session that is gone without a reason, or an acknowledged write of which a version proves that it is.
+	// Lost is a session that is gone without a reason, or an acknowledged write that a version proves to be lost.
 	Lost
 	// Resurrected shows a session after its deletion, its absolute deadline, or the grace of its key.
 	Resurrected
 	// EarlyExpired is a session with a short TTL that is gone before its deadline.
 	EarlyExpired
-	// Corrupt is content that was never written, or that was answered as not applied.
+	// Corrupt is content that was never written, or that the store said it had not applied.
 	Corrupt
-	// Duplicated is a version that more writes than were sent would have to make: one took effect twice.
+	// Duplicated is a version above the number of writes that were sent: some write took effect twice.
 	Duplicated
 	verdicts
 )
@@ -46,11 +46,11 @@ type Finding struct {
 	Verdict Verdict
 	Reason  string
 	Request string // "read", "write" or "list"
-	// Key is the caller's, and with session IDs a credential: String shortens it.
+	// Key is the caller's. A session ID is a credential, so String shortens it.
 	Key            string `json:"-"`
 	Started, Ended time.Time
-	// Seq and Version are what the answer shows or acknowledges; LastSeq and LastVersion are those of the last write
-	// that was acknowledged before the request. 0 is not known.
+	// Seq and Version are what the answer shows or acknowledges. LastSeq and LastVersion are those of the last write
+	// acknowledged before the request. 0 is unknown.
 	Seq, Version, LastSeq, LastVersion uint64
 }
 
@@ -59,22 +59,22 @@ func (f Finding) String() string {
 		f.Key, f.Started.Format("15:04:05.000"), f.Ended.Format("15:04:05.000"), f.Seq, f.Version, f.LastSeq, f.LastVersion, f.Reason)
 }
 
-// A Summary is what was judged so far.
+// A Summary counts the judgements so far.
 type Summary struct {
-	// Reads were answered and judged; Unanswered were not.
+	// Reads counts the reads that were answered and judged, Unanswered the others.
 	Reads, Unanswered uint64
-	// Acked, Unknown and Refused are the writes by outcome. An Unknown stays counted when a later version settles it.
+	// Acked, Unknown and Refused count the writes by outcome. A write stays Unknown even if a later version settles it.
 	Acked, Unknown, Refused uint64
-	// Violations counts the answers by verdict, without OK; a session that is lost is found so by every later read, and a
-	// list counts once for each session that it lacks.
+	// Violations counts the answers by verdict, without OK. Every later read of a lost session counts again, and a list
+	// counts once for each session that it lacks.
 	Violations map[Verdict]uint64
 	// Sessions counts the sessions for which a verdict was found at least once.
 	Sessions map[Verdict]uint64
-	// Examples are the first findings of each verdict, in the order of their start.
+	// Examples are the first findings of each verdict, ordered by their start.
 	Examples []Finding
 }
 
-// Total is the number of violations.
+// Total returns the number of violations.
 func (s Summary) Total() uint64 {
 	total := uint64(0)
 	for _, n := range s.Violations {
@@ -92,7 +92,7 @@ func (s Summary) String() string {
 	return b.String()
 }
 
-// A tally counts without a lock, and locks for findings only.
+// A tally counts without a lock. Only findings take the lock.
 type tally struct {
 	reads, unanswered, acked, unknown, refused atomic.Uint64
 
@@ -102,13 +102,13 @@ type tally struct {
 	examples   []Finding
 }
 
-// A finding is the zero value where there is nothing to find.
+// A finding is the zero value if there is nothing wrong.
 type finding struct {
 	verdict Verdict
 	reason  string
 }
 
-// found counts a verdict. The session is locked; nil if there is none.
+// found counts a verdict. The session is locked, or nil if there is none.
 func (l *Ledger) found(s *session, f finding, example Finding) Verdict {
 	if f.verdict == OK {
 		return OK
@@ -130,7 +130,7 @@ func (l *Ledger) found(s *session, f finding, example Finding) Verdict {
 	return f.verdict
 }
 
-// Summary is a snapshot.
+// Summary returns a snapshot.
 func (l *Ledger) Summary() Summary {
 	t := &l.tally
 	s := Summary{
@@ -151,7 +151,7 @@ func (l *Ledger) Summary() Summary {
 	return s
 }
 
-// Violations is the number of violations so far.
+// Violations returns the number of violations so far.
 func (l *Ledger) Violations() uint64 {
 	l.tally.mu.Lock()
 	defer l.tally.mu.Unlock()

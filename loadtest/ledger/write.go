@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A Write is a write under way. Exactly one of Ack, Missing, Conflict, Refuse and Unknown ends it, after the answer came
-// or when the caller stops waiting for it.
+// A Write is a write in flight. Exactly one of Ack, Missing, Conflict, Refuse and Unknown ends it, when the answer comes or
+// the caller stops waiting.
 type Write struct {
 	l     *Ledger
 	name  *name
@@ -20,7 +20,7 @@ type Write struct {
 	key   string        // for findings; the answer tells that of a create
 }
 
-// begin takes the next sequence number. The session is locked, or nobody else's yet.
+// begin takes the next sequence number. The session is locked, or not yet shared.
 func (l *Ledger) begin(n *name, now time.Time, kind kind, guard uint64) *Write {
 	s := n.s
 	if s.pending {
@@ -40,7 +40,7 @@ func (l *Ledger) begin(n *name, now time.Time, kind kind, guard uint64) *Write {
 	return w
 }
 
-// makes is how many versions the write can make: none if the session was deleted for certain.
+// makes returns how many versions the write can make: none if the session is certainly deleted.
 func (w *Write) makes() uint64 {
 	if w.kind == deletion || w.snap.deleted {
 		return 0
@@ -48,20 +48,20 @@ func (w *Write) makes() uint64 {
 	return 1
 }
 
-// Seq is the write's number in its session, which its content carries.
+// Seq returns the write's number in its session. Its content carries it.
 func (w *Write) Seq() uint64 { return w.seq }
 
-// Data is the content of a create or a replacement. The padding must need no escapes in JSON.
+// Data returns the content of a create or a replacement. The padding must need no escapes in JSON.
 func (w *Write) Data(padding string) []byte {
 	return appendDocument(nil, saltText(w.name.s.salt), w.seq, padding, true)
 }
 
-// Patch is the content as a merge patch: the members that change.
+// Patch returns the content as a merge patch: the members that change.
 func (w *Write) Patch(padding string) []byte {
 	return appendDocument(nil, saltText(w.name.s.salt), w.seq, padding, false)
 }
 
-// Ack ends a write that was acknowledged, at a version if one was told. A create and a rotation are given the new key.
+// Ack ends an acknowledged write, with its version, or 0 if the answer has none. A create and a rotation pass the new key.
 func (w *Write) Ack(key string, version uint64) Verdict {
 	s, now := w.lock()
 	defer s.mu.Unlock()
@@ -94,7 +94,7 @@ func (w *Write) Ack(key string, version uint64) Verdict {
 	return w.l.found(s, f, w.example(now, version))
 }
 
-// judgeAck compares the version with those that are possible.
+// judgeAck compares the version with the possible ones.
 func (w *Write) judgeAck(s *session, version uint64) finding {
 	before := w.snap.last.version
 	switch {
@@ -114,7 +114,7 @@ func (w *Write) judgeAck(s *session, version uint64) finding {
 	return finding{}
 }
 
-// apply makes the write the last acknowledged one.
+// apply makes this the last acknowledged write.
 func (w *Write) apply(s *session, version uint64) {
 	before := w.snap.last.version
 	if version > 0 && version <= before { // found already; what was known of the versions is void
@@ -135,8 +135,7 @@ func (w *Write) apply(s *session, version uint64) {
 	s.remember(finished{ack: s.last})
 }
 
-// Missing ends a write that was answered 404 or 410: it was not applied, and the session must have had a reason to be
-// gone.
+// Missing ends a write that was answered 404 or 410. It was not applied, and the session must have a reason to be gone.
 func (w *Write) Missing() Verdict {
 	s, now := w.lock()
 	defer s.mu.Unlock()
@@ -145,8 +144,7 @@ func (w *Write) Missing() Verdict {
 	return w.l.found(s, judgeMissing(w.l, w.name, w.snap, now), w.example(now, 0))
 }
 
-// Conflict ends a guarded write that was answered 412: it was not applied, and an open write must have made another
-// version.
+// Conflict ends a guarded write that was answered 412. It was not applied, and an open write must have made another version.
 func (w *Write) Conflict() Verdict {
 	s, now := w.lock()
 	defer s.mu.Unlock()
@@ -159,7 +157,7 @@ func (w *Write) Conflict() Verdict {
 	return w.l.found(s, f, w.example(now, 0))
 }
 
-// Refuse ends a write of which the answer promises that it was not applied, or that was never sent.
+// Refuse ends a write that was never sent, or whose answer promises that it was not applied.
 func (w *Write) Refuse() {
 	s, now := w.lock()
 	defer s.mu.Unlock()
@@ -167,7 +165,7 @@ func (w *Write) Refuse() {
 	w.refused(s)
 }
 
-// Unknown ends a write whose outcome nobody knows. It stays open.
+// Unknown ends a write of unknown outcome. It stays open.
 func (w *Write) Unknown() {
 	s, now := w.lock()
 	defer s.mu.Unlock()
@@ -182,7 +180,7 @@ func (w *Write) Unknown() {
 	}
 }
 
-// refused takes back what begin assumed.
+// refused undoes what begin assumed.
 func (w *Write) refused(s *session) {
 	w.l.tally.refused.Add(1)
 	s.ceiling -= w.makes()
@@ -202,7 +200,7 @@ func (w *Write) lock() (*session, time.Time) {
 	return w.name.s, now
 }
 
-// done ends the write. A second end is a mistake of the caller's, which would make the judgement worthless.
+// done ends the write. Ending it twice is a bug in the caller that would make the judgement worthless.
 func (w *Write) done(now time.Time, answered bool) {
 	s := w.name.s
 	if !s.pending || s.next != w.seq+1 {
@@ -214,7 +212,7 @@ func (w *Write) done(now time.Time, answered bool) {
 	}
 }
 
-// grewOld reports whether the key had to be dead when the write was begun.
+// grewOld reports whether the key had to be dead when the write began.
 func (w *Write) grewOld() bool {
 	dead := w.name.deadFrom
 	return !dead.IsZero() && w.snap.at.After(dead.Add(w.l.cfg.Slack))
