@@ -1,5 +1,5 @@
-// Package cluster asks instances of the service what they know of the Redis Cluster behind them: its shards, and the
-// timeline of what happens to it.
+// Package cluster asks instances of the service about the Redis Cluster behind them: its shards, and the timeline of its
+// events.
 package cluster
 
 import (
@@ -27,15 +27,15 @@ type Client struct {
 	HTTP      *http.Client
 }
 
-// A Shard is slots that move together. Its name is its lowest slot.
+// A Shard is a set of slots with one master. Its name is its lowest slot.
 type Shard struct {
 	Name   string
-	Master string // when it was asked
+	Master string // at the time of the question
 	VM     string
 	Ranges [][2]int
 }
 
-// Shards asks one instance after the other for the shards, by their lowest slot.
+// Shards asks one instance after another until one answers, and returns the shards ordered by their lowest slot.
 func (c Client) Shards(ctx context.Context) ([]Shard, error) {
 	first := errors.New("no instance to ask")
 	for i, instance := range c.Instances {
@@ -70,7 +70,7 @@ func (c Client) shardsOf(ctx context.Context, instance string) ([]Shard, error) 
 		shards = append(shards, Shard{Name: cmp.Or(n.Shard, strconv.Itoa(ranges[0][0])), Master: n.Node, VM: n.VM, Ranges: ranges})
 	}
 	if !body.Known || len(shards) == 0 {
-		return nil, fmt.Errorf("%s/v1/cluster: it knows no masters yet", instance)
+		return nil, fmt.Errorf("%s/v1/cluster: it knows no master yet", instance)
 	}
 	slices.SortFunc(shards, func(a, b Shard) int { return cmp.Compare(a.Ranges[0][0], b.Ranges[0][0]) })
 	return shards, nil
@@ -87,14 +87,14 @@ func parseRanges(text string) ([][2]int, error) {
 		first, err1 := strconv.Atoi(firstText)
 		last, err2 := strconv.Atoi(lastText)
 		if err1 != nil || err2 != nil || first < 0 || last < first || last > 16383 {
-			return nil, fmt.Errorf("%q are no slots", field)
+			return nil, fmt.Errorf("%q is not a range of slots", field)
 		}
 		ranges = append(ranges, [2]int{first, last})
 	}
 	return ranges, nil
 }
 
-// ask returns the time of the answer by the instance's own clock, to the second; zero if it tells none.
+// ask returns the time of the answer by the instance's own clock, to the second. Zero if the answer has no Date.
 func (c Client) ask(ctx context.Context, instance, path string, into any) (time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()

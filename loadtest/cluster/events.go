@@ -9,11 +9,11 @@ import (
 
 const (
 	pollEvery = 250 * time.Millisecond
-	// skewBelow is what clocks may differ by before an instance's times are corrected: its Date header has whole seconds.
+	// skewBelow is how far clocks may differ before an instance's times are corrected. Its Date header has whole seconds.
 	skewBelow = 2 * time.Second
 )
 
-// An Event is one step in the life of the cluster, as an instance saw it.
+// An Event is something that happened in the cluster, as an instance saw it.
 type Event struct {
 	ID    string    `json:"id"`
 	Time  time.Time `json:"time"` // by this machine's clock
@@ -23,11 +23,11 @@ type Event struct {
 	Shard string    `json:"shard"`
 	Text  string    `json:"text"`
 
-	Instance string `json:"instance"` // the base URL of who saw it
+	Instance string `json:"instance"` // the base URL of the instance that saw it
 }
 
-// Follow tells every event of every instance that is younger than the start, until the context ends; then it asks once
-// more, so that nothing is missed. An instance that does not answer is asked again. It calls tell from several goroutines.
+// Follow calls tell, from several goroutines, with every event of every instance since the start, until the context ends.
+// Then it asks once more, so that nothing is missed. It asks an instance that does not answer again.
 func (c Client) Follow(ctx context.Context, start time.Time, tell func(Event)) {
 	var wg sync.WaitGroup
 	for _, instance := range c.Instances {
@@ -37,15 +37,15 @@ func (c Client) Follow(ctx context.Context, start time.Time, tell func(Event)) {
 	wg.Wait()
 }
 
-// A follower polls: unlike a stream that is cut, a question without an answer is noticed at once, and IDs keep it from
-// missing or repeating an event.
+// A follower polls. A request without an answer is noticed at once, unlike a stream that was cut, and IDs ensure that no
+// event is missed or repeated.
 type follower struct {
 	Client
 	instance string
 	start    time.Time
 	tell     func(Event)
 	last     string          // the ID of the newest event that was seen
-	seen     map[string]bool // an instance that has restarted tells its timeline from the beginning
+	seen     map[string]bool // an instance that has restarted sends its timeline from the start
 }
 
 func (f *follower) follow(ctx context.Context) {
@@ -67,7 +67,7 @@ func (f *follower) poll(ctx context.Context) {
 	var body struct{ Events []Event }
 	date, err := f.ask(ctx, f.instance, "/v1/cluster/events?since="+url.QueryEscape(f.last), &body)
 	if err != nil {
-		return // the load itself shows an instance that does not answer
+		return // the load itself shows that the instance does not answer
 	}
 	skew := time.Duration(0)
 	if !date.IsZero() {
@@ -84,7 +84,7 @@ func (f *follower) poll(ctx context.Context) {
 	}
 }
 
-// skewOf is how far a clock is ahead whose Date header came now; 0 if that is not certain.
+// skewOf returns how far a clock is ahead whose Date header arrived now. 0 if that is uncertain.
 func skewOf(date, now time.Time) time.Duration {
 	skew := date.Add(500 * time.Millisecond).Sub(now)
 	if skew.Abs() < skewBelow {

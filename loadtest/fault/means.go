@@ -9,28 +9,28 @@ import (
 	"strings"
 )
 
-// A Means carries steps out. The zero value is docker.
+// A Means carries out steps. The zero value uses docker.
 type Means struct {
 	// By is "docker", "ssh", or a command for sh -c, which gets the action as $1 and the target as $2.
 	By string
-	// Unit is the systemd unit of Redis on the machines that ssh reaches. "redis-server" if empty.
+	// Unit is the systemd unit of Redis on machines reached by ssh. "redis-server" if empty.
 	Unit string
-	// Project is the Compose project whose containers docker acts on. All if empty.
+	// Project is the Compose project whose containers docker acts on. All containers if empty.
 	Project string
-	// Run executes a command and returns its standard output. Outside tests it is exec.
+	// Run executes a command and returns its standard output. Outside tests it uses os/exec.
 	Run func(ctx context.Context, name string, args ...string) (string, error)
 }
 
-// dockerActions are docker's own words.
+// dockerActions are docker's own commands.
 var dockerActions = map[string]bool{"kill": true, "start": true, "stop": true, "restart": true, "pause": true, "unpause": true}
 
-// sshActions are the words of systemctl behind each action.
+// sshActions are the arguments of systemctl for each action.
 var sshActions = map[string]string{
 	"kill": "kill --signal=KILL", "start": "start", "stop": "stop", "restart": "restart",
 	"pause": "kill --signal=STOP", "unpause": "kill --signal=CONT",
 }
 
-// Check says whether a step can be carried out at all, before the load begins.
+// Check reports whether a step can be carried out at all, before the load begins.
 func (m Means) Check(s Step) error {
 	known := true
 	switch m.By {
@@ -39,7 +39,7 @@ func (m Means) Check(s Step) error {
 	case "ssh":
 		known = sshActions[s.Action] != "" || s.Action == "rebalance"
 	default:
-		return nil // the command's own matter
+		return nil // up to the command
 	}
 	if !known {
 		return fmt.Errorf("fault %s: %s cannot %s", s, m.name(), s.Action)
@@ -57,7 +57,7 @@ func (m Means) name() string {
 	return m.By
 }
 
-// Do carries a step out, and returns when its commands have ended.
+// Do carries out a step, and returns when its commands have ended.
 func (m Means) Do(ctx context.Context, s Step) error {
 	if m.Run == nil {
 		m.Run = run
@@ -77,8 +77,7 @@ func (m Means) Do(ctx context.Context, s Step) error {
 	return nil
 }
 
-// docker acts on the containers that have the target as their label sessiond.vm, as their service in a Compose project,
-// or as their name.
+// docker acts on the containers whose label sessiond.vm, Compose service or name is the target.
 func (m Means) docker(ctx context.Context, s Step) error {
 	var containers []string
 	for _, label := range []string{"sessiond.vm", "com.docker.compose.service"} {
@@ -121,7 +120,7 @@ func (m Means) ssh(ctx context.Context, s Step) error {
 	return err
 }
 
-// run puts what the command said into its error.
+// run adds the command's output to its error.
 func run(ctx context.Context, name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C")

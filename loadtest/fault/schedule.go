@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// stepLimit bounds one step: what hangs longer is broken off and counts as failed.
+// stepLimit bounds one step. A step that takes longer is aborted and counts as failed.
 const stepLimit = 4 * time.Minute
 
-// A Made is a step that was carried out, or tried.
+// A Made is a step that was carried out or tried.
 type Made struct {
 	Step
 	Began, Ended time.Time
 	Err          error
 }
 
-// Run carries the steps out, each when it is due or right after the one before, until the context ends. It tells began
-// when each begins, and returns those that were tried, and those that were not. A step under way is not broken off.
+// Run carries out the steps, each when it is due or right after the one before, until the context ends. It calls began when
+// a step begins, and returns the steps that were tried and those that were not. The context does not abort a running step.
 func Run(ctx context.Context, start time.Time, steps []Step, means Means, began func(Step, time.Time)) (made []Made, left []Step) {
 	steps = slices.Clone(steps)
 	slices.SortStableFunc(steps, func(a, b Step) int { return int(a.At - b.At) })

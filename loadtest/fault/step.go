@@ -1,5 +1,5 @@
-// Package fault makes faults while a load runs: a schedule of steps, each carried out by docker, by ssh, or by a command
-// of the caller's.
+// Package fault makes faults while a load runs. It follows a schedule of steps, each carried out by docker, by ssh, or by a
+// command of the caller's.
 package fault
 
 import (
@@ -11,25 +11,25 @@ import (
 // A Step is one fault, or the end of one.
 type Step struct {
 	At     time.Duration // since the start of the load
-	Action string        // kill, start, ...: what the Means knows
-	Target string        // what it is done to; may be empty for a command
+	Action string        // kill, start, ...: whatever the Means supports
+	Target string        // may be empty for a command
 }
 
 // ParseStep reads AT:ACTION[:TARGET], for instance "10s:kill:vm2". The target may hold colons.
 func ParseStep(text string) (Step, error) {
 	parts := strings.SplitN(text, ":", 3)
 	if len(parts) < 2 {
-		return Step{}, fmt.Errorf("fault %q is not AT:ACTION:TARGET, such as 10s:kill:vm2", text)
+		return Step{}, fmt.Errorf("fault %q: want AT:ACTION:TARGET, such as 10s:kill:vm2", text)
 	}
 	at, err := time.ParseDuration(parts[0])
 	if err != nil || at < 0 {
-		return Step{}, fmt.Errorf("fault %q: %q is no time since the start, such as 10s", text, parts[0])
+		return Step{}, fmt.Errorf("fault %q: %q is not a time since the start, such as 10s", text, parts[0])
 	}
 	s := Step{At: at, Action: parts[1]}
 	if len(parts) == 3 {
 		s.Target = parts[2]
 	}
-	// Both become arguments of commands: they must not be taken for options.
+	// Both become arguments of commands, and must not be mistaken for options.
 	if !isWord(s.Action) || s.Target != "" && !isWord(s.Target) || len(parts) == 3 && s.Target == "" {
 		return Step{}, fmt.Errorf("fault %q: action and target are words", text)
 	}
@@ -49,10 +49,10 @@ func (s Step) String() string {
 	return fmt.Sprintf("%s:%s:%s", s.At, s.Action, s.Target)
 }
 
-// Name is what is done to what: "kill vm2".
+// Name returns the action and its target: "kill vm2".
 func (s Step) Name() string { return strings.TrimSpace(s.Action + " " + s.Target) }
 
-// Mends reports whether the step ends a fault, or prevents one, instead of making one.
+// Mends reports whether the step ends or prevents a fault instead of making one.
 func (s Step) Mends() bool {
 	switch s.Action {
 	case "start", "unpause", "connect", "rebalance":

@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// maxBody bounds what is read of an answer.
+// maxBody bounds how much of an answer is read, in bytes.
 const maxBody = 4 << 20
 
-// A client sends requests to the targets in turn.
+// A client sends requests to the targets round robin.
 type client struct {
 	targets   []*target
 	turn      atomic.Uint64
@@ -23,7 +23,7 @@ type client struct {
 	timeout   time.Duration
 	redial    bool
 	bearer    string
-	checking  context.CancelFunc // ends the checks of readiness
+	checking  context.CancelFunc // ends the readiness checks
 }
 
 func newClient(cfg Config) (*client, error) {
@@ -61,14 +61,14 @@ func (c *client) close() {
 	}
 }
 
-// A call is one request, whichever target takes it.
+// A call is one request, to whichever target takes it.
 type call struct {
 	method, path, query string
 	header              http.Header
 	body                []byte
 }
 
-// A reply is what came of it. Unsent says that no byte of the request can have been sent.
+// A reply is the outcome of a call. If it is unsent, no byte of the request can have left.
 type reply struct {
 	status  int
 	header  http.Header
@@ -79,7 +79,7 @@ type reply struct {
 	redials int
 }
 
-// do sends a call. If a connection cannot be made it goes to the next target, once to each. It does not follow redirects.
+// do sends a call. If a target cannot be connected to, do tries the next, each once. It does not follow redirects.
 func (c *client) do(ctx context.Context, call call) reply {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -103,7 +103,7 @@ func (c *client) do(ctx context.Context, call call) reply {
 	}
 }
 
-// send sends a call to one target. Redirects and cookies are none of its business, so it goes without an http.Client.
+// send sends a call to one target. It needs neither redirects nor cookies, so it uses no http.Client.
 func (c *client) send(ctx context.Context, t *target, call call) reply {
 	u := *t.base
 	u.Path += call.path
@@ -125,13 +125,13 @@ func (c *client) send(ctx context.Context, t *target, call call) reply {
 	r.status, r.header = res.StatusCode, res.Header
 	body := bytes.NewBuffer(make([]byte, 0, max(res.ContentLength, 0)+bytes.MinRead))
 	if _, r.err = body.ReadFrom(io.LimitReader(res.Body, maxBody)); r.err != nil {
-		r.status = 0 // the answer is not whole
+		r.status = 0 // the answer is incomplete
 	}
 	r.body = body.Bytes()
 	return r
 }
 
-// isDial reports whether there never was a connection.
+// isDial reports whether the connection was never established.
 func isDial(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && op.Op == "dial"

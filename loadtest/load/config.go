@@ -1,8 +1,8 @@
-// Package load puts an open-loop load of session operations on one or several instances of the service, or on anything
-// that offers the same HTTP calls, and lets a ledger judge the answers.
+// Package load puts an open-loop load of session operations on instances of the service, or on anything with the same HTTP
+// API, and has a ledger judge the answers.
 //
-// Open loop: requests start by a schedule, whether or not the ones before were answered, and latency counts from the
-// intended start, so that a stall is felt by all the requests that it would have hit (no coordinated omission).
+// Open loop means that requests start on schedule, whether or not earlier ones were answered, and that latency counts from
+// the intended start. A stall thus counts for every request that it delays (no coordinated omission).
 package load
 
 import (
@@ -16,59 +16,59 @@ import (
 	"github.com/sessiond/sessiond/loadtest/ledger"
 )
 
-// A Config describes the load. Targets, Rate and Mix must be set; the zero value of the rest is usable.
+// A Config describes the load. Targets, Rate and Mix must be set. The zero value of the rest is usable.
 type Config struct {
-	// Targets are the base URLs of the instances; requests go to them in turn.
+	// Targets are the base URLs of the instances. Requests go to them round robin.
 	Targets []string
-	// Token is the API key, sent as a bearer token; none if empty.
+	// Token is the API key, sent as a bearer token. None if empty.
 	Token string
-	// Tenant is the API key's, which Slot figures need, and the judgement of lists. "default" if empty.
+	// Tenant is the API key's tenant. Slots and the judgement of lists depend on it. "default" if empty.
 	Tenant string
 
 	// Rate is the schedule of arrivals, reads and writes together.
 	Rate Schedule
-	// Poisson draws the gaps between arrivals from an exponential distribution; without it they are even.
+	// Poisson draws the gaps between arrivals from an exponential distribution. Without it they are even.
 	Poisson bool
-	// Together starts arrivals that are due within this time at once, which saves CPU: 1 ms takes about a quarter off at
-	// 2,000 requests/s. They start that much late at most, and their latency counts it. 0 starts each when it is due.
+	// Together starts all arrivals due within this time together, which saves CPU: 1 ms saves about a quarter at 2,000
+	// requests/s. An arrival starts at most this late, and its latency includes the delay. 0 starts each when it is due.
 	Together time.Duration
-	// Duration ends the load; 0 leaves that to the context.
+	// Duration is how long the load lasts. 0: until the context ends.
 	Duration time.Duration
-	// Mix weighs the operations; those without a weight do not occur.
+	// Mix weighs the operations. Operations without a weight do not occur.
 	Mix Mix
-	// PayloadSizes are the lengths of the padding in each write's data, in bytes, drawn evenly. 256 if empty.
+	// PayloadSizes are the lengths of the padding in each write's data, in bytes, drawn uniformly. 256 if empty.
 	PayloadSizes []int
 
-	// Sessions are made by Prepare. 1000 if 0.
+	// Sessions is how many Prepare creates. 1000 if 0.
 	Sessions int
-	// Users own SessionsPerUser (1 if 0) of those each, the rest have no user. A user never has more at a time than
-	// that, and those whose creation or deletion has an unknown outcome.
+	// Users own SessionsPerUser (1 if 0) sessions each. The remaining sessions have no user. At any time, a user has at
+	// most that many, plus those whose creation or deletion has an unknown outcome.
 	Users, SessionsPerUser int
-	// UserPrefix is what users' names begin with. "load-" and a random number if empty.
+	// UserPrefix is the prefix of users' names. "load-" and a random number if empty.
 	UserPrefix string
-	// Lifetime is what sessions are created with. 30 minutes idle and 24 hours at most where 0.
+	// Lifetime holds the TTLs of new sessions. 30 minutes idle and 24 hours absolute where 0.
 	Lifetime ledger.Lifetime
-	// Grace is how long an ID stands for its successor after a rotation: 30 seconds if 0, none if negative. The old ID
-	// is read in the first half only, since its use after the grace revokes the session.
+	// Grace is how long the old ID works after a rotation. 30 seconds if 0, none if negative. The old ID is read only in
+	// the first half of it, because its use after the grace revokes the session.
 	Grace time.Duration
-	// Zipf is the exponent of the distribution of keys, above 1: 1.1 is a usual one. Uniform if 0.
+	// Zipf is the exponent of the distribution of keys, above 1; 1.1 is common. Uniform if 0.
 	Zipf float64
-	// Guarded is the share of updates that carry If-Match, where the ETag is known. 0 to 1.
+	// Guarded is the share of updates that carry If-Match, if the ETag is known. 0 to 1.
 	Guarded float64
-	// Revisit is the share of reads that go to deleted sessions and old IDs. 1 in 50 if 0, none if negative.
+	// Revisit is the share of reads that go to deleted sessions and old IDs. 0.02 if 0, none if negative.
 	Revisit float64
 
-	// MaxInFlight bounds the requests under way; arrivals beyond it are counted as not sent. 4096 if 0.
+	// MaxInFlight bounds the requests in flight. Further arrivals count as not sent. 4096 if 0.
 	MaxInFlight int
-	// Timeout of one request. 10 seconds if 0, a bit above the service's own deadline.
+	// Timeout of one request. 10 seconds if 0, slightly above the service's own deadline.
 	Timeout time.Duration
 	// DialTimeout of one connection. 1 second if 0.
 	DialTimeout time.Duration
-	// NoRedial fails a request whose connection was refused, instead of trying the other targets. Such a request was
-	// never sent, and a load balancer would do the same when an instance stops.
+	// NoRedial fails a request whose connection was refused. Without it, the request goes to another target, as behind a
+	// load balancer: it was never sent.
 	NoRedial bool
-	// CheckEvery is how often each target is asked whether it is ready (/readyz), from New on: one that says anything but
-	// 200, or nothing three times in a row, is left alone, as by a load balancer. 0 asks nothing.
+	// CheckEvery is how often each target's readiness (/readyz) is checked, from New on. A target that answers anything
+	// but 200, or misses three checks in a row, gets no requests, as behind a load balancer. 0 checks nothing.
 	CheckEvery time.Duration
 	// Durability is sent with every write: `Prefer: durability=...`. None if empty.
 	Durability string
@@ -77,11 +77,11 @@ type Config struct {
 
 	// Ledger judges the answers. A new one if nil.
 	Ledger *ledger.Ledger
-	// Observe is called with every result, concurrently and before the request counts as done; it must be quick.
+	// Observe is called with every result, concurrently and before the request counts as done. It must be quick.
 	Observe func(Result)
-	// Transport sends the requests. Outside tests it is one of net/http with connections enough for MaxInFlight.
+	// Transport sends the requests. Outside tests it is an http.Transport with enough connections for MaxInFlight.
 	Transport http.RoundTripper
-	// Seed makes the choice of operations and keys repeatable; random if 0.
+	// Seed makes the choice of operations and keys repeatable. Random if 0.
 	Seed uint64
 }
 
@@ -115,7 +115,7 @@ func (o Op) String() string {
 // MarshalText writes the name, for reports.
 func (o Op) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
-// Class separates reads from writes.
+// Class returns Reads or Writes.
 func (o Op) Class() Class {
 	if o == Read || o == List {
 		return Reads
@@ -123,7 +123,7 @@ func (o Op) Class() Class {
 	return Writes
 }
 
-// A Class is reads or writes.
+// A Class is either reads or writes.
 type Class uint8
 
 const (
@@ -137,7 +137,7 @@ func (c Class) String() string { return [...]string{"reads", "writes"}[c] }
 // MarshalText writes the name, for reports.
 func (c Class) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
-// withDefaults fills in the zero values, and refuses what cannot work.
+// withDefaults fills in the zero values, and rejects a configuration that cannot work.
 func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Tenant, "default")
 	setDefault(&c.Sessions, 1000)
@@ -197,7 +197,7 @@ func parseTargets(texts []string) ([]*target, error) {
 	for _, text := range texts {
 		u, err := url.Parse(strings.TrimSuffix(text, "/"))
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return nil, fmt.Errorf("load: target %q is no http(s) URL", text)
+			return nil, fmt.Errorf("load: target %q is not an http(s) URL", text)
 		}
 		targets = append(targets, &target{base: u})
 	}

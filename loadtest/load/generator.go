@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// prepareWorkers is how many sessions are created, and read back, at a time.
+// prepareWorkers is how many sessions are created, or read back, at a time.
 const prepareWorkers = 64
 
-// A Generator makes the load. Prepare comes first, then Run, as often as wanted, then Sweep. Report may be called at any
-// time, the others one at a time.
+// A Generator makes the load. Call Prepare first, then Run any number of times, then Sweep, one at a time. Report may be
+// called at any time.
 type Generator struct {
 	cfg        Config
 	client     *client
@@ -32,7 +32,7 @@ type Generator struct {
 	named      atomic.Bool // an answer has shown the handle that the tenant gives to its session
 }
 
-// New checks the configuration. It sends nothing but the checks of readiness, if any are wanted.
+// New checks the configuration. It sends no requests, except for readiness checks if there are any.
 func New(cfg Config) (*Generator, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -68,7 +68,7 @@ func New(cfg Config) (*Generator, error) {
 	return g, nil
 }
 
-// padding is text that needs no escapes in JSON and does not compress to nothing.
+// padding is text that needs no escapes in JSON and does not compress well.
 func padding(r *rand.Rand, n int) string {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 	var b strings.Builder
@@ -78,7 +78,7 @@ func padding(r *rand.Rand, n int) string {
 	return b.String()
 }
 
-// keys draws seats evenly, or by Zipf's law: the same seats are the popular ones all the time, at places of no meaning.
+// keys draws seats uniformly, or by Zipf's law. The popular seats stay the same during the load, and are spread at random.
 func keys(r *rand.Rand, n int, exponent float64) func() int {
 	if exponent == 0 {
 		return func() int { return r.IntN(n) }
@@ -108,8 +108,8 @@ func operations(r *rand.Rand, mix Mix) func() Op {
 	}
 }
 
-// Prepare creates the sessions. It is done when all exist, and gives up on the first that cannot be created in three
-// tries. What it does is in the ledger, but not in the report.
+// Prepare creates the sessions. It fails if one cannot be created in three tries. Its requests are in the ledger, but not in
+// the report.
 func (g *Generator) Prepare(ctx context.Context) error {
 	jobs := make(chan plan)
 	failed := make(chan error, prepareWorkers)
@@ -169,8 +169,8 @@ func (g *Generator) prepareOne(ctx context.Context, p plan) error {
 // size draws the length of a payload. Dispatcher only.
 func (g *Generator) size() int { return g.cfg.PayloadSizes[g.rand.IntN(len(g.cfg.PayloadSizes))] }
 
-// Run makes the load until its duration or the context is over, and returns when every request has ended. The end of the
-// context sends no more, but breaks no request off.
+// Run makes the load until its duration or the context ends, and returns when every request has ended. When the context
+// ends, no further requests are sent, and those in flight go on.
 func (g *Generator) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -182,7 +182,7 @@ func (g *Generator) Run(ctx context.Context) {
 	start := time.Now()
 	g.recorder.begin(start)
 	for at, area := time.Duration(0), g.gap(); at < limit; {
-		// A pause is looked through a second at a time, so that the context can end it.
+		// A pause is searched one second at a time, so that the context can end it.
 		next, rest := g.cfg.Rate.next(at, area, min(limit, at+time.Second))
 		if !g.await(ctx, start.Add(next)) {
 			return
@@ -194,7 +194,7 @@ func (g *Generator) Run(ctx context.Context) {
 	}
 }
 
-// await waits for an arrival. With Together it oversleeps, so that those which are due meanwhile start with it.
+// await waits for an arrival. With Together it waits longer, so that arrivals due in the meantime start with it.
 func (g *Generator) await(ctx context.Context, at time.Time) bool {
 	if d := time.Until(at); d > 0 && d < g.cfg.Together {
 		at = at.Add(g.cfg.Together - d)
@@ -202,7 +202,7 @@ func (g *Generator) await(ctx context.Context, at time.Time) bool {
 	return sleepUntil(ctx, at)
 }
 
-// gap is the area under the rate between two arrivals.
+// gap returns the area under the rate between two arrivals.
 func (g *Generator) gap() float64 {
 	if g.cfg.Poisson {
 		return max(g.rand.ExpFloat64(), 1e-9)
@@ -210,7 +210,7 @@ func (g *Generator) gap() float64 {
 	return 1
 }
 
-// sleepUntil reports false if the context ended.
+// sleepUntil reports false if the context ended first.
 func sleepUntil(ctx context.Context, at time.Time) bool {
 	d := time.Until(at)
 	if d <= 0 {
@@ -278,7 +278,7 @@ func (g *Generator) plan(op Op, intended time.Time) (plan, bool) {
 	return p, ok
 }
 
-// Report is what was measured so far.
+// Report returns the measurements so far.
 func (g *Generator) Report() Report {
 	r := g.recorder.report()
 	r.InFlight, r.Abandoned, r.Sessions = int(g.inFlight.Load()), int(g.abandoned.Load()), g.pool.live()

@@ -13,14 +13,14 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// The problem types that promise that nothing was applied, for statuses that do not promise it by themselves.
+// Problem types that promise that nothing was applied, where the status alone does not promise it.
 const (
 	problemUnavailable = "urn:sessiond:unavailable"
 	problemOverloaded  = "urn:sessiond:overloaded"
 	problemStoreFull   = "urn:sessiond:store-full"
 )
 
-// outcomeOf tells what a write did. What is not promised is unknown.
+// outcomeOf returns what a write did. Without a promise, it is unknown.
 func outcomeOf(r reply, problem string) Outcome {
 	switch {
 	case r.unsent:
@@ -43,7 +43,7 @@ func outcomeOf(r reply, problem string) Outcome {
 	return Unknown
 }
 
-// problemOf is the type of a problem document (RFC 9457), or "".
+// problemOf returns the type of a problem document (RFC 9457), or "".
 func problemOf(r reply) string {
 	if r.status < 400 || !strings.HasPrefix(r.header.Get("Content-Type"), "application/problem+json") {
 		return ""
@@ -64,7 +64,7 @@ func versionOf(etag string) uint64 {
 	return version
 }
 
-// errorClass gives errors of one kind one name, without addresses and ports.
+// errorClass gives all errors of a kind the same name, without addresses and ports.
 func errorClass(err error) string {
 	var timeout interface{ Timeout() bool }
 	switch {

@@ -25,7 +25,7 @@ func ParseSchedule(text string) (Schedule, error) {
 	}
 	parts := strings.Split(args, ":")
 	if kind != "ramp" && kind != "sine" || len(parts) != 3 {
-		return nil, fmt.Errorf("%q is no schedule: want RATE, ramp:FROM:TO:WITHIN, sine:MEAN:AMPLITUDE:PERIOD or steps:RATExTIME,RATExTIME", text)
+		return nil, fmt.Errorf("%q is not a schedule: want RATE, ramp:FROM:TO:WITHIN, sine:MEAN:AMPLITUDE:PERIOD or steps:RATExTIME,RATExTIME", text)
 	}
 	first, err := parseRate(parts[0])
 	if err != nil {
@@ -68,7 +68,7 @@ func parseSteps(text string) (Schedule, error) {
 func parseRate(text string) (float64, error) {
 	rate, err := strconv.ParseFloat(text, 64)
 	if err != nil || rate < 0 || math.IsInf(rate, 0) || math.IsNaN(rate) {
-		return 0, fmt.Errorf("rate %q is no number of requests per second", text)
+		return 0, fmt.Errorf("rate %q is not a number of requests per second", text)
 	}
 	return rate, nil
 }
@@ -76,12 +76,12 @@ func parseRate(text string) (float64, error) {
 func parseSpan(text string) (time.Duration, error) {
 	span, err := time.ParseDuration(text)
 	if err != nil || span <= 0 {
-		return 0, fmt.Errorf("time %q is no duration above zero, such as 30s", text)
+		return 0, fmt.Errorf("time %q is not a duration above zero, such as 30s", text)
 	}
 	return span, nil
 }
 
-// ParseMix reads the weights of operations: "read=70,update=20,create=5". Those that are not named have none.
+// ParseMix reads the weights of operations: "read=70,update=20,create=5". Others have no weight.
 func ParseMix(text string) (Mix, error) {
 	var m Mix
 	fields := map[string]*float64{"create": &m.Create, "read": &m.Read, "update": &m.Update, "patch": &m.Patch,
@@ -90,7 +90,7 @@ func ParseMix(text string) (Mix, error) {
 		name, weight, _ := strings.Cut(part, "=")
 		field := fields[name]
 		if field == nil {
-			return Mix{}, fmt.Errorf("%q is no operation: want create, read, update, patch, delete, rotate or list", name)
+			return Mix{}, fmt.Errorf("%q is not an operation: want create, read, update, patch, delete, rotate or list", name)
 		}
 		var err error
 		if *field, err = parseRate(weight); err != nil {

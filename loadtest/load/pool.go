@@ -7,25 +7,24 @@ import (
 )
 
 const (
-	// triesForSeat bounds how often a key is drawn again because its session has a write under way.
+	// triesForSeat bounds how often a key is drawn again because its session has a write in flight.
 	triesForSeat = 32
-	// maxRetired bounds how many deleted sessions and old IDs are read again.
+	// maxRetired bounds how many deleted sessions and old IDs are kept to be read again.
 	maxRetired = 4096
 )
 
-// A seat holds one of the sessions that the load uses, or none. A seat has the same user for ever, so that no user gets
-// more sessions than planned.
+// A seat holds one of the load's sessions, or none. Its user never changes, so that no user gets more sessions than planned.
 type seat struct {
 	id   string // "" is an empty seat
 	etag string // of the last acknowledged write; "" if it is not known, as after an unknown outcome
 	user string
-	busy bool // a write is under way: there is one writer at a time to a session
-	// turnBy is set after a rotation of unknown outcome: the next write must be a rotation, which has the same
-	// successor, and after this time the ID must not be used any more.
+	busy bool // a write is in flight: a session has one writer at a time
+	// turnBy is set after a rotation of unknown outcome. The next write must be a rotation, which has the same successor.
+	// After this time the ID must not be used.
 	turnBy time.Time
 }
 
-// A pool is the sessions in use. Keys are drawn by the dispatcher alone; the requests give their seats back.
+// A pool holds the sessions in use. Only the dispatcher draws keys. Requests return their seats.
 type pool struct {
 	byUser map[string][]int // seats; never changes
 
@@ -36,7 +35,7 @@ type pool struct {
 	forget  func(id string)
 }
 
-// A retired ID is one that is read to see that it stays dead, or, before until, that it stands for its successor.
+// A retired ID is read again to check that it stays dead or, before until, that it still works.
 type retired struct {
 	id    string
 	until time.Time // zero: for ever
@@ -54,7 +53,7 @@ func newPool(cfg Config, users []string) *pool {
 	return p
 }
 
-// take finds a seat for a write and marks it busy. The returned copy says what is in it.
+// take finds a seat for a write, marks it busy, and returns a copy.
 func (p *pool) take(draw func() int) (int, seat, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -68,8 +67,8 @@ func (p *pool) take(draw func() int) (int, seat, bool) {
 	return 0, seat{}, false
 }
 
-// vacate finds a seat for a new session: an empty one, or that of a session without a user, which is used no more but
-// stays for the ledger's sweep.
+// vacate finds a seat for a new session: an empty one, or that of a session without a user. The load then no longer uses
+// that session, but the sweep still reads it.
 func (p *pool) vacate(draw func() int) (int, seat, bool) {
 	if i, s, ok := p.empty(); ok {
 		return i, s, true
@@ -113,7 +112,7 @@ func (p *pool) look(draw func() int, now time.Time) (int, seat, bool) {
 	return 0, seat{}, false
 }
 
-// settled are the IDs of a user's sessions that no write is changing, and of which every ID is known.
+// settled returns the IDs of a user's sessions that have no write in flight and whose every ID is known.
 func (p *pool) settled(user string) map[string]bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -126,7 +125,7 @@ func (p *pool) settled(user string) map[string]bool {
 	return ids
 }
 
-// put gives a seat back after a write, with what is in it now.
+// put returns a seat after a write, with its new content.
 func (p *pool) put(i int, s seat) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -138,7 +137,7 @@ func (p *pool) put(i int, s seat) {
 	}
 }
 
-// gone empties the seat of a session that a read did not find, unless a write is under way or it has changed.
+// gone empties the seat of a session that a read did not find, unless a write is in flight or the seat has changed.
 func (p *pool) gone(i int, id string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -178,7 +177,7 @@ func (p *pool) revisit(r *rand.Rand, now time.Time) (string, bool) {
 	return "", false
 }
 
-// live is the number of seats with a session.
+// live returns the number of seats that hold a session.
 func (p *pool) live() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

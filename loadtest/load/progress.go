@@ -2,16 +2,16 @@ package load
 
 import "time"
 
-// Progress is a glance at a load under way, cheap enough for every second.
+// Progress is a snapshot of a running load, cheap enough to take every second.
 type Progress struct {
 	Sent, Failed, NotSent int
 	InFlight              int
 	Violations            uint64
-	// Latest is the youngest second that is over; requests that were due in it may still be under way.
+	// Latest is the last complete second. Requests due in it may still be in flight.
 	Latest Second
 }
 
-// Progress is what is known now.
+// Progress returns a snapshot.
 func (g *Generator) Progress() Progress {
 	p := g.recorder.progress(time.Now())
 	p.InFlight = int(g.inFlight.Load())

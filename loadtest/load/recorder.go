@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	longestLatency = 5 * time.Minute // what takes longer is recorded as this
+	longestLatency = 5 * time.Minute // longer latencies are recorded as this
 	examplesKept   = 3               // for each kind of failure
 	secondDigits   = 2               // significant digits of the figures of one second
 	totalDigits    = 3               // and of those of all
@@ -27,13 +27,13 @@ func observe(h *hdrhistogram.Histogram, d time.Duration) {
 type notSent uint8
 
 const (
-	tooMany   notSent = iota // MaxInFlight requests were under way
+	tooMany   notSent = iota // MaxInFlight requests were in flight
 	noSession                // no session was free for it
 	notSents
 )
 
-// A recorder collects results. Requests end up to their timeout after they began, so the figures of a second are
-// computed only when it is that old.
+// A recorder collects results. A request may end as late as its timeout, so the figures of a second are computed only once
+// the second is that old.
 type recorder struct {
 	mu       sync.Mutex
 	start    time.Time
@@ -122,7 +122,7 @@ func (r *recorder) notSentAt(op Op, intended time.Time, why notSent) {
 	r.second(intended)[op.Class()].notSent++
 }
 
-// second finds the record of the second in which an arrival was due, and closes those that no result can reach any more.
+// second finds the record of the second in which an arrival was due. It closes seconds that can get no more results.
 func (r *recorder) second(at time.Time) *[classes]secondRecord {
 	i := max(int(at.Sub(r.start)/time.Second), len(r.closed))
 	s := r.open[i]
@@ -149,7 +149,7 @@ func (r *recorder) second(at time.Time) *[classes]secondRecord {
 	return s
 }
 
-// figures sums a second up; nil is a second without arrivals.
+// figures sums up a second. nil is a second without arrivals.
 func figures(start time.Time, i int, s *[classes]secondRecord) Second {
 	out := Second{At: start.Add(time.Duration(i) * time.Second)}
 	if s == nil {

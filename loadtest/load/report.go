@@ -13,18 +13,18 @@ import (
 	"github.com/sessiond/sessiond/loadtest/ledger"
 )
 
-// A Report is what was measured. It shares nothing with the load that goes on.
+// A Report holds what was measured. It shares nothing with a load that is still running.
 type Report struct {
 	Start    time.Time
 	Ops      map[Op]OpReport
 	Reads    OpReport // all operations of the class together
 	Writes   OpReport
-	Timeline []Second // from the first, without gaps; the youngest may still grow
+	Timeline []Second // from the first, without gaps; the last ones may still grow
 	Failures []Failure
 	// LongestReads and LongestWrites are the slowest single requests.
 	LongestRead, LongestWrite Longest
-	// NotSentInFlight and NotSentNoSession are arrivals that were due but not sent: MaxInFlight requests were under way,
-	// or every session that was drawn had a write under way, or there was no room for another session.
+	// NotSentInFlight counts arrivals that were not sent because MaxInFlight requests were in flight. NotSentNoSession
+	// counts those for which every session drawn had a write in flight, or there was no room for another session.
 	NotSentInFlight, NotSentNoSession int
 	Redials                           int // refused connections after which another target was tried
 	InFlight                          int
@@ -33,7 +33,7 @@ type Report struct {
 	Ledger                            ledger.Summary
 }
 
-// An OpReport sums one operation up, or one class of them.
+// An OpReport sums up one operation, or one class of operations.
 type OpReport struct {
 	Count, Failed int
 	Outcomes      map[Outcome]int
@@ -48,10 +48,10 @@ type Latency struct {
 	Histogram *hdrhistogram.Histogram `json:"-"`
 }
 
-// Longest is the slowest request by the intended start, and by its own.
+// Longest is the slowest request counted from the intended start, and the slowest counted from its own start.
 type Longest struct{ Latency, Service Result }
 
-// A Second is the arrivals that were due in one second.
+// A Second covers the arrivals due in one second.
 type Second struct {
 	At            time.Time
 	Reads, Writes SecondOf
@@ -63,7 +63,7 @@ type SecondOf struct {
 	P50, P99, Max          time.Duration
 }
 
-// A Failure is all failed requests of one operation with the same reason.
+// A Failure is all requests of one operation that failed for the same reason.
 type Failure struct {
 	Op          Op
 	Reason      string
@@ -128,7 +128,7 @@ func latencyOf(h *hdrhistogram.Histogram) Latency {
 	return l
 }
 
-// String is a short text for logs and terminals.
+// String returns a short text for logs and terminals.
 func (r Report) String() string {
 	var b strings.Builder
 	for _, c := range []struct {

@@ -16,7 +16,7 @@ import (
 	"github.com/sessiond/sessiond/loadtest/ledger"
 )
 
-// A plan is an arrival for which everything is decided.
+// A plan is an arrival whose operation, session and size are decided.
 type plan struct {
 	op       Op
 	intended time.Time
@@ -26,7 +26,7 @@ type plan struct {
 	guarded  bool
 }
 
-// The headers of each kind of request, shared by all: nobody changes them.
+// The headers of each kind of request. All requests share them, and nothing changes them.
 type headers struct{ read, write, patch, remove http.Header }
 
 func newHeaders(cfg Config, bearer string) headers {
@@ -56,7 +56,7 @@ func newHeaders(cfg Config, bearer string) headers {
 	}
 }
 
-// execute carries a plan out: it tells the ledger, sends, judges, gives the seat back and records.
+// execute carries out a plan: it tells the ledger, sends, judges, returns the seat and records the result.
 func (g *Generator) execute(ctx context.Context, p plan) Result {
 	r := Result{Op: p.op, Key: p.at.id, Intended: p.intended}
 	switch p.op {
@@ -77,7 +77,7 @@ func (g *Generator) execute(ctx context.Context, p plan) Result {
 	return r
 }
 
-// exchange sends and notes what every answer has.
+// exchange sends a request and notes what every answer has.
 func (g *Generator) exchange(ctx context.Context, r *Result, c call) reply {
 	r.Sent = time.Now()
 	got := g.client.do(ctx, c)
@@ -94,7 +94,7 @@ func (g *Generator) exchange(ctx context.Context, r *Result, c call) reply {
 	return got
 }
 
-// An answer is the members that are needed of a session.
+// An answer has the members of a session that the load needs.
 type answer struct {
 	ID      string         `json:"id"`
 	Version uint64         `json:"version"`
@@ -114,7 +114,7 @@ func (g *Generator) read(ctx context.Context, p *plan, r *Result) {
 	}
 }
 
-// judgeRead tells the ledger what a read showed.
+// judgeRead tells the ledger what a read returned.
 func judgeRead(judge *ledger.Read, got reply) (ledger.Verdict, Outcome) {
 	switch got.status {
 	case http.StatusOK:
@@ -130,8 +130,8 @@ func judgeRead(judge *ledger.Read, got reply) (ledger.Verdict, Outcome) {
 	return ledger.OK, Refused
 }
 
-// list asks for a user's sessions. Those of which nothing changed meanwhile must all be there, once it is known that their
-// handles are computed rightly.
+// list asks for a user's sessions. All sessions that did not change in the meantime must be listed, once an answer has shown
+// that their handles are computed correctly.
 func (g *Generator) list(ctx context.Context, p *plan, r *Result) {
 	before := g.pool.settled(p.at.user)
 	looks := map[string]*ledger.Listing{}
@@ -156,7 +156,7 @@ func (g *Generator) list(ctx context.Context, p *plan, r *Result) {
 	r.Failed = r.Outcome == Refused || r.Verdict != ledger.OK
 }
 
-// listing is the handles in a list, and whether those are all.
+// listing returns the handles in a list, and whether the list is complete.
 func listing(got reply) (handles map[string]bool, whole bool) {
 	var page struct {
 		Sessions []struct {
@@ -174,7 +174,7 @@ func listing(got reply) (handles map[string]bool, whole bool) {
 	return handles, page.NextCursor == ""
 }
 
-// write carries out every operation that changes a session. The seat is taken.
+// write carries out any operation that changes a session. The seat is already taken.
 func (g *Generator) write(ctx context.Context, p *plan, r *Result) {
 	w, c := g.begin(p, r)
 	got := g.exchange(ctx, r, c)
@@ -203,7 +203,7 @@ func (g *Generator) write(ctx context.Context, p *plan, r *Result) {
 	g.pool.put(p.seat, after)
 }
 
-// begin enters the write in the ledger and makes its request.
+// begin enters the write in the ledger and builds its request.
 func (g *Generator) begin(p *plan, r *Result) (*ledger.Write, call) {
 	c := call{method: http.MethodPut, path: "/v1/sessions/" + p.at.id, header: g.headers.write}
 	l, padding := g.cfg.Ledger, g.padding[:p.size]
@@ -246,17 +246,17 @@ func (g *Generator) createBody(user string, data []byte) []byte {
 	return append(append(append(b, `"data":`...), data...), '}')
 }
 
-// acknowledged judges a write that was applied, and notes the session's new state.
+// acknowledged judges an applied write and notes the session's new state.
 func (g *Generator) acknowledged(p *plan, r *Result, w *ledger.Write, got reply, after *seat) {
 	etag, id := got.header.Get("ETag"), got.header.Get("Session-ID")
 	version := versionOf(etag)
 	if version == 0 || id == "" {
-		var s answer // of a server that knows no return=minimal
+		var s answer // from a server that does not support return=minimal
 		if err := json.Unmarshal(got.body, &s); err == nil {
 			id, version = cmp.Or(id, s.ID), cmp.Or(version, s.Version)
 		}
 	}
-	if id == "" && (p.op == Create || p.op == Rotate) { // a 2xx that tells no ID is of no use
+	if id == "" && (p.op == Create || p.op == Rotate) { // a 2xx without an ID is useless
 		r.Outcome, r.Verdict = Unknown, ledger.Corrupt
 		w.Unknown()
 		*after = seat{}
@@ -280,8 +280,8 @@ func (g *Generator) acknowledged(p *plan, r *Result, w *ledger.Write, got reply,
 	}
 }
 
-// rotatedPerhaps keeps a session whose rotation has an unknown outcome as long as its old ID may be used: a second
-// rotation has the same successor. Without a grace, nobody will ever know the new ID.
+// rotatedPerhaps keeps a session whose rotation has an unknown outcome for as long as its old ID may be used: a second
+// rotation has the same successor. Without a grace, the new ID can never be learned.
 func (g *Generator) rotatedPerhaps(sent time.Time, p *plan, after *seat) {
 	if after.turnBy.IsZero() {
 		after.turnBy = sent.Add(g.cfg.Grace / 2)
@@ -292,7 +292,7 @@ func (g *Generator) rotatedPerhaps(sent time.Time, p *plan, after *seat) {
 	}
 }
 
-// abandon gives a session up whose ID must not be used any more.
+// abandon gives up a session whose ID must no longer be used.
 func (g *Generator) abandon(id string) {
 	g.cfg.Ledger.Forget(id)
 	g.abandoned.Add(1)

@@ -7,12 +7,12 @@ import (
 	"github.com/sessiond/sessiond/loadtest/ledger"
 )
 
-// A Result is one request and what came of it.
+// A Result is one request and its outcome.
 type Result struct {
 	Op     Op
 	Key    string `json:"-"` // the session's ID, a credential; "" for a create that failed and for a list
 	User   string // of a create and a list
-	Slot   uint16 // hash slot; of no meaning if both Key and User are empty
+	Slot   uint16 // hash slot; meaningless if both Key and User are empty
 	Target string // host and port of the last one tried
 
 	Intended, Sent, Done time.Time
@@ -27,14 +27,14 @@ type Result struct {
 
 	Outcome Outcome
 	Verdict ledger.Verdict
-	// Failed: no answer, a status of 500 and above, or another one that the ledger does not account for.
+	// Failed: no answer, a status of 500 or above, or an answer that the ledger cannot account for.
 	Failed bool
 }
 
-// Latency is from the intended start.
+// Latency counts from the intended start.
 func (r Result) Latency() time.Duration { return r.Done.Sub(r.Intended) }
 
-// ServiceTime is from the start of the request itself.
+// ServiceTime counts from the start of the request itself.
 func (r Result) ServiceTime() time.Duration { return r.Done.Sub(r.Sent) }
 
 // Reason says in a few words why a request failed: the problem's type, the status, or the error.
@@ -58,15 +58,15 @@ func (r Result) String() string {
 	return text
 }
 
-// An Outcome is what a request did, as far as its answer tells.
+// An Outcome is what a request did, as far as its answer says.
 type Outcome uint8
 
 const (
 	Answered     Outcome = iota // a read, with a session, a list or proven absence
 	Acknowledged                // a write that was applied
-	Refused                     // nothing was applied, or for a read: no word on the session
+	Refused                     // nothing was applied; for a read: the answer says nothing about the session
 	Missing                     // a write that found no session: nothing was applied
-	Conflict                    // a write whose If-Match was not met: nothing was applied
+	Conflict                    // a write whose If-Match did not hold: nothing was applied
 	Unknown                     // a write that may have been applied, or may still be
 )
 

@@ -8,22 +8,22 @@ import (
 // slots is the number of hash slots of a Redis Cluster.
 const slots = 16384
 
-// Slot is the Redis Cluster hash slot of a session of the tenant "default", by its ID. See docs/ids.md.
+// Slot returns the Redis Cluster hash slot of a session of the tenant "default" by its ID. See docs/ids.md.
 func Slot(id string) uint16 { return SlotIn("default", id) }
 
-// SlotIn is Slot for any tenant; issued IDs lie in the same slot for all.
+// SlotIn is Slot for any tenant. An issued ID has the same slot for all tenants.
 func SlotIn(tenant, id string) uint16 {
 	tag, _ := derived(tenant, id)
 	return tagSlot(tag)
 }
 
-// handleOf is the public name of a session, by its ID.
+// handleOf returns the public name of a session by its ID.
 func handleOf(tenant, id string) string {
 	tag, name := derived(tenant, id)
 	return base64.RawURLEncoding.EncodeToString(tag) + base64.RawURLEncoding.EncodeToString(name)
 }
 
-// derived is what follows from an ID.
+// derived holds what is derived from an ID.
 func derived(tenant, id string) (tag, name []byte) {
 	sum := sha512.Sum512([]byte("session/1\x00" + tenant + "\x00" + id))
 	tag, name = sum[48:50], sum[:16]
@@ -33,20 +33,20 @@ func derived(tenant, id string) (tag, name []byte) {
 	return tag, name
 }
 
-// KeySlot is the slot of a key in Redis, one without braces.
+// KeySlot returns the slot of a Redis key without braces.
 func KeySlot(key string) uint16 { return crc16(key) % slots }
 
-// UserSlot is the slot of a user's sessions and of the list of them.
+// UserSlot returns the slot of a user's sessions and of their list.
 func UserSlot(tenant, user string) uint16 {
 	sum := sha512.Sum512([]byte("user/1\x00" + tenant + "\x00" + user))
 	return tagSlot(sum[:2])
 }
 
-// tagSlot is the slot of the keys that have the tag in braces.
+// tagSlot returns the slot of keys with the tag in braces.
 func tagSlot(tag []byte) uint16 { return crc16(base64.RawURLEncoding.EncodeToString(tag)) % slots }
 
-// crc16 is CRC-16/XMODEM, by which Redis Cluster places keys (Redis Cluster specification, appendix A). The tags have
-// three characters, so that it needs no table.
+// crc16 is CRC-16/XMODEM, with which Redis Cluster places keys (Redis Cluster specification, appendix A). Tags have three
+// characters, so it needs no table.
 func crc16(s string) uint16 {
 	var crc uint16
 	for i := range len(s) {

@@ -10,10 +10,10 @@ import (
 	"github.com/sessiond/sessiond/loadtest/ledger"
 )
 
-// sweepPause is the wait before a session is asked for again that could not be read.
+// sweepPause is the wait before a failed read is repeated.
 const sweepPause = 200 * time.Millisecond
 
-// A SweepReport is what reading everything back brought. The findings themselves are in the ledger's summary.
+// A SweepReport is the result of reading every session back. The findings themselves are in the ledger's summary.
 type SweepReport struct {
 	Live       int // sessions that must be there
 	Deleted    int // sessions that must not
@@ -22,7 +22,7 @@ type SweepReport struct {
 }
 
 // Sweep reads back every session that must be there, and every one that must not. Requests that fail are repeated until
-// the context ends. Call it when no load is running and every write has had its time: what is stale then is lost.
+// the context ends. Call it when no load is running and every write has had time to take effect: a stale read then counts as lost.
 func (g *Generator) Sweep(ctx context.Context) SweepReport {
 	live, deleted := g.cfg.Ledger.Sweep(), g.cfg.Ledger.Deleted()
 	keys := make(chan string)

@@ -10,24 +10,24 @@ import (
 )
 
 const (
-	// shunned is how long a target that refused a connection is left alone, if there are others.
+	// shunned is how long a target gets no requests after it refused a connection, if there are others.
 	shunned = 250 * time.Millisecond
-	// silentChecks in a row make a target count as not ready: one may be lost on a busy machine.
+	// silentChecks is how many unanswered checks in a row make a target count as not ready. A busy machine may miss one.
 	silentChecks = 3
 )
 
 // A target is one instance.
 type target struct {
 	base    *url.URL
-	shunned atomic.Int64 // until when it is left alone since it refused a connection, UnixNano
+	shunned atomic.Int64 // until when it gets no requests after refusing a connection, UnixNano
 	unready atomic.Bool  // by the checks; false without them
 	silent  int          // checks in a row that got no answer; only check uses it
 }
 
 func (t *target) shun() { t.shunned.Store(time.Now().Add(shunned).UnixNano()) }
 
-// drawback orders targets: the less, the better. One that is about to stop still accepts connections, and breaks them when
-// it is gone, so it comes behind one that refused a connection a moment ago.
+// drawback ranks targets: lower is better. A target that is about to stop still accepts connections, and breaks them when it
+// exits, so it ranks below one that just refused a connection.
 func (t *target) drawback(heedShunned bool) int {
 	n := 0
 	if t.unready.Load() {
@@ -39,8 +39,8 @@ func (t *target) drawback(heedShunned bool) int {
 	return n
 }
 
-// pick takes the next of the targets that have the least drawback, and of those that this call has tried, none unless all
-// are.
+// pick returns the next of the targets with the least drawback. It avoids those that this call has tried, unless it has
+// tried all.
 func (c *client) pick(turn uint64, tried []*target) *target {
 	n := uint64(len(c.targets))
 	var best *target
@@ -61,7 +61,7 @@ func (c *client) pick(turn uint64, tried []*target) *target {
 	return best
 }
 
-// check asks a target again and again whether it is ready (/readyz), as a load balancer does.
+// check polls a target's readiness (/readyz), as a load balancer does.
 func (c *client) check(ctx context.Context, t *target, every time.Duration) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -77,7 +77,7 @@ func (c *client) check(ctx context.Context, t *target, every time.Duration) {
 	}
 }
 
-// checked takes a check's outcome in, the status of its answer or 0 if none came.
+// checked handles the outcome of a check: the status of its answer, or 0 if there was none.
 func (t *target) checked(status int) {
 	if t.silent++; status != 0 {
 		t.silent = 0

@@ -1,8 +1,8 @@
-// Package outage measures how long each shard went without a good answer, and what failed meanwhile, phase by phase: one
-// before the first fault, and one from each fault to the next.
+// Package outage measures how long each shard went without a good answer, and what failed, phase by phase. One phase lies
+// before the first fault, and one between each fault and the next.
 //
-// A gap is the time between two good answers of a shard. In an open loop it counts a stall in full, whether requests fail
-// in it or wait it out. In peace it is a few times the mean time between arrivals at that shard, which is the resolution.
+// A gap is the time between two good answers of a shard. In an open loop it covers a stall in full, whether requests fail
+// or wait. Without a stall it is a few times the mean time between arrivals at that shard, which is the resolution.
 package outage
 
 import (
@@ -15,29 +15,29 @@ import (
 
 const (
 	slots = 16384
-	// longEnough is the gap above which a pause of the schedule is looked for.
+	// longEnough is the gap from which on the schedule is searched for pauses.
 	longEnough = 250 * time.Millisecond
 )
 
-// A Gap is a time without a good answer. Lasted leaves out the time in which no requests were due.
+// A Gap is a time without a good answer. Lasted excludes times in which no requests were due.
 type Gap struct {
 	From, To time.Time
 	Lasted   time.Duration
 }
 
-// A Class is reads, or writes, of one phase.
+// A Class covers the reads, or the writes, of one phase.
 type Class struct {
-	Requests, Failed int   // that were due in the phase
+	Requests, Failed int   // due in the phase
 	Longest          []Gap // of each shard
 }
 
-// A Phase begins with the load, or with a fault.
+// A Phase begins with the load or with a fault.
 type Phase struct {
 	Name   string
 	Began  time.Time
 	Reads  Class
 	Writes Class
-	// Interruptions are the times in which something failed, or a shard had an unusual gap, in order.
+	// Interruptions are the times in which something failed or a shard had an unusual gap, in order.
 	Interruptions []Interval
 }
 
@@ -48,7 +48,7 @@ func (p *Phase) class(c load.Class) *Class {
 	return &p.Writes
 }
 
-// A Meter is fed by load.Config.Observe. Its methods may be called concurrently.
+// A Meter gets its results from load.Config.Observe. Its methods may be called concurrently.
 type Meter struct {
 	shardOf [slots]int
 	shards  int
@@ -62,7 +62,7 @@ type Meter struct {
 	over   bool
 }
 
-// New makes a meter for the shards; without any, all slots are one. The schedule tells when no requests are due.
+// New makes a meter for the shards. Without any, all slots count as one shard. The schedule tells when no requests are due.
 func New(shards []cluster.Shard, schedule load.Schedule) *Meter {
 	m := &Meter{shards: max(len(shards), 1), pause: func(from, to time.Duration) time.Duration { return pauses(schedule, from, to) }}
 	for i, s := range shards {
@@ -75,7 +75,7 @@ func New(shards []cluster.Shard, schedule load.Schedule) *Meter {
 	return m
 }
 
-// pauses is how long the schedule asks for nothing.
+// pauses returns how long no requests are due.
 func pauses(schedule load.Schedule, from, to time.Duration) time.Duration {
 	const step = 10 * time.Millisecond
 	total := time.Duration(0)
@@ -101,7 +101,7 @@ func (m *Meter) Begin(name string, at time.Time) {
 	m.phase(name, at)
 }
 
-// Phase begins the next one.
+// Phase begins the next phase.
 func (m *Meter) Phase(name string, at time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -113,7 +113,7 @@ func (m *Meter) phase(name string, at time.Time) {
 		Reads: Class{Longest: make([]Gap, m.shards)}, Writes: Class{Longest: make([]Gap, m.shards)}})
 }
 
-// Observe takes a result.
+// Observe records a result.
 func (m *Meter) Observe(r load.Result) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -133,7 +133,7 @@ func (m *Meter) Observe(r load.Result) {
 	}
 }
 
-// End closes what is still open, when the last request is due. Later answers make no gaps shorter or longer.
+// End closes open gaps at the time when the last request was due. Later answers change no gap.
 func (m *Meter) End(at time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -148,7 +148,7 @@ func (m *Meter) End(at time.Time) {
 	}
 }
 
-// close ends a gap, and counts it in the phase that most of it lies in.
+// close ends a gap, and counts it in the phase that holds most of it.
 func (m *Meter) close(class load.Class, shard int, at time.Time) {
 	last := &m.good[class][shard]
 	gap := Gap{From: *last, To: at, Lasted: at.Sub(*last)}
@@ -169,15 +169,15 @@ func (m *Meter) close(class load.Class, shard int, at time.Time) {
 	m.count[class][shard]++
 }
 
-// unusual is how long a gap must be to count as an interruption. Answers that come by chance leave one of fifteen times
-// their mean distance once in three million.
+// unusual returns how long a gap must be to count as an interruption. Random arrivals leave a gap of fifteen times their mean
+// distance once in three million.
 func (m *Meter) unusual(class load.Class, shard int, gap Gap) time.Duration {
 	peace := m.phases[0].class(class).Longest[shard].Lasted
 	mean := gap.From.Sub(m.start) / time.Duration(max(m.count[class][shard], 1))
 	return max(shortest, 2*peace, 15*mean)
 }
 
-// at finds the phase of a time.
+// at returns the phase at a time.
 func (m *Meter) at(t time.Time) *Phase {
 	i := len(m.phases) - 1
 	for i > 0 && t.Before(m.phases[i].Began) {
@@ -186,7 +186,7 @@ func (m *Meter) at(t time.Time) *Phase {
 	return &m.phases[i]
 }
 
-// Phases is what was measured so far.
+// Phases returns the measurements so far.
 func (m *Meter) Phases() []Phase {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -8,17 +8,17 @@ import (
 const (
 	// shortest is the shortest gap that counts as an interruption.
 	shortest = 200 * time.Millisecond
-	// quiet is how long all must be well before an interruption is over.
+	// quiet is how long nothing may go wrong before an interruption is over.
 	quiet = 3 * time.Second
-	// felt is how long after a fault its interruption begins at the latest: a node that is stopped in good order first
-	// finishes what it does. Later ones have another cause.
+	// felt is how long after a fault its interruption may begin. A node that is stopped gracefully finishes its work
+	// first. Later interruptions have another cause.
 	felt = 15 * time.Second
 )
 
 // An Interval is a time in which something was wrong.
 type Interval struct{ From, To time.Time }
 
-// interrupt adds an interval, and makes one of those that are less than the quiet apart.
+// interrupt adds an interval, and merges intervals less than the quiet time apart.
 func (p *Phase) interrupt(i Interval) {
 	at := len(p.Interruptions)
 	for at > 0 && p.Interruptions[at-1].To.Add(quiet).After(i.From) {
@@ -38,8 +38,8 @@ func (p *Phase) interrupt(i Interval) {
 	p.Interruptions = slices.Replace(p.Interruptions, at, end, i)
 }
 
-// Recovered is when the interruption was over that the phase's fault made: nothing failed and every shard answered, for
-// three seconds at least. It reports false if there was none.
+// Recovered returns when the interruption by the phase's fault was over: from then on nothing failed, and every shard
+// answered, for at least three seconds. It reports false if there was no interruption.
 func (p Phase) Recovered() (time.Time, bool) {
 	if len(p.Interruptions) == 0 || p.Interruptions[0].From.After(p.Began.Add(felt)) {
 		return time.Time{}, false

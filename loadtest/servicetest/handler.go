@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// A Handler serves a Service on a port, and what goes on in the cluster that it claims to have: three shards, each of a
-// third of the slots.
+// A Handler serves a Service on a port, with the events of a pretended cluster of three shards, each with a third of the
+// slots.
 type Handler struct {
 	*Service
-	// Process begins the IDs of its events, which another process does not know.
+	// Process is the prefix of its events' IDs. Another process does not know them.
 	Process string
 
 	mu     sync.Mutex
@@ -57,7 +57,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.Copy(w, res.Body)
 }
 
-// serveEvents answers with those behind ?since=, or with all where that is unknown.
+// serveEvents answers with the events after ?since=, or with all if that ID is unknown.
 func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -1,4 +1,4 @@
-// Package servicetest is the service in memory, for tests: it answers as the service does, and can be told what to do wrong.
+// Package servicetest is an in-memory service for tests. It answers as the service does, and can be told to misbehave.
 package servicetest
 
 import (
@@ -29,13 +29,13 @@ const (
 	List   Op = "list"
 )
 
-// A Fault is what is done wrong, or made hard, with one request.
+// A Fault is how one request is mishandled.
 type Fault int
 
 const (
 	None            Fault = iota
 	LoseWrite             // acknowledged, but not applied
-	UndoWrite             // applied and acknowledged, and undone when it is written again
+	UndoWrite             // applied and acknowledged, and undone by the next write
 	KeepDeleted           // a deletion that is acknowledged, but not applied
 	AnswerStale           // a read of the write before the last
 	ForgetSession         // a live session is not found, or not listed
@@ -50,8 +50,8 @@ const (
 	Hang                  // no answer before the timeout
 )
 
-// A Service is sessions in memory. It is a transport, so that a load can run in a bubble with a clock of its own, and a
-// handler for everything that needs a port.
+// A Service keeps sessions in memory. It is an http.RoundTripper, so that a load can run in a synctest bubble. Handler serves
+// it on a port.
 type Service struct {
 	mu       sync.Mutex
 	fault    func(op Op, n int) Fault // guarded by mu, as is all below
@@ -64,35 +64,35 @@ type Service struct {
 	start    time.Time
 }
 
-// New makes a service that has no faults yet.
+// New makes a service without faults.
 func New() *Service {
 	f := &Service{sessions: map[string]*session{}, perUser: map[string]int{}}
 	f.Fault(func(Op, int) Fault { return None })
 	return f
 }
 
-// Fault decides from now on what goes wrong: n counts the requests of the operation, from 1 on, since this call.
+// Fault sets the function that decides what goes wrong. n counts the operation's requests since this call, from 1 on.
 func (f *Service) Fault(choose func(op Op, n int) Fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.fault, f.counts, f.rates, f.start = choose, map[Op]int{}, map[int]int{}, time.Now()
 }
 
-// Heal ends all faults, and counts on.
+// Heal ends all faults. Counting goes on.
 func (f *Service) Heal() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.fault = func(Op, int) Fault { return None }
 }
 
-// Rate is the number of arrivals in a second, counted from the last call of Fault.
+// Rate returns the number of arrivals in a second, counted from the last call of Fault.
 func (f *Service) Rate(second int) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.rates[second]
 }
 
-// MostOfOneUser is how many live sessions one user had at most.
+// MostOfOneUser returns the most live sessions that any user had at a time.
 func (f *Service) MostOfOneUser() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -118,7 +118,7 @@ func opOf(req *http.Request) Op {
 	return map[string]Op{"GET": Read, "POST": Create, "PUT": Update, "PATCH": Patch, "DELETE": Delete}[req.Method]
 }
 
-// RoundTrip answers as the service does, but for the fault that was chosen.
+// RoundTrip answers as the service does, apart from the chosen fault.
 func (f *Service) RoundTrip(req *http.Request) (*http.Response, error) {
 	op := opOf(req)
 	var body struct {
@@ -240,7 +240,7 @@ func (f *Service) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// ofUser is the list of a user's sessions.
+// ofUser returns the list of a user's sessions.
 func (f *Service) ofUser(user string) []map[string]string {
 	listed := []map[string]string{}
 	for _, s := range f.sessions {
@@ -295,7 +295,7 @@ func (f *Service) apply(op Op, s *session, data json.RawMessage) *session {
 	return s
 }
 
-// issue makes an ID of the published format (docs/ids.md), whose tag, and with it the slot, differs from one to the next.
+// issue makes an ID of the published format (docs/ids.md). Each has another tag, and thus another slot.
 func issue(n int) string {
 	raw := make([]byte, 24)
 	raw[0] = 1
@@ -304,7 +304,7 @@ func issue(n int) string {
 	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
-// handle is the public name of an issued ID, of the tenant "default" (docs/ids.md).
+// handle returns the public name of an issued ID of the tenant "default" (docs/ids.md).
 func handle(id string) string {
 	raw, _ := base64.RawURLEncoding.DecodeString(id)
 	sum := sha512.Sum512([]byte("session/1\x00default\x00" + id))

@@ -1,8 +1,8 @@
-// Package stock is the control of the load tests: sessions as a team would write them itself in an afternoon, a plain SET
-// with an expiry through go-redis' ClusterClient with its default options. The same load runs against it and against the
-// service, so that the difference is what the service adds. It is no example to follow.
+// Package stock is the load test's control: sessions as a team might write them in an afternoon, with a plain SET with an
+// expiry through go-redis' ClusterClient and its default options. The same load runs against it and against the service, so
+// the difference is what the service adds. It is not an example to follow.
 //
-// It keeps no version and no tombstone: its answers hold no version, and the ledger judges by the order of writes alone.
+// It keeps neither versions nor tombstones. Its answers carry no version, so the ledger judges by the order of writes alone.
 package stock
 
 import (
@@ -24,13 +24,13 @@ import (
 type Config struct {
 	// Addrs are some nodes of the cluster, host:port.
 	Addrs []string
-	// Deadline of a request, put in its context. 3 seconds if 0. go-redis heeds it between its own tries, not within one.
+	// Deadline of a request, set on its context. 3 seconds if 0. go-redis checks it between its tries, not within one.
 	Deadline time.Duration
 	// MaxBody bounds a request's body. 64 KiB if 0.
 	MaxBody int64
 }
 
-// A Handler offers create, read, replace, patch and delete on /v1/sessions, and 501 for everything else.
+// A Handler serves create, read, replace, patch and delete on /v1/sessions, and answers 501 to everything else.
 type Handler struct {
 	cfg Config
 	rdb *redis.ClusterClient
@@ -65,7 +65,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.mux.ServeHTTP(w, r.WithContext(ctx))
 }
 
-// A record is what is stored, and also what is sent.
+// A record is both what is stored and what is sent.
 type record struct {
 	ID   string          `json:"id,omitempty"`
 	User string          `json:"user,omitempty"`
@@ -86,7 +86,7 @@ func (rec record) ttl() (time.Duration, error) {
 
 func key(id string) string { return "session:" + id }
 
-// Slot is the hash slot of a session.
+// Slot returns the hash slot of a session.
 func Slot(id string) uint16 { return load.KeySlot(key(id)) }
 
 func (h *Handler) create(w http.ResponseWriter, r *http.Request) {
@@ -103,7 +103,7 @@ func (h *Handler) create(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusCreated, rec)
 }
 
-// store writes a session. It reports false if it has answered.
+// store writes a session. It reports false if it has already answered.
 func (h *Handler) store(w http.ResponseWriter, r *http.Request, id string, rec record, mustExist bool) bool {
 	ttl, err := rec.ttl()
 	if err != nil {
@@ -123,7 +123,7 @@ func (h *Handler) store(w http.ResponseWriter, r *http.Request, id string, rec r
 	return written(w, err)
 }
 
-// written answers for a write that failed: whether Redis applied it, go-redis does not tell.
+// written answers for a failed write. go-redis does not tell whether Redis applied it.
 func written(w http.ResponseWriter, err error) bool {
 	switch {
 	case err == nil:
@@ -136,7 +136,7 @@ func written(w http.ResponseWriter, err error) bool {
 	return false
 }
 
-// load reads a session. It reports false if it has answered.
+// load reads a session. It reports false if it has already answered.
 func (h *Handler) load(w http.ResponseWriter, r *http.Request) (record, bool) {
 	value, err := h.rdb.Get(r.Context(), key(r.PathValue("id"))).Bytes()
 	var rec record
@@ -166,7 +166,7 @@ func (h *Handler) replace(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// patch merges the first level of data, without a guard against a write in between.
+// patch merges the first level of data, without a guard against concurrent writes.
 func (h *Handler) patch(w http.ResponseWriter, r *http.Request) {
 	var change struct {
 		Data map[string]json.RawMessage `json:"data"`
@@ -188,7 +188,7 @@ func (h *Handler) patch(w http.ResponseWriter, r *http.Request) {
 			delete(data, name)
 		}
 	}
-	rec.Data, _ = json.Marshal(data) // raw messages that were decoded encode
+	rec.Data, _ = json.Marshal(data) // cannot fail: these raw messages were decoded
 	if h.store(w, r, r.PathValue("id"), rec, true) {
 		answer(w, http.StatusOK, rec)
 	}
