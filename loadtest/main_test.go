@@ -20,7 +20,7 @@ import (
 	"github.com/sessiond/sessiond/loadtest/servicetest"
 )
 
-// document is what the tests look at in report.json.
+// document has the parts of report.json that the tests check.
 type document struct {
 	Scenario    string
 	Interrupted bool
@@ -53,7 +53,7 @@ type document struct {
 	Timeline []json.RawMessage
 }
 
-// runProgram runs the whole program, and returns its exit status, what it said, and its report.
+// runProgram runs the whole program, and returns its exit status, output and report.
 func runProgram(t *testing.T, args ...string) (int, string, document) {
 	t.Helper()
 	dir := t.TempDir()
@@ -90,13 +90,13 @@ func serve(t *testing.T, h *servicetest.Handler) string {
 	return server.URL
 }
 
-// short is a load of a second and a half that meets every session often.
+// short returns the arguments of a load of 1.5 s that uses every session often.
 func short(target string, more ...string) []string {
 	return append([]string{"--target", target, "--rate", "300", "--duration", "1500ms", "--sessions", "40", "--users", "5",
 		"--mix", "create=3,read=50,update=25,patch=10,delete=4,rotate=2,list=3"}, more...)
 }
 
-// A server that breaks a promise is caught, by the report and by the exit status; a good one passes.
+// A server that breaks a promise is caught by the report and the exit status. A good one passes.
 func TestCatchesBrokenServers(t *testing.T) {
 	at := func(op servicetest.Op, what servicetest.Fault) func(servicetest.Op, int) servicetest.Fault {
 		return func(o servicetest.Op, n int) servicetest.Fault {
@@ -144,7 +144,7 @@ func TestCatchesBrokenServers(t *testing.T) {
 	}
 }
 
-// A fault is made by the command given, marked, and followed by what the cluster tells and what the load feels.
+// A fault is made by the given command and marked. The cluster's events and the effect on the load follow it.
 func TestFaultIsMadeMarkedAndFollowed(t *testing.T) {
 	t.Parallel()
 	killed := filepath.Join(t.TempDir(), "killed")
@@ -196,7 +196,7 @@ func TestFaultIsMadeMarkedAndFollowed(t *testing.T) {
 	}
 }
 
-// Without a fault that was made, a good result proves nothing.
+// If a fault could not be made, a good result proves nothing.
 func TestFaultThatCannotBeMade(t *testing.T) {
 	t.Parallel()
 	url := serve(t, &servicetest.Handler{Service: servicetest.New()})
@@ -216,7 +216,7 @@ func TestControl(t *testing.T) {
 	}
 }
 
-// Ctrl-C ends the load, and brings the whole report.
+// Ctrl-C ends the load and still writes the whole report.
 func TestInterrupt(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "loadtest")
@@ -290,7 +290,7 @@ func TestNobodyThere(t *testing.T) {
 	}
 }
 
-// The end before the load is no report.
+// A run that ends before the load writes no report.
 func TestEndedBeforeTheLoad(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -301,7 +301,7 @@ func TestEndedBeforeTheLoad(t *testing.T) {
 	}
 }
 
-// Every scenario is a command line that is understood, and checks something.
+// Every scenario is a valid command line, and sets limits.
 func TestScenarios(t *testing.T) {
 	for _, name := range scenario.Names() {
 		var out bytes.Buffer
@@ -339,7 +339,7 @@ func TestTokenIsNoOption(t *testing.T) {
 	}
 }
 
-// The line tells rate, p99, errors and phase.
+// The status line shows rate, p99, errors and phase.
 func TestStatusText(t *testing.T) {
 	p := load.Progress{Failed: 123456, Violations: 1234, InFlight: 4096}
 	p.Latest.Reads.Count, p.Latest.Reads.P99 = 35123, 9876*time.Millisecond

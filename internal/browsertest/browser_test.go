@@ -1,4 +1,4 @@
-// Package browsertest opens the live page, and a report of the load test, in headless Chromium.
+// Package browsertest opens the live page and a load test report in headless Chromium.
 package browsertest
 
 import (
@@ -19,12 +19,13 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// SCREENSHOTS names a folder to keep the pictures in.
+// SCREENSHOTS names a folder for the screenshots. By default they are test artifacts.
 const screenshotsVariable = "SCREENSHOTS"
 
+// limit is how long a tab may be used.
 const limit = 5 * time.Minute
 
-// chromium finds the browser, or skips.
+// chromium returns the path of the browser, or skips the test.
 func chromium(t *testing.T) string {
 	t.Helper()
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -36,7 +37,7 @@ func chromium(t *testing.T) string {
 	return ""
 }
 
-// startBrowser runs it until the test ends.
+// startBrowser makes a browser available until the test ends.
 func startBrowser(t *testing.T, path string) context.Context {
 	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox)
@@ -45,7 +46,8 @@ func startBrowser(t *testing.T, path string) context.Context {
 	return allocator
 }
 
-// openTab opens an empty tab by day or by night, and tells what it will complain of. It may ask for what may says.
+// openTab opens an empty tab with a colour scheme, light or dark. complaints returns the browser's complaints so far: errors,
+// and requests for URLs that may does not permit.
 func openTab(t *testing.T, allocator context.Context, scheme string, may func(url string) bool) (ctx context.Context, complaints func() []string) {
 	t.Helper()
 	ctx, closeTab := chromedp.NewContext(allocator)
@@ -62,14 +64,14 @@ func openTab(t *testing.T, allocator context.Context, scheme string, may func(ur
 	return ctx, complaints
 }
 
-// setScheme makes it day or night.
+// setScheme switches the colour scheme, light or dark.
 func setScheme(ctx context.Context, scheme string) error {
 	byScheme := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}
 	_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, byScheme)
 	return err
 }
 
-// screenshots is where they go.
+// screenshots returns the folder for screenshots.
 func screenshots(t *testing.T) string {
 	if folder := os.Getenv(screenshotsVariable); folder != "" {
 		return folder
@@ -77,7 +79,7 @@ func screenshots(t *testing.T) string {
 	return t.ArtifactDir()
 }
 
-// listen collects what the page complains of, and what it asks for but itself and what it may.
+// listen collects errors, console output, and requests that are neither for the page itself nor permitted by may.
 func listen(ctx context.Context, may func(url string) bool) (complaints func() []string, err error) {
 	var mu sync.Mutex
 	var said []string
@@ -93,7 +95,7 @@ func listen(ctx context.Context, may func(url string) bool) (complaints func() [
 		case *runtime.EventExceptionThrown:
 			say(e.ExceptionDetails.Text)
 		case *cdplog.EventEntryAdded:
-			if !strings.Contains(e.Entry.Text, "ERR_NETWORK_CHANGED") { // a VM's cable is pulled on this machine
+			if !strings.Contains(e.Entry.Text, "ERR_NETWORK_CHANGED") { // cutting a VM off changes this machine's network
 				say(e.Entry.Text)
 			}
 		case *network.EventRequestWillBeSent:

@@ -9,7 +9,8 @@ import (
 	"github.com/sessiond/sessiond/loadtest/report"
 )
 
-// example writes the report of a drill: a kill, a promotion and a recovery close together, and long words in the tables.
+// example writes the report of a drill with a kill, a promotion and a recovery close together, a fault at the right edge, and
+// long words in the tables.
 func example(t *testing.T) string {
 	t.Helper()
 	ms := func(n int) report.Millis { return report.Millis(time.Duration(n) * time.Millisecond) }

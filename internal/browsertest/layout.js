@@ -1,14 +1,15 @@
-// Tells what is wrong with the layout of the page: texts that overlap or are cut off, lines of a drawing through its texts,
-// and panels with a void between them. Evaluates to a list of sentences, empty if all is well.
+// Finds faults in the layout of the page: texts that overlap or are cut off, marks of a drawing that run through its texts,
+// and voids between panels. Returns a list of sentences, which is empty if there are none.
 ((panels, widest) => {
   const faults = [];
   const meets = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1;
   const at = (r) => `${Math.round(r.left)},${Math.round(r.top)} to ${Math.round(r.right)},${Math.round(r.bottom)}`;
 
-  // What is moved off the screen on purpose, for screen readers alone.
+  // unseen tells texts that are off the screen on purpose, for screen readers.
   const unseen = (e) => e.closest("caption, .skip, .symbols, noscript, script, style, title") !== null;
 
-  // clip returns what its ancestors leave of a text's box: null if it was scrolled away. It notes what they cut off for good.
+  // clip returns the part of a text's box that its ancestors show, or null if it is scrolled away. A text that is cut off and
+  // cannot be scrolled to is a fault.
   function clip(box, element, text) {
     let r = { left: box.left, right: box.right, top: box.top, bottom: box.bottom };
     for (let e = element; e !== null && e !== document.documentElement; e = e.parentElement) {
@@ -27,7 +28,7 @@
     return r;
   }
 
-  // Each line of each text that is seen, by the box of its letters: a line's box is taller than what is written in it.
+  // Every visible line of text, by the box of its letters, which is lower than the line's own box.
   const lines = [];
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   for (let node = walker.nextNode(); node; node = walker.nextNode()) {
@@ -46,7 +47,7 @@
     for (const b of lines.slice(0, i)) if (meets(a, b)) faults.push(`"${a.text}" and "${b.text}" overlap at ${at(a)}`);
   });
 
-  // Lines that mark a moment in a drawing go through no text of it.
+  // The lines that mark a moment in a drawing run through none of its texts.
   for (const line of document.querySelectorAll("svg .event:is(line, path), svg .mark :is(line, path)")) {
     const stretches = line.tagName === "line" ? [[line.x1, line.y1, line.y2].map((v) => v.baseVal.value)]
       : [...line.getAttribute("d").matchAll(/M([\d.]+) ([\d.]+)V([\d.]+)/g)].map((m) => m.slice(1).map(Number));
@@ -56,13 +57,13 @@
       const r = { left: origin.left + x, right: origin.left + x, top: origin.top + from, bottom: origin.top + to };
       for (const t of lines) {
         if (svg.contains(t.element) && r.left > t.left && r.left < t.right && r.top < t.bottom && t.top < r.bottom) {
-          faults.push(`a mark at ${Math.round(x)} goes through "${t.text}" at ${at(t)}`);
+          faults.push(`a mark at ${Math.round(x)} runs through "${t.text}" at ${at(t)}`);
         }
       }
     }
   }
 
-  // Panels do not overlap, and below each the next one follows, or the end of the column.
+  // Panels do not overlap. Each is followed closely by the next, or by the end of the page.
   const boxes = [...document.querySelectorAll(panels)].filter((e) => e.checkVisibility())
     .map((e) => ({ name: e.id || e.className || e.textContent.trim().slice(0, 20), box: e.getBoundingClientRect() })).filter((p) => p.box.height > 0);
   const end = Math.max(...boxes.map((p) => p.box.bottom));

@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { clustertest.Main(m) }
 
-// A view is what the live page shows.
+// A view holds what the live page shows.
 type view struct {
 	PageWidth, WindowWidth float64
 	Paper                  string // its background
@@ -56,7 +56,7 @@ const lookAtPage = `(() => {
   };
 })()`
 
-// A tab is the browser's window on the page, that stays open all the time.
+// A tab is a browser tab that keeps the page open during the test.
 type tab struct {
 	t          *testing.T
 	ctx        context.Context
@@ -72,7 +72,7 @@ func (b *tab) look() view {
 	return v
 }
 
-// shows waits until the page shows something.
+// shows waits until the page shows what is expected.
 func (b *tab) shows(what string, holds func(view) bool) {
 	b.t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -86,14 +86,14 @@ func (b *tab) shows(what string, holds func(view) bool) {
 	b.t.Fatalf("not within a minute: %s: %+v", what, v)
 }
 
-// shoot keeps pictures by day and by night, of a desk and of a phone, and checks what holds at any time.
+// shoot takes screenshots in light and dark, at the width of a desktop and of a phone, and checks what must hold at any time.
 func (b *tab) shoot(when string) {
 	b.t.Helper()
 	if err := chromedp.Do(b.ctx, chromedp.EmulateViewport(1280, 1600)); err != nil {
 		b.t.Fatal(err)
 	}
 	wellLaidOut(b.t, b.ctx, when+"-tall", livePanels)
-	for _, width := range []int64{400, 1280} { // which it stays at
+	for _, width := range []int64{400, 1280} { // it stays at the last
 		for _, scheme := range []string{"dark", "light"} {
 			if err := setScheme(b.ctx, scheme); err != nil {
 				b.t.Fatal(err)
@@ -131,8 +131,7 @@ func (b *tab) shootOne(name, scheme string) {
 	wellLaidOut(b.t, b.ctx, name, livePanels)
 }
 
-// The page shows a VM's death and return as they happen, without being loaded again, by day and by night, on a desk and
-// on a phone.
+// The page shows a VM's death and return as they happen, without a reload, in light and dark, on a desktop and on a phone.
 func TestLivePage(t *testing.T) {
 	browser := startBrowser(t, chromium(t))
 	real := clustertest.Start(t)
@@ -154,7 +153,7 @@ func TestLivePage(t *testing.T) {
 	began := time.Now()
 	page.shows("the instance has watched for long enough to assist", func(view) bool { return time.Since(began) > 8*time.Second })
 
-	// What a slow machine adds to the timeline does no harm: these have to be on it, in this order.
+	// told reports whether the timeline has these events in this order. A slow machine may add others.
 	told := func(v view, types ...watch.EventType) bool {
 		for _, event := range slices.Backward(v.Events) {
 			if len(types) > 0 && event == string(types[0]) {
@@ -185,10 +184,10 @@ func TestLivePage(t *testing.T) {
 	page.shoot("4-rebalanced")
 }
 
-// callers are as many as it takes that some write of each shard is under way at any moment.
+// callers is enough for each shard to have a write in flight at any moment.
 const callers = 8
 
-// call puts a little load on the service, so that its rates show something and some writes wait, until the test ends.
+// call puts a light load on the service until the test ends, so that there are rates to show, and writes that wait.
 func call(t *testing.T, url string) {
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup

@@ -12,7 +12,7 @@ import (
 // REPORT names a report.html to open instead of the example.
 const reportVariable = "REPORT"
 
-// A state is what the page says of itself.
+// A state holds what the report shows.
 type state struct {
 	PageWidth, WindowWidth float64
 	Paper                  string // its background
@@ -22,7 +22,7 @@ type state struct {
 	Rows                   int // of tables
 }
 
-// A mark is one on the timeline, by the box of its label.
+// A mark is a mark on the timeline, with the box of its label.
 type mark struct {
 	Kind, Text               string
 	Left, Right, Top, Bottom float64
@@ -46,8 +46,8 @@ const look = `(() => {
   };
 })()`
 
-// The report is readable on a desk and on a phone, by day and by night; it has the kill, the promotion and the recovery
-// on its timeline; and it complains of nothing and asks for nothing.
+// The report is readable on a desktop and on a phone, in light and dark. It shows the kill, the promotion and the recovery on
+// its timeline, raises no errors, and loads nothing.
 func TestReport(t *testing.T) {
 	browser := chromium(t)
 	page := os.Getenv(reportVariable)

@@ -15,12 +15,12 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// A stage is what the live page is shown instead of an instance: what no drill brings about at will.
+// A stage plays an instance to the live page, in states that a drill cannot produce reliably.
 type stage struct {
 	cluster  map[string]any
 	events   []stagedEvent
-	marks    []string     // labels over its charts, at 1280 pixels
-	requests atomic.Int64 // counted in /metrics, more with each look
+	marks    []string     // expected labels over a chart at a width of 1280 pixels
+	requests atomic.Int64 // counted by /metrics, growing with each scrape
 }
 
 type stagedEvent struct {
@@ -28,7 +28,7 @@ type stagedEvent struct {
 	Type, Node, VM, Shard, Text string
 }
 
-// serve plays the stage on the page's own files until the test ends.
+// serve serves the page's own files and the staged answers until the test ends.
 func (s *stage) serve(t *testing.T) string {
 	t.Helper()
 	files := os.DirFS("../httpapi/page")
@@ -47,7 +47,7 @@ func (s *stage) serve(t *testing.T) string {
 	return server.URL
 }
 
-// tell sends the events, and keeps the stream open.
+// tell sends the events and keeps the stream open.
 func (s *stage) tell(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	for i, e := range s.events {
@@ -60,7 +60,7 @@ func (s *stage) tell(w http.ResponseWriter, r *http.Request) {
 	<-r.Context().Done()
 }
 
-// count answers as /metrics: all reads within the first bucket, writes spread over some, the slowest beyond the last.
+// count answers /metrics. All reads lie in the first bucket; writes are spread over several, with the slowest in the last.
 func (s *stage) count(w http.ResponseWriter, r *http.Request) {
 	n := s.requests.Add(500)
 	for _, series := range []struct {
@@ -79,7 +79,7 @@ func (s *stage) count(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintln(w, "process_start_time_seconds 1.7e+09")
 }
 
-// placement is a cluster of three VMs on which some node is the master of each shard: "redis-1" to "redis-6".
+// placement returns the answer of /v1/cluster for three VMs, with the given nodes as the masters of the shards in order.
 func placement(masters ...string) map[string]any {
 	slots := []string{"0-5460", "5461-10921", "10922-16383"}
 	owner := map[string]int{"redis-1": 0, "redis-4": 0, "redis-2": 1, "redis-5": 1, "redis-3": 2, "redis-6": 2}
@@ -103,7 +103,7 @@ func placement(masters ...string) map[string]any {
 	return map[string]any{"known": true, "epoch": 17, "slots_covered": 16384, "masters_per_vm": perVM, "nodes": nodes, "shards": shards}
 }
 
-// kill is what an instance tells of a VM's death and return, at so many seconds.
+// kill returns an instance's events for a VM's death and, unless 0, its return and the rebalance so many seconds later.
 func kill(died time.Time, vm, master, heir, shard string, back, rebalanced float64) []stagedEvent {
 	at := func(s float64) time.Time { return died.Add(time.Duration(s * float64(time.Second))) }
 	events := []stagedEvent{
@@ -127,7 +127,7 @@ func kill(died time.Time, vm, master, heir, shard string, back, rebalanced float
 	return events
 }
 
-// stages are by name what the page is looked at with.
+// stages returns the stages by name.
 func stages() map[string]*stage {
 	now := time.Now()
 	ago := func(s int) time.Time { return now.Add(-time.Duration(s) * time.Second) }
@@ -155,7 +155,7 @@ func stages() map[string]*stage {
 	}
 }
 
-// The page is well laid out however much it has to show.
+// The page is well laid out, however much it has to show.
 func TestLayout(t *testing.T) {
 	browser := startBrowser(t, chromium(t))
 	for name, s := range stages() {
@@ -176,7 +176,7 @@ func TestLayout(t *testing.T) {
 				t.Errorf("writes on both sides of the buckets are %q, want %q", v.WriteLatency, latency)
 			}
 			if !slices.Equal(v.Marks, s.marks) {
-				t.Errorf("over the chart stands %q, want %q", v.Marks, s.marks)
+				t.Errorf("the chart has the labels %q, want %q", v.Marks, s.marks)
 			}
 		})
 	}

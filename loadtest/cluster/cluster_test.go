@@ -19,7 +19,7 @@ func serve(t *testing.T, h http.Handler) string {
 	return server.URL
 }
 
-// The shards are asked of the first instance that answers.
+// The shards come from the first instance that answers.
 func TestShards(t *testing.T) {
 	dead := httptest.NewServer(nil)
 	dead.Close()
@@ -57,8 +57,8 @@ func TestParseRanges(t *testing.T) {
 	}
 }
 
-// Events from before the load are left out, each is told once, also when an instance restarts, and the last ones are
-// asked for at the end.
+// Events from before the load are left out. Each event is reported once, even if an instance restarts, and the last ones are
+// fetched at the end.
 func TestFollow(t *testing.T) {
 	old := &servicetest.Handler{Service: servicetest.New(), Process: "p"}
 	old.Happen("topology-adopted", "", "", "", "before the load")

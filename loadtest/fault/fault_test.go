@@ -99,7 +99,7 @@ func TestCheckRefuses(t *testing.T) {
 	}
 }
 
-// A command gets action and target as arguments, and what it says on failure is told.
+// A command gets action and target as arguments. If it fails, its output is in the error.
 func TestRealCommand(t *testing.T) {
 	step := Step{Action: "kill", Target: `vm2;echo "$IFS"`}
 	if err := (Means{By: `test "$1" = kill && test "$2" = 'vm2;echo "$IFS"'`}).Do(t.Context(), step); err != nil {
@@ -138,7 +138,7 @@ func TestScheduleKeepsItsTimes(t *testing.T) {
 	})
 }
 
-// The end of the run breaks no step off: half a fault is worse than none.
+// The end of the run does not abort a step: half a fault is worse than none.
 func TestStepUnderWayIsFinished(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A bench is a ledger with a clock that the test moves, and one session.
+// A bench is a ledger with one session and a clock that the test moves.
 type bench struct {
 	*Ledger
 	t   *testing.T
@@ -149,7 +149,7 @@ func TestRotation(t *testing.T) {
 	b.want(OK, b.Read(first).Found(2, b.data(1)))
 	b.acked(second, 3)
 	b.want(Stale, b.Read(first).Found(2, b.data(1)))
-	b.want(Lost, b.Read(first).Missing()) // it stands for the new one
+	b.want(Lost, b.Read(first).Missing()) // the old key still works
 	b.want(Lost, b.Read(second).Missing())
 	if got := b.Sweep(); len(got) != 1 || got[0] != second {
 		t.Errorf("%v must be there, want only the new key", got)
@@ -187,7 +187,7 @@ func TestRotationOfUnknownOutcome(t *testing.T) {
 	refused := b.Rotate(second, 30*time.Second)
 	refused.Refuse()
 	b.after(time.Minute)
-	b.want(Lost, b.Read(second).Missing()) // it stands for nothing
+	b.want(Lost, b.Read(second).Missing()) // the old key no longer works
 }
 
 // An open write that is older than the rotation may be what the rotation carried over.
@@ -200,7 +200,7 @@ func TestRotationCarriesOpenWrite(t *testing.T) {
 	b.want(Stale, b.Read(second).Found(3, b.data(2)))
 }
 
-// Memory is bounded: beyond the limit the oldest open writes are taken for possible.
+// Memory is bounded: beyond the limit, the oldest open writes count as possible.
 func TestManyOpenWrites(t *testing.T) {
 	b := newBench(t, Config{OpenLimit: 4}, long)
 	for range 100 {
@@ -255,7 +255,7 @@ func TestExamplesAreBounded(t *testing.T) {
 	}
 }
 
-// Under the race detector: writers, readers and sweeps at once, on a server that is right.
+// For the race detector: concurrent writers, readers and sweeps on a correct server.
 func TestConcurrentUse(t *testing.T) {
 	l := New(Config{})
 	var wg sync.WaitGroup

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Arrivals that start together are never later than they may be, and all of them are made.
+// Arrivals that start together are never later than allowed, and none is missing.
 func TestTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
@@ -42,7 +42,7 @@ func TestPoissonKeepsTheRate(t *testing.T) {
 	})
 }
 
-// Zipf's law prefers few keys, and uniform choice none; both reach every seat that they may.
+// Zipf's law prefers a few keys; a uniform choice prefers none. Both reach every seat.
 func TestKeys(t *testing.T) {
 	for name, test := range map[string]struct {
 		exponent float64

@@ -12,7 +12,7 @@ import (
 	"github.com/sessiond/sessiond/loadtest/servicetest"
 )
 
-// An instance serves, and answers checks of its readiness as it is told.
+// An instance serves requests, and answers readiness checks as told.
 type instance struct {
 	http.Handler
 	readiness atomic.Int64 // status of /readyz; 0 never answers
@@ -95,7 +95,7 @@ func TestLeavesAloneWhoIsNotReady(t *testing.T) {
 	}
 }
 
-// An answer decides at once, silence only when it lasts.
+// One answer decides at once. Silence decides only if it lasts.
 func TestChecksDecide(t *testing.T) {
 	const ok, no, none = http.StatusOK, http.StatusServiceUnavailable, 0
 	for _, test := range []struct {
@@ -152,6 +152,6 @@ func testPick(t *testing.T) {
 		t.Errorf("and c refused a connection: %s", got)
 	}
 	if all.redial = false; order() != "cab" {
-		t.Errorf("where refused connections are not heeded: %s", order())
+		t.Errorf("without avoiding targets that refused connections: %s", order())
 	}
 }

@@ -21,7 +21,7 @@ var wholeMix = Mix{Create: 3, Read: 50, Update: 25, Patch: 10, Delete: 2, Rotate
 
 func healthy(servicetest.Op, int) servicetest.Fault { return servicetest.None }
 
-// run puts a load on a service in memory, in a bubble whose clock runs as fast as it can.
+// run puts a load on an in-memory service in a synctest bubble.
 func run(t *testing.T, faults func(servicetest.Op, int) servicetest.Fault, change func(*Config)) (report Report, swept SweepReport, f *servicetest.Service) {
 	t.Helper()
 	f = servicetest.New()
@@ -42,12 +42,12 @@ func run(t *testing.T, faults func(servicetest.Op, int) servicetest.Fault, chang
 	g.Run(t.Context())
 	f.Heal()
 	synctest.Wait()
-	time.Sleep(3 * time.Second) // what lingers has had its time
+	time.Sleep(3 * time.Second) // lingering writes have taken effect by now
 	swept = g.Sweep(t.Context())
 	return g.Report(), swept, f
 }
 
-// Every kind of wrong answer is found, as what it is; and what a correct service may do is not.
+// Every kind of wrong answer is found and gets the right verdict. What a correct service may do is not a finding.
 func TestFindsFaults(t *testing.T) {
 	at := func(op servicetest.Op, what servicetest.Fault) func(servicetest.Op, int) servicetest.Fault {
 		return func(o servicetest.Op, n int) servicetest.Fault {
@@ -107,7 +107,7 @@ func TestFindsFaults(t *testing.T) {
 	}
 }
 
-// A failed request is counted by its reason, and an absence that the ledger accounts for is no failure.
+// Failed requests are counted by reason. An absence that the ledger accounts for is not a failure.
 func TestCountsFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		report, _, _ := run(t, func(op servicetest.Op, n int) servicetest.Fault {
@@ -141,7 +141,7 @@ func TestCountsFailures(t *testing.T) {
 	})
 }
 
-// The load goes on while answers are late, and the figures of each second say what its arrivals met.
+// The load goes on while answers are late. The figures of each second are those of its arrivals.
 func TestOpenLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -171,7 +171,7 @@ func TestOpenLoop(t *testing.T) {
 	})
 }
 
-// What cannot be sent is counted.
+// Arrivals that cannot be sent are counted.
 func TestBoundInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		report, _, _ := run(t, func(op servicetest.Op, _ int) servicetest.Fault { return servicetest.Hang }, func(c *Config) {
@@ -242,9 +242,9 @@ func TestRedials(t *testing.T) {
 		noRedial bool
 		outcome  Outcome
 	}{
-		"refused":                  {refused, false, Acknowledged},
-		"refused, and no redials":  {refused, true, Refused},
-		"broken off after sending": {reset, false, Unknown},
+		"refused":                       {refused, false, Acknowledged},
+		"refused, and no redials":       {refused, true, Refused},
+		"connection lost after sending": {reset, false, Unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

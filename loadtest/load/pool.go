@@ -38,7 +38,7 @@ type pool struct {
 // A retired ID is read again to check that it stays dead or, before until, that it still works.
 type retired struct {
 	id    string
-	until time.Time // zero: for ever
+	until time.Time // zero: forever
 }
 
 func newPool(cfg Config, users []string) *pool {

@@ -28,12 +28,12 @@ func (t *target) shun() { t.shunned.Store(time.Now().Add(shunned).UnixNano()) }
 
 // drawback ranks targets: lower is better. A target that is about to stop still accepts connections, and breaks them when it
 // exits, so it ranks below one that just refused a connection.
-func (t *target) drawback(heedShunned bool) int {
+func (t *target) drawback(avoidShunned bool) int {
 	n := 0
 	if t.unready.Load() {
 		n += 2
 	}
-	if until := t.shunned.Load(); heedShunned && until != 0 && time.Now().UnixNano() < until {
+	if until := t.shunned.Load(); avoidShunned && until != 0 && time.Now().UnixNano() < until {
 		n++
 	}
 	return n

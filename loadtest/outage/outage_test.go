@@ -22,7 +22,7 @@ func answers(m *Meter, op load.Op, slot uint16, from, to int) {
 	}
 }
 
-// A shard that is silent for a while has a gap of that length in the phase of the fault; its neighbour, and its reads,
+// A shard whose writes are silent for a while has a gap of that length in the phase of the fault. Its reads and its neighbour
 // have none.
 func TestGap(t *testing.T) {
 	m := New(shards, load.Constant(100))
@@ -49,7 +49,7 @@ func TestGap(t *testing.T) {
 	}
 }
 
-// Requests that wait a stall out end it at their first answer, in whatever order they come.
+// Requests that wait out a stall end it with the first answer, in whatever order the answers come.
 func TestLateAnswersEndAGap(t *testing.T) {
 	m := New(nil, load.Constant(100))
 	m.Begin("before", start)
@@ -62,7 +62,7 @@ func TestLateAnswersEndAGap(t *testing.T) {
 	}
 }
 
-// What never recovers is a gap up to the end, and answers after it change nothing.
+// A shard that never recovers has a gap up to the end. Later answers change nothing.
 func TestGapUpToTheEnd(t *testing.T) {
 	m := New(shards, load.Constant(100))
 	m.Begin("before", start)
@@ -81,7 +81,7 @@ func TestGapUpToTheEnd(t *testing.T) {
 	}
 }
 
-// Failures belong to the phase in which they were due, and put recovery off.
+// Failures belong to the phase in which their requests were due, and delay recovery.
 func TestFailures(t *testing.T) {
 	m := New(nil, load.Constant(100))
 	m.Begin("before", start)
@@ -113,7 +113,7 @@ func TestNothingInterrupted(t *testing.T) {
 	}
 }
 
-// What goes wrong later, and is over, has nothing to do with the fault; what goes on and off belongs to it.
+// A separate, later interruption is not the fault's. One that comes and goes is.
 func TestRecoveryIsOfTheFault(t *testing.T) {
 	for name, test := range map[string]struct {
 		failures []int // ms at which an update fails, 100 ms long
@@ -140,7 +140,7 @@ func TestRecoveryIsOfTheFault(t *testing.T) {
 	}
 }
 
-// A gap is unusual by what is usual.
+// Whether a gap is unusual depends on the usual gap.
 func TestUnusualGap(t *testing.T) {
 	for usual, want := range map[int]bool{100: true, 300: false} {
 		m := New(nil, load.Constant(100))
@@ -156,7 +156,7 @@ func TestUnusualGap(t *testing.T) {
 	}
 }
 
-// Where few requests come, long gaps are chance.
+// With few requests, long gaps are chance.
 func TestGapOfASlowLoad(t *testing.T) {
 	for every, want := range map[int]bool{10: true, 50: false} {
 		m := New(nil, load.Constant(100))
@@ -172,7 +172,7 @@ func TestGapOfASlowLoad(t *testing.T) {
 	}
 }
 
-// A pause that was ordered is no outage.
+// A pause in the schedule is not an outage.
 func TestPauseOfTheSchedule(t *testing.T) {
 	m := New(nil, load.Steps(load.Step{Rate: 100, For: time.Second}, load.Step{For: 2 * time.Second}, load.Step{Rate: 100, For: time.Second}))
 	m.Begin("before", start)

@@ -17,8 +17,8 @@ const (
 	labelApart  = 12 // and between two labels
 )
 
-// place puts each label beside its mark, left of the edge, in the first row in which it meets none of those before it. It
-// returns the number of rows.
+// place puts each label beside its mark, left of the edge, in the first row in which it meets none of the labels before it.
+// It returns the number of rows.
 func place(labels []label, edge float64) int {
 	var rows [][]label
 	for i := range labels {
@@ -41,8 +41,8 @@ func (l label) meets(o label) bool {
 	return l.at < o.at+o.width+labelApart && o.at < l.at+l.width+labelApart
 }
 
-// above is the lowest row with a label that a mark's line would go through on its way down from its own label; -1 if there
-// is none.
+// above returns the lowest row with a label that a mark's line, down from its own label, would run through. -1 if there is
+// none.
 func above(mark label, labels []label) int {
 	lowest := -1
 	for _, l := range labels {

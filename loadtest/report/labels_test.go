@@ -38,7 +38,7 @@ func TestPlace(t *testing.T) {
 	}
 }
 
-// The marks of the picture go through its fields, but not through the titles and keys between them.
+// The marks of the picture run through its fields, but not through the titles and keys between them.
 func TestMarksLeaveTitlesAndKeysFree(t *testing.T) {
 	draw := func(at time.Duration) image.Image {
 		r := New(example(), Limits{})

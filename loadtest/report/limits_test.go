@@ -32,7 +32,7 @@ func TestParseLimits(t *testing.T) {
 	}
 }
 
-// Each limit is held against its own figure, holds at its value, and is broken above it.
+// Each limit is compared with its own figure. It holds at its value and is broken above it.
 func TestCheck(t *testing.T) {
 	count := func(limit string) (s Share) {
 		if err := s.UnmarshalText([]byte(limit)); err != nil {

@@ -100,8 +100,8 @@ func (p *picture) x(at Millis) float64 {
 	return pictureMargin + (pictureWidth-pictureMargin-pictureRight)*float64(at)/float64(p.end)
 }
 
-// marks draws each label, and the line of its mark: down to the first panel, and through the fields of all. The titles of
-// the panels and the keys to their colours stay free of it.
+// marks draws each label and the line of its mark: down to the first panel, then through each panel's field. The line leaves
+// out the panels' titles and keys.
 func (p *picture) marks(labels []label, top float64) {
 	const first = 62 // base line of the first row
 	for _, l := range labels {

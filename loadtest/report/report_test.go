@@ -121,7 +121,7 @@ func TestFigures(t *testing.T) {
 	}
 }
 
-// A failover that nobody ordered is marked and counted, and has no time to count from.
+// A failover without a fault is marked and counted, but has no promotion time.
 func TestPromotionWithoutAFault(t *testing.T) {
 	run := example()
 	run.Faults, run.Phases = nil, run.Phases[:1]
@@ -173,7 +173,7 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-// The page asks nothing of anybody, and keeps what others said as text.
+// The page loads nothing, and shows foreign text as text.
 func TestPage(t *testing.T) {
 	run := example()
 	run.Events[0].Text = `</script><script>alert(1)</script>`

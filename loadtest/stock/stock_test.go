@@ -12,7 +12,7 @@ import (
 	"github.com/sessiond/sessiond/loadtest/stock"
 )
 
-// The load gets from the control what it gets from the service, and without faults it finds nothing wrong.
+// The control gives the load the same answers as the service. Without faults nothing is found wrong.
 func TestServesTheLoad(t *testing.T) {
 	redis := miniredis.RunT(t)
 	g := newLoad(t, redis.Addr())
@@ -35,7 +35,7 @@ func TestServesTheLoad(t *testing.T) {
 	}
 }
 
-// What Redis forgets is found, which a control that is always right would hide.
+// Data that Redis forgets is found lost. A control that is always right would hide this.
 func TestForgetsWithRedis(t *testing.T) {
 	redis := miniredis.RunT(t)
 	g := newLoad(t, redis.Addr())

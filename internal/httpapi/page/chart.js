@@ -1,4 +1,4 @@
-// Two small charts of the last two minutes, with the cluster's events as lines across both.
+// Two small charts of the last two minutes, with the cluster's events as vertical lines.
 
 import { byID, svg } from "./dom.js";
 import { above, place } from "./labels.js";
@@ -7,15 +7,15 @@ import { span } from "./words.js";
 export const WINDOW = 120_000; // milliseconds
 
 const row = 14; // of labels, above the drawing
-const most = 2; // rows of labels: a label that needs another one is left out, its lines are not
+const most = 2; // rows of labels; a label that needs a third is left out, but its lines are drawn
 const foot = 16;
 const height = 132;
-const gap = 3500; // between points that are no longer one line
+const gap = 3500; // milliseconds between points from which on a line is interrupted
 
-// marked are the events that the charts show, and what they are called there.
+// marked maps the events that the charts show to their labels.
 const marked = { "node-down": "down", promoted: "promoted", "writes-resumed": "writes resumed", "node-up": "back", rebalanced: "rebalanced" };
 
-// drawCharts draws points {t, reads, writes, failed, reads50, reads99, writes50, writes99} and events, now in milliseconds.
+// drawCharts draws points {t, reads, writes, failed, reads50, reads99, writes50, writes99} and events. now is in milliseconds.
 export function drawCharts(points, events, now) {
   const marks = groupMarks(events, now);
   const rates = points.flatMap((p) => [p.reads, p.writes]).filter(Number.isFinite);
@@ -41,7 +41,7 @@ function roundUp(v) {
   return [1, 2, 4, 6, 8, 10].find((n) => n * unit >= v) * unit;
 }
 
-// groupMarks puts events of one moment under one label.
+// groupMarks groups events that happened together, to share a label.
 function groupMarks(events, now) {
   const groups = [];
   for (const e of events) {
@@ -57,7 +57,7 @@ function groupMarks(events, now) {
   return groups.map((g) => ({ ...g, words: [...g.words] }));
 }
 
-// fit joins words to a label that is not wider than the drawing: the latest, where not all fit.
+// fit joins words to a label no wider than the drawing. If not all fit, it keeps the latest.
 function fit(chart, words, inner) {
   for (let from = 0; ; from++) {
     const label = words.slice(from).join(", "), width = measure(chart, label);
@@ -86,7 +86,7 @@ function draw(chart, now, marks, { y, ticks, lines, bars, points }) {
   const left = 44, inner = width - left - 6, bottom = height - foot;
   const x = (t) => left + inner * (1 - (now - t) / WINDOW);
   const labels = marks.map((m) => ({ ...m, x: x(m.from), ...fit(chart, m.words, inner) }));
-  place(labels.toReversed(), left, width - 6); // the latest first: those that find no room are old
+  place(labels.toReversed(), left, width - 6); // the latest first, so that old ones are left out
   const shown = labels.filter((l) => l.row < most);
   const gutter = row * Math.max(1, ...shown.map((l) => l.row + 1)) + 4;
   const up = (v) => bottom - (bottom - gutter) * Math.min(1, y(v));
@@ -133,7 +133,7 @@ function draw(chart, now, marks, { y, ticks, lines, bars, points }) {
   chart.replaceChildren(...shapes);
 }
 
-// runs are the stretches of a line without a hole.
+// runs splits a line into stretches without gaps.
 function runs(points, key) {
   const all = [];
   let run = null;
@@ -148,7 +148,7 @@ function runs(points, key) {
   return all;
 }
 
-// describe says in words what a chart shows, for those who do not see it.
+// describe puts what the charts show into words, for screen readers.
 export function describe(points) {
   const last = points.at(-1);
   if (!last) return;

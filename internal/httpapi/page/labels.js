@@ -1,4 +1,4 @@
-// Where the labels of a drawing's marks go. Nothing here touches the page.
+// Places the labels of a drawing's marks. Nothing here touches the page.
 
 const beside = 4; // between a mark and its label
 const apart = 8; // between two labels
@@ -20,7 +20,7 @@ export function place(labels, left, right) {
   }
 }
 
-// above is the lowest row with a label that a mark's line, down from its own label, would go through; -1 if there is none.
+// above returns the lowest row with a label that a mark's line, down from its own label, would run through. -1 if there is none.
 export function above(mark, labels) {
   const over = labels.filter((l) => l.row >= mark.row && l.at - 2 < mark.x && mark.x < l.at + l.width + 2);
   return Math.max(-1, ...over.map((l) => l.row));

@@ -30,7 +30,7 @@
     return end < 3600e3 ? Math.floor(s / 60) + ":" + two(s % 60) : Math.floor(s / 3600) + ":" + two(Math.floor(s / 60) % 60);
   }
 
-  // The smallest step of a clock that leaves room for its labels.
+  // The smallest round step that leaves room for the labels of the time axis.
   function timeStep(width) {
     const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
     return 1000 * (steps.find((s) => (width * s * 1000) / end >= 50) || 86400);
@@ -58,8 +58,8 @@
     return rows.length;
   }
 
-  // The line of a mark goes down from its label, through the fields alone, not through the labels below its own and the
-  // titles and keys between the fields.
+  // Returns the path of a mark's line: down from its label, or from below the labels that it would run through, and through
+  // each field. It leaves out the titles and keys between the fields.
   function markLine(label, labels, lane, fields) {
     const over = labels.filter((l) => l.row >= label.row && l.at - 2 < label.x && label.x < l.at + l.width + 2);
     const top = over.length ? Math.max(...over.map((l) => l.row + 1)) * row : label.row * row + 4;
@@ -179,7 +179,7 @@
     return y + height;
   }
 
-  // Tells the second under the pointer.
+  // Shows the numbers of the second under the pointer.
   function follow(svg, x, top, bottom, inner) {
     const line = node("line", { class: "cursor", y1: top, y2: bottom, visibility: "hidden" }, svg);
     svg.addEventListener("pointermove", (p) => {
