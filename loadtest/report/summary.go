@@ -61,7 +61,7 @@ func (r Report) WriteSummary(w io.Writer) error {
 		}
 	}
 	if len(r.Checks) > 0 && !r.Broken() {
-		fmt.Fprintf(&b, "all %d limits hold\n", len(r.Checks))
+		fmt.Fprintf(&b, "no limit is broken (%d checked)\n", len(r.Checks))
 	}
 	_, err := io.WriteString(w, strings.TrimLeft(b.String(), "\n"))
 	return err
