@@ -8,6 +8,7 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
 	"github.com/sessiond/sessiond/internal/cluster/watch"
+	"github.com/sessiond/sessiond/internal/polltest"
 )
 
 // assistAfter is the limit of a master's silence in these tests, and waited how much of it they see before they hold that
@@ -28,7 +29,7 @@ func assistantOf(t *testing.T, real *clustertest.Real) *cluster.Client {
 // watched waits until the votes of elections before a client's time have expired, which is true of restore's too.
 func watched(t *testing.T, real *clustertest.Real, c *cluster.Client) {
 	t.Helper()
-	eventually(t, "the votes of earlier elections have expired", func() bool { return c.VotesExpired(real.Addr(t, "redis-5")) })
+	polltest.Eventually(t, "the votes of earlier elections have expired", func() bool { return c.VotesExpired(real.Addr(t, "redis-5")) })
 }
 
 // asked counts what a client asked of the replica of shard 1, and promotions of that which it saw.
@@ -124,7 +125,7 @@ func testReplicaBehind(t *testing.T, real *clustertest.Real) {
 	if got := write(t, c, key, "v", cluster.Async, 5*time.Second); got.err != nil {
 		t.Fatal(got.err)
 	}
-	eventually(t, "the replica is seen behind", func() bool { return !see(c, "redis-4").InStep })
+	polltest.Eventually(t, "the replica is seen behind", func() bool { return !see(c, "redis-4").InStep })
 	real.Cut(t, clustertest.Host, "redis-1")
 	silentFor(t, c, "redis-1", waited)
 	notAsked(t, c)
@@ -162,11 +163,11 @@ func testNoMajority(t *testing.T, real *clustertest.Real) {
 func testServiceCutOff(t *testing.T, real *clustertest.Real) {
 	c := assistantOf(t, real)
 	l := keepWriting(t, c, 1, "cut")
-	eventually(t, "writes are acknowledged", func() bool { return l.len() > 20 })
+	polltest.Eventually(t, "writes are acknowledged", func() bool { return l.len() > 20 })
 	real.Cut(t, clustertest.Host, "redis-1")
-	eventually(t, "redis-4 is master", func() bool { return masterOf(t, real, "redis-2", 0) == "redis-4" })
+	polltest.Eventually(t, "redis-4 is master", func() bool { return masterOf(t, real, "redis-2", 0) == "redis-4" })
 	before := l.len()
-	eventually(t, "writes go on", func() bool { return l.len() > before+20 })
+	polltest.Eventually(t, "writes go on", func() bool { return l.len() > before+20 })
 	l.check(t, c)
 	if plain, forced, promoted := asked(c); plain != 1 || forced != 0 || promoted != 1 {
 		t.Errorf("asked %d times by agreement, %d by force; promoted %d times", plain, forced, promoted)
@@ -203,13 +204,13 @@ func newcomer(t *testing.T, real *clustertest.Real) *cluster.Client {
 func testMasterPaused(t *testing.T, real *clustertest.Real) {
 	one, two := assistantOf(t, real), assistantOf(t, real)
 	l := keepWriting(t, one, 1, "paused")
-	eventually(t, "writes are acknowledged", func() bool { return l.len() > 20 })
+	polltest.Eventually(t, "writes are acknowledged", func() bool { return l.len() > 20 })
 	real.PauseVM(t, "vm1")
 	for _, c := range []*cluster.Client{one, two} {
-		eventually(t, "the promotion is seen", func() bool { _, _, n := asked(c); return n > 0 })
+		polltest.Eventually(t, "the promotion is seen", func() bool { _, _, n := asked(c); return n > 0 })
 	}
 	before := l.len()
-	eventually(t, "writes go on", func() bool { return l.len() > before+20 })
+	polltest.Eventually(t, "writes go on", func() bool { return l.len() > before+20 })
 	real.UnpauseVM(t, "vm1")
 	inStep(t, one)
 	inStep(t, two)

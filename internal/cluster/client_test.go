@@ -17,24 +17,13 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
 	"github.com/sessiond/sessiond/internal/cluster/peer"
 	"github.com/sessiond/sessiond/internal/cluster/watch"
+	"github.com/sessiond/sessiond/internal/polltest"
 )
 
 // put sets a key and answers with the value; again, it finds it done and writes all the same.
 const putSource = `redis.call('SET', KEYS[1], ARGV[1], 'PX', 600000) return {ARGV[1]}`
 
 func put() *cluster.Script { return cluster.NewScript(putSource) }
-
-// eventually polls a condition for half a minute.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(30 * time.Second); !holds(); <-tick.C {
-		if time.Now().After(end) {
-			t.Fatalf("not within 30 s: %s", what)
-		}
-	}
-}
 
 // ready returns when the client has seen the cluster.
 func ready(t *testing.T, c *cluster.Client) *cluster.Client {
@@ -115,11 +104,11 @@ func TestOverloadedWhileNoMasterIsThere(t *testing.T) {
 			errs <- err
 		}()
 	}
-	eventually(t, "three writes wait", func() bool { return c.Snapshot().Shards[0].Writes == 3 })
+	polltest.Eventually(t, "three writes wait", func() bool { return c.Snapshot().Shards[0].Writes == 3 })
 	if _, err := c.Run(within(t, 20*time.Second), nil, put(), []string{"refused"}, 1); !errors.Is(err, cluster.ErrOverloaded) || !errors.Is(err, cluster.ErrUnavailable) {
 		t.Errorf("the fourth: %v", err)
 	}
-	eventually(t, "the stall is told", func() bool { return told(c, watch.WritesStalled) == 1 })
+	polltest.Eventually(t, "the stall is told", func() bool { return told(c, watch.WritesStalled) == 1 })
 	if err := e.Restart(); err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +145,7 @@ func TestDeadlineWithoutDoubt(t *testing.T) {
 	e := clustertest.StartEmbedded(t)
 	c := ready(t, e.Client(t, cluster.Config{}))
 	e.Close()
-	eventually(t, "the node is not well", func() bool { return c.Snapshot().Nodes[0].Seen != "well" })
+	polltest.Eventually(t, "the node is not well", func() bool { return c.Snapshot().Nodes[0].Seen != "well" })
 	if _, err := c.Run(within(t, 100*time.Millisecond), nil, put(), []string{"k"}, 1); !errors.Is(err, cluster.ErrUnavailable) || errors.Is(err, cluster.ErrOutcomeUnknown) {
 		t.Errorf("a write: %v", err)
 	}
@@ -166,7 +155,7 @@ func TestDeadlineWithoutDoubt(t *testing.T) {
 	if err := e.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the node is well", func() bool { return c.Snapshot().Nodes[0].Seen == "well" })
+	polltest.Eventually(t, "the node is well", func() bool { return c.Snapshot().Nodes[0].Seen == "well" })
 	if e.Exists("k") {
 		t.Error("a write that was refused as never applied was applied")
 	}
@@ -248,7 +237,7 @@ func TestNoSuspicionInPeace(t *testing.T) {
 	answered := func() time.Time { return c.Snapshot().Nodes[0].Answered }
 	for range 2 {
 		first := answered()
-		eventually(t, "the node is asked again", func() bool { return answered().After(first) })
+		polltest.Eventually(t, "the node is asked again", func() bool { return answered().After(first) })
 	}
 	if n := told(c, watch.NodeSuspect) + told(c, watch.NodeDown); n > 0 {
 		t.Errorf("the node was suspected %d times", n)
@@ -336,7 +325,7 @@ func series(t *testing.T, registry prometheus.Gatherer, node string) map[string]
 
 func TestCloseLeavesNothing(t *testing.T) {
 	e := clustertest.StartEmbedded(t)
-	eventually(t, "peers of other tests are gone", func() bool { return e.CurrentConnectionCount() == 0 })
+	polltest.Eventually(t, "peers of other tests are gone", func() bool { return e.CurrentConnectionCount() == 0 })
 	before := runtime.NumGoroutine()
 	for range 5 {
 		c := cluster.New(cluster.Config{Access: peer.Access{Addrs: []string{e.Addr(), "127.0.0.1:1"}}, FailoverAssist: time.Second})
@@ -351,7 +340,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 			t.Errorf("closing: %v", err)
 		}
 	}
-	eventually(t, fmt.Sprintf("%d goroutines and no connections are left, as before", before), func() bool {
+	polltest.Eventually(t, fmt.Sprintf("%d goroutines and no connections are left, as before", before), func() bool {
 		return runtime.NumGoroutine() <= before && e.CurrentConnectionCount() == 0
 	})
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
+	"github.com/sessiond/sessiond/internal/polltest"
 )
 
 // A written is what came of one write.
@@ -197,7 +198,7 @@ func testReads(t *testing.T, real *clustertest.Real) {
 	)
 	real.UnpauseVM(t, "vm1")
 	inStep(t, c)
-	eventually(t, "the master answers", func() bool {
+	polltest.Eventually(t, "the master answers", func() bool {
 		v, err, replica := get(key, true, time.Second)
 		return v == "the value" && err == nil && !replica
 	})
@@ -211,7 +212,7 @@ func testReadsBehind(t *testing.T, real *clustertest.Real) {
 	if got := write(t, c, key, "newer", cluster.Async, 5*time.Second); got.err != nil {
 		t.Fatal(got.err)
 	}
-	eventually(t, "the replica is seen behind", func() bool { return !see(c, "redis-4").InStep })
+	polltest.Eventually(t, "the replica is seen behind", func() bool { return !see(c, "redis-4").InStep })
 	real.PauseVM(t, "vm1")
 	silentFor(t, c, "redis-1", 200*time.Millisecond)
 	for _, k := range []string{key, key + "absent"} {

@@ -16,6 +16,7 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/cluster/peer"
 	"github.com/sessiond/sessiond/internal/cluster/view"
+	"github.com/sessiond/sessiond/internal/polltest"
 )
 
 // A fake is a shard of two nodes, and a master without slots, that say what the test has them say. Its scripts write one
@@ -137,7 +138,7 @@ func (f *fake) client(t *testing.T) *cluster.Client {
 	c := cluster.New(cluster.Config{Access: peer.Access{Addrs: []string{f.addrs[0].String()}}})
 	t.Cleanup(func() { c.Close() })
 	ready(t, c)
-	eventually(t, "the replica is in step", func() bool { return see(c, "redis-1").InStep })
+	polltest.Eventually(t, "the replica is in step", func() bool { return see(c, "redis-1").InStep })
 	return c
 }
 
@@ -170,7 +171,7 @@ func TestStrictFindsTheWayBack(t *testing.T) {
 		t.Errorf("behind: got %q, %v", got.achieved, got.err)
 	}
 	f.copies.Store(1)
-	eventually(t, "a strict write is acknowledged", func() bool {
+	polltest.Eventually(t, "a strict write is acknowledged", func() bool {
 		got := write(t, c, "k2", "v", cluster.Strict, time.Second)
 		return got.err == nil && got.achieved == cluster.Replicated
 	})

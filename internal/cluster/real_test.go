@@ -15,6 +15,7 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
 	"github.com/sessiond/sessiond/internal/cluster/view"
 	"github.com/sessiond/sessiond/internal/cluster/watch"
+	"github.com/sessiond/sessiond/internal/polltest"
 )
 
 // What the tests on real clusters have in common. Shard i has its master redis-i on VM i; the replicas are redis-4 on vm3,
@@ -54,7 +55,7 @@ func clientOf(t *testing.T, real *clustertest.Real, assist time.Duration) *clust
 
 func inStep(t *testing.T, c *cluster.Client) {
 	t.Helper()
-	eventually(t, "all nodes are well, the replicas in step", func() bool {
+	polltest.Eventually(t, "all nodes are well, the replicas in step", func() bool {
 		s := c.Snapshot()
 		for _, n := range s.Nodes {
 			if n.Seen != "well" || n.Health != view.Healthy || !n.Master && !n.InStep {
@@ -78,7 +79,7 @@ func see(c *cluster.Client, name string) watch.NodeSnapshot {
 // silentFor waits until a node has owed a client an answer for so long.
 func silentFor(t *testing.T, c *cluster.Client, name string, d time.Duration) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("%s is silent for %s", name, d), func() bool { return see(c, name).Silence >= d })
+	polltest.Eventually(t, fmt.Sprintf("%s is silent for %s", name, d), func() bool { return see(c, name).Silence >= d })
 }
 
 // masterOf is who is master of a slot, by the word of one node.
@@ -106,7 +107,7 @@ func restore(t *testing.T, real *clustertest.Real) {
 			real.Failover(t, name)
 		}
 	}
-	eventually(t, "all are in their places", func() bool {
+	polltest.Eventually(t, "all are in their places", func() bool {
 		return see(c, "redis-1").Master && see(c, "redis-2").Master && see(c, "redis-3").Master
 	})
 	inStep(t, c)

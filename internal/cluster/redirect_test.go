@@ -13,6 +13,7 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
 	"github.com/sessiond/sessiond/internal/cluster/view"
 	"github.com/sessiond/sessiond/internal/cluster/watch"
+	"github.com/sessiond/sessiond/internal/polltest"
 )
 
 // measured makes a client whose redirects can be counted.
@@ -114,7 +115,7 @@ func TestRedirectsOnRealCluster(t *testing.T) {
 
 	// The other client has just heard that the slot is where it was.
 	before := see(stale, "redis-2").Answered
-	eventually(t, "it has asked again", func() bool { return see(stale, "redis-2").Answered.After(before) })
+	polltest.Eventually(t, "it has asked again", func() bool { return see(stale, "redis-2").Answered.After(before) })
 	must(target, "CLUSTER", "SETSLOT", slot, "NODE", to)
 	must(source, "CLUSTER", "SETSLOT", slot, "NODE", to)
 	for _, k := range []string{key, stays, fresh} {
@@ -129,7 +130,7 @@ func TestRedirectsOnRealCluster(t *testing.T) {
 		t.Error("no MOVED redirect was followed: the map was not stale")
 	}
 	for name, c := range map[string]*cluster.Client{"both": c, "all": stale} {
-		eventually(t, name+" know the slot's new place", func() bool { return told(c, watch.SlotsMoved) > 0 })
+		polltest.Eventually(t, name+" know the slot's new place", func() bool { return told(c, watch.SlotsMoved) > 0 })
 		if n := told(c, watch.Promoted); n != 0 {
 			t.Errorf("a move of slots was told as %d promotions", n)
 		}
@@ -141,9 +142,9 @@ func TestMovingSlotsUnderLoadOnRealCluster(t *testing.T) {
 	real := clustertest.Start(t)
 	c := clientOf(t, real, 0)
 	l := keepWriting(t, c, 2, "load")
-	eventually(t, "the load runs", func() bool { return l.len() > 50 })
+	polltest.Eventually(t, "the load runs", func() bool { return l.len() > 50 })
 	real.MoveSlots(t, "redis-2", "redis-3", 30)
 	so := l.len()
-	eventually(t, "the load goes on", func() bool { return l.len() > so+50 })
+	polltest.Eventually(t, "the load goes on", func() bool { return l.len() > so+50 })
 	l.check(t, c)
 }

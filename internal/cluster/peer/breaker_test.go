@@ -12,18 +12,6 @@ import (
 	"time"
 )
 
-// eventually polls a condition.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(10 * time.Second); !holds(); <-tick.C {
-		if time.Now().After(end) {
-			t.Fatalf("not within 10 s: %s", what)
-		}
-	}
-}
-
 // piped is a dialler whose other ends come out of a channel.
 func piped() (dialFunc, <-chan net.Conn) {
 	ends := make(chan net.Conn, 100)

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/sessiond/sessiond/internal/polltest"
 )
 
 // A line is a queue whose node answers when the test says so.
@@ -257,7 +259,7 @@ func TestQueueFinishesEachOnce(t *testing.T) {
 	if twice.Load() != 0 || most.Load() > batchSize {
 		t.Errorf("%d broke a rule; the largest batch was %d", twice.Load(), most.Load())
 	}
-	eventually(t, "the abandoned ones have left the queue", func() bool { return b.waiting() == 0 })
+	polltest.Eventually(t, "the abandoned ones have left the queue", func() bool { return b.waiting() == 0 })
 }
 
 func (a *Attempt) abandoned() bool { return a.progress.Load() == abandoned }
