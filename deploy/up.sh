@@ -1,5 +1,5 @@
 #!/bin/sh
-# Starts the bundle, with what a profile adds, and waits until it serves.
+# Starts the bundle, including the services of a profile, and waits until it serves.
 #
 #   up.sh PROFILE|'' docker compose
 set -eu
@@ -19,12 +19,12 @@ observability)
 		"$@" up -d
 		grafana='Grafana: http://127.0.0.1:3000'
 	else
-		# Its service stays away; everything else runs. The dashboards can be imported into a Grafana elsewhere.
+		# Start everything but Grafana. The dashboards can be imported into a Grafana elsewhere.
 		"$@" up -d $("$@" config --services | grep -vx grafana)
-		grafana='no Grafana: its image cannot be had here'
+		grafana='no Grafana: its image is not available here'
 	fi
 	;;
-*) echo "up.sh: unknown profile $profile; there is observability" >&2; exit 2 ;;
+*) echo "up.sh: unknown profile $profile; the only one is observability" >&2; exit 2 ;;
 esac
 deploy/wait-ready.sh
 if [ -n "$profile" ]; then echo "Prometheus: http://127.0.0.1:9090; $grafana"; fi

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Kills or starts one of the bundle's VMs, that is the containers labelled with it.
+# Kills or starts one of the bundle's VMs: the containers with its label.
 #
-#   vm.sh kill 2     as a power cut does it: the network goes first, so that no FIN and no RST says goodbye
+#   vm.sh kill 2     like a power cut: the network goes first, so that no FIN or RST is sent
 #   vm.sh start 2
 set -eu
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Waits until both instances of the bundle answer /readyz with 200, a minute at most.
+# Waits until both instances of the bundle answer /readyz with 200, for up to a minute.
 set -eu
 
 deadline=$(($(date +%s) + 60))

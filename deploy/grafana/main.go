@@ -1,7 +1,7 @@
-// Command grafana writes the dashboards of package dashboards as JSON, where Grafana is provisioned from.
+// Command grafana writes the dashboards of package dashboards as JSON into the folder that Grafana is provisioned from.
 //
 //	go run ./deploy/grafana           write deploy/grafana/dashboards/*.json
-//	go run ./deploy/grafana -check    only say which differ, and fail if one does
+//	go run ./deploy/grafana -check    write nothing, list the files that differ, and fail if there are any
 package main
 
 import (
@@ -43,7 +43,7 @@ func run(dir string, check bool) error {
 			return err
 		}
 		if !bytes.Equal(got, want) {
-			errs = append(errs, fmt.Errorf("%s is not what the code makes: go run ./deploy/grafana", path))
+			errs = append(errs, fmt.Errorf("%s differs from what the code generates: run make generate", path))
 		}
 	}
 	return errors.Join(errs...)

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Builds equivalents of the public base images where no registry can be reached: sessiond-local/redis:8,
-# sessiond-local/prometheus:2 and sessiond-local/redis-exporter:1 from Debian's packages, sessiond-local/golang:1.26 from
-# the host's own Go and certificates. Needs root, debootstrap and a Docker engine; asks Debian's default mirror, so
-# nothing here names one.
+# Builds equivalents of the public base images for when no registry can be reached: sessiond-local/redis:8,
+# sessiond-local/prometheus:2 and sessiond-local/redis-exporter:1 from Debian packages, and sessiond-local/golang:1.26 from
+# the host's own Go and certificates. Needs root, debootstrap and a Docker engine. Packages come from debootstrap's default
+# mirror.
 #
 #   build.sh redis|golang|prometheus|redis-exporter...
 set -eu

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Prints the image to use for a name below: the one that the environment names (REDIS_IMAGE, GO_IMAGE, PROMETHEUS_IMAGE,
-# REDIS_EXPORTER_IMAGE, GRAFANA_IMAGE), else the public one if it is here or can be pulled, else one made by build.sh.
-# Grafana cannot be made from Debian's packages: without a registry this prints nothing for it, and fails.
+# Prints the image to use for one of the names below: the one named in the environment (REDIS_IMAGE, GO_IMAGE,
+# PROMETHEUS_IMAGE, REDIS_EXPORTER_IMAGE, GRAFANA_IMAGE), else the public one if it is present or can be pulled, else one
+# that build.sh builds. Debian has no package for Grafana: without a registry this prints nothing for it, and fails.
 #
 #   REDIS_IMAGE=$(deploy/images/resolve.sh redis)
 set -eu
@@ -26,7 +26,7 @@ elif [ -n "$local" ] && have "$local"; then
 elif timeout 120 docker pull -q "$public" >/dev/null 2>&1; then
 	echo "$public"
 elif [ -z "$local" ]; then
-	echo "$public cannot be pulled, and there is no package to build it from" >&2
+	echo "$public cannot be pulled, and there is no Debian package to build it from" >&2
 	exit 1
 else
 	echo "$public cannot be pulled: building $local from Debian packages" >&2

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Starts one node of the cluster, with the redis.conf beside this file.
+# Starts one node of the cluster, with the redis.conf in this folder.
 #
-#   entrypoint.sh redis-1.vm1     the hostname to announce: the part behind the first dot is the VM
+#   entrypoint.sh redis-1.vm1     the hostname to announce: the part after the first dot is the VM
 #
-# A master that is back before the others have voted it out simply goes on, with what its log held. After a power cut
-# that may lack the last second (appendfsync everysec), and its replica, which has that second, is made to throw it away:
+# A master that returns before the others have voted it out stays master, with the content of its log. After a power cut
+# that log may lack the last second (appendfsync everysec). Its replica has that second, and would have to discard it:
 # writes that were acknowledged. So a master that did not end cleanly is held back here until its failover has happened,
-# or until none can come.
+# or until there can be none.
 set -eu
 
 here=$(dirname "$0")
@@ -14,36 +14,36 @@ conf=$here/redis.conf
 setting() { sed -n "s/^$1  *//p" "$conf"; }
 dir=$(setting dir)
 nodes=$dir/$(setting cluster-config-file)
-clean=$dir/clean-exit # there if the last exit was clean: the log is complete, and the replica has everything
+clean=$dir/clean-exit # exists if the last exit was clean: the log is complete, and the replica has everything
 timeout=$(($(setting cluster-node-timeout) / 1000))
 [ "$timeout" -gt 0 ] || timeout=1
 
-# Nobody promotes anybody while no majority of masters is up. Two node timeouts are long enough for others that live to
-# answer, and for them to notice a node that was held because it was its own network that was not up yet.
+# Without a majority of masters no replica is promoted. Two node timeouts are long enough for other live nodes to answer,
+# even if it was this node's own network that was not up yet.
 lonely_limit=$((2 * timeout))
-# A failover takes two node timeouts, and after an election without a winner the next one comes four node timeouts later
-# (Redis: auth_retry_time). This leaves room for that, and for the second election to take its time.
+# A failover takes two node timeouts. After an election without a winner, the next one comes four node timeouts later
+# (auth_retry_time in Redis). This leaves time for that, and for the second election.
 hold_limit=$((8 * timeout))
 
 say() { echo "entrypoint: $*" >&2; }
 # Seconds since boot: the clock of a VM that has just started may jump.
 now() { read -r up rest </proc/uptime; echo "${up%%.*}"; }
 
-# As process 1 the shell would ignore SIGTERM, and Redis would be killed without having flushed its log.
+# As process 1 the shell would ignore SIGTERM, and Redis would be killed before it has flushed its log.
 child='' signalled=''
 trap 'signalled=yes; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null || true' TERM INT
 
-# was_master says whether this node owned slots when it ended. The field after the eighth is the first range of slots;
-# one in brackets is only on the move.
+# was_master tells whether this node owned slots when it ended. Slot ranges begin at the ninth field; one in brackets is a
+# slot being moved.
 was_master() {
 	[ -f "$nodes" ] && awk '$3 ~ /myself/ && $3 ~ /master/ { for (i = 9; i <= NF; i++) if ($i !~ /^\[/) owner = 1 }
 		END { exit !owner }' "$nodes"
 }
 
-# verdict reads one node's CLUSTER NODES and prints what it says of this node: "gone" if it owns no slots any more,
-# "alone" if it does and has no replica that could be promoted, "wait" if it has one; nothing if it is not known there.
-# A second word, "votes", follows if the answer is that of a master with slots. A replica counts until it is marked fail,
-# which takes a majority of masters, and not when it is only suspected (fail?).
+# verdict reads one node's CLUSTER NODES and prints what it says about this node: "gone" if it no longer owns slots, "alone"
+# if it does and has no replica that could be promoted, "wait" if it has one, and nothing if it is not known there. A
+# second word, "votes", follows if the node that answered is a master with slots. A replica counts until it is marked
+# fail, which takes a majority of masters; a suspicion (fail?) is not enough.
 verdict() {
 	awk -v me="$1" '
 		{
@@ -61,33 +61,33 @@ verdict() {
 hold() {
 	me=$(awk '$3 ~ /myself/ { print $1 }' "$nodes")
 	others=$(awk '$2 ~ /:/ && $3 !~ /myself|noaddr/ { sub(/@.*/, "", $2); print $2 }' "$nodes")
-	# The masters' majority, this one counted: as many must be up for an election.
+	# The majority of masters, including this one: this many must be up for an election.
 	majority=$(awk '$2 ~ /:/ && $3 ~ /master/ { for (i = 9; i <= NF; i++) if ($i !~ /^\[/) { n++; break } } END { print int(n / 2) + 1 }' "$nodes")
 	began=$(now) quorum_seen=$began
-	say "this node was a master and did not end cleanly: it is held back until its replica has taken over, ${hold_limit} s at most"
+	say "this node was a master and did not end cleanly: it is held back until its replica has taken over, for up to ${hold_limit} s"
 	while [ -z "$signalled" ]; do
 		voters=0 answers=0 alone=0
 		for addr in $others; do
 			answer=$(timeout 1 redis-cli -h "${addr%:*}" -p "${addr##*:}" cluster nodes 2>/dev/null | verdict "$me") || continue
 			case $answer in
-			gone*) say "$addr says that another node has its slots: it returns as a replica"; return ;;
+			gone*) say "$addr says that another node has its slots: starting as a replica"; return ;;
 			alone*) alone=$((alone + 1)) answers=$((answers + 1)) ;;
 			wait*) answers=$((answers + 1)) ;;
 			esac
 			case $answer in *votes) voters=$((voters + 1)) ;; esac
 		done
 		if [ "$voters" -gt 0 ] && [ "$alone" -eq "$answers" ]; then
-			say "it has no replica that could take over: it holds the only copy, and starts"
+			say "no replica can take over: this node has the only copy, starting it"
 			return
 		fi
 		t=$(now)
 		if [ "$voters" -ge "$majority" ]; then quorum_seen=$t; fi
 		if [ $((t - quorum_seen)) -ge "$lonely_limit" ]; then
-			say "$voters other masters answered for ${lonely_limit} s, of $majority that a failover needs: it starts"
+			say "$voters other masters answered for ${lonely_limit} s, of $majority that a failover needs: starting it"
 			return
 		fi
 		if [ $((t - began)) -ge "$hold_limit" ]; then
-			say "no failover within ${hold_limit} s: it starts"
+			say "no failover within ${hold_limit} s: starting it"
 			return
 		fi
 		sleep 0.2
@@ -96,7 +96,7 @@ hold() {
 
 if [ -f "$clean" ]; then
 	rm "$clean"
-	sync "$dir" 2>/dev/null || sync # or a power cut within seconds brings the mark back
+	sync "$dir" 2>/dev/null || sync # otherwise a power cut within seconds would bring the mark back
 elif was_master; then
 	hold
 fi
@@ -105,7 +105,7 @@ if [ -n "$signalled" ]; then exit 143; fi
 redis-server "$conf" --cluster-announce-hostname "$1" &
 child=$!
 if [ -n "$signalled" ]; then kill -TERM "$child"; fi
-# A signal ends wait early, with a status of its own; the second wait has that of Redis, or 127 if it was known already.
+# A signal ends wait early, with its own status. The second wait has the status of Redis, or 127 if that is known already.
 rc=127
 while
 	signalled=''
@@ -114,6 +114,6 @@ while
 	[ "$status" -eq 127 ] || rc=$status
 	[ -n "$signalled" ]
 do :; done
-# Redis exits with 0 when it has flushed its log; it waits for its replicas before.
+# Redis exits with 0 after it has waited for its replicas and flushed its log.
 if [ "$rc" -eq 0 ]; then : >"$clean"; fi
 exit "$rc"

@@ -171,7 +171,7 @@ func stockControl(t *testing.T) column {
 	return column{kills: []figure{f}, outages: []outage{o}, violations: d.load.Report().Ledger.Total()}
 }
 
-// table is the figures as the issue lists them, with its goals.
+// table is the table of figures in docs/failover.md, with the goals.
 func table(columns []column) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
@@ -221,7 +221,7 @@ func table(columns []column) string {
 		longest(func(f figure, o outage) time.Duration { return f.longestWrite[o.lostCopy] }))
 	row("p99 of the third shard", "", longest(func(f figure, _ outage) time.Duration { return f.thirdP99 }))
 	row("p99 of the third shard before", "", longest(func(f figure, _ outage) time.Duration { return f.quietP99 }))
-	row("the one by the other", fmt.Sprintf("at most %d", mostOfQuiet), func(c column) string {
+	row("ratio of the two", fmt.Sprintf("at most %d", mostOfQuiet), func(c column) string {
 		most, median := spread(c, slowed)
 		if most == 0 {
 			return "-"

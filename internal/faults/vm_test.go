@@ -7,7 +7,7 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
 )
 
-// The limits of the figures (issue "A VM dies, and nobody notices").
+// The goals of the figures, as docs/failover.md states them.
 const (
 	longestRead     = 150 * time.Millisecond
 	longestAssisted = 900 * time.Millisecond

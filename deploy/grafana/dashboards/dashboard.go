@@ -1,5 +1,5 @@
-// Package dashboards holds the Grafana dashboards as Go values: what is common to all panels is written once, and a test
-// can look at every query. `go run ./deploy/grafana` writes them as the JSON files beside this one, for Grafana 11 and 12.
+// Package dashboards contains the Grafana dashboards as Go values. So what all panels share is written once, and a test can
+// look at every query. `go run ./deploy/grafana` writes them as the JSON files in this folder, for Grafana 11 and 12.
 package dashboards
 
 import (
@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// All are the dashboards, in the order of the links on top of each.
+// All returns the dashboards, in the order of the links at the top of each.
 func All() []Dashboard { return []Dashboard{failover(), sessions(), service()} }
 
-// A Dashboard is Grafana's dashboard model, as far as it is used.
+// A Dashboard is the part of Grafana's dashboard model that is used here.
 type Dashboard struct {
 	UID           string           `json:"uid"`
 	Title         string           `json:"title"`
@@ -35,18 +35,18 @@ type list[T any] struct {
 	List []T `json:"list"`
 }
 
-// A TimeRange is what a dashboard shows when it is opened.
+// A TimeRange is the range that a dashboard shows when it is opened.
 type TimeRange struct {
 	From string `json:"from"`
 	To   string `json:"to"`
 }
 
-// A Timepicker offers intervals of refresh. Grafana refuses those below its min_refresh_interval, 5 s by default.
+// A Timepicker offers refresh intervals. Grafana refuses any below its min_refresh_interval, 5 s by default.
 type Timepicker struct {
 	RefreshIntervals []string `json:"refresh_intervals"`
 }
 
-// A Link leads from one dashboard to all others with a tag, which show the same time and instances.
+// A Link leads from one dashboard to all others with a tag, and keeps the time range and the instances.
 type Link struct {
 	Title       string   `json:"title"`
 	Type        string   `json:"type"`
@@ -60,7 +60,7 @@ type Link struct {
 	URL         string   `json:"url"`
 }
 
-// A Datasource names where to ask. Every panel asks the one that the variable names.
+// A Datasource names where queries go. Every panel uses the one that the variable names.
 type Datasource struct {
 	Type string `json:"type"`
 	UID  string `json:"uid"`
@@ -68,7 +68,7 @@ type Datasource struct {
 
 var chosen = Datasource{Type: "prometheus", UID: "${datasource}"}
 
-// A Variable is a choice on top of the dashboard.
+// A Variable is a choice at the top of the dashboard.
 type Variable struct {
 	Name       string      `json:"name"`
 	Label      string      `json:"label"`
@@ -95,8 +95,8 @@ type variableQuery struct {
 	RefID string `json:"refId"`
 }
 
-// variables are the same on every dashboard. `instance` has no value for all: Grafana then lists the instances of the
-// service, so that metrics that Redis' exporter and Prometheus have too are not mixed in.
+// variables returns the variables of every dashboard. `instance` has no value for "all": Grafana then lists the instances of
+// the service, which keeps out metrics that the Redis exporter and Prometheus have under the same name.
 func variables() []Variable {
 	const instances = "label_values(sessiond_http_requests_in_flight, instance)"
 	return []Variable{
@@ -110,7 +110,7 @@ func variables() []Variable {
 	}
 }
 
-// An Annotation marks moments on every panel. Grafana reads `expr` and `step` up to version 10 and `target` since.
+// An Annotation marks moments on every panel. Grafana reads `expr` and `step` up to version 10, and `target` since then.
 type Annotation struct {
 	Name        string           `json:"name"`
 	Datasource  Datasource       `json:"datasource"`
@@ -141,7 +141,7 @@ func annotation(name, color, expr, title string) Annotation {
 // tag marks all dashboards of the service.
 const tag = "sessiond"
 
-// newDashboard fills in what all dashboards have in common.
+// newDashboard fills in what all dashboards share.
 func newDashboard(name, title, description string, sections ...section) Dashboard {
 	return Dashboard{
 		UID: "sessiond-" + name, Title: "sessiond / " + title, Description: description, Tags: []string{tag},
@@ -150,7 +150,7 @@ func newDashboard(name, title, description string, sections ...section) Dashboar
 		Timepicker: Timepicker{RefreshIntervals: []string{"5s", "10s", "30s", "1m", "5m"}},
 		Links: []Link{{
 			Title: "Dashboards of sessiond", Type: "dashboards", Tags: []string{tag}, IncludeVars: true, KeepTime: true,
-			Icon: "external link", Tooltip: "The other dashboards, with the same time and instances",
+			Icon: "external link", Tooltip: "The other dashboards, with the same time range and instances",
 		}},
 		Templating:  list[Variable]{variables()},
 		Annotations: list[Annotation]{[]Annotation{}},
@@ -158,7 +158,7 @@ func newDashboard(name, title, description string, sections ...section) Dashboar
 	}
 }
 
-// every sets the least step of all panels: Grafana's rate interval is four of them.
+// every sets the smallest step of all panels. Grafana's rate interval is four steps.
 func (d Dashboard) every(step string) Dashboard {
 	d.Panels = slices.Clone(d.Panels)
 	for i := range d.Panels {

@@ -3,7 +3,7 @@ package dashboards
 // Columns is the width of Grafana's grid.
 const Columns = 24
 
-// GridPos is the place of a panel.
+// GridPos is the position and size of a panel, in Grafana's grid units.
 type GridPos struct {
 	X int `json:"x"`
 	Y int `json:"y"`
@@ -19,7 +19,7 @@ type section struct {
 
 func row(title string, panels ...Panel) section { return section{title, panels} }
 
-// arrange numbers the panels and puts them from left to right, a new line where the next does not fit.
+// arrange numbers the panels and places them from left to right, and starts a new line when the next one does not fit.
 func arrange(sections []section) []Panel {
 	var all []Panel
 	y := 0

@@ -1,6 +1,6 @@
 package dashboards
 
-// A Panel is one picture. Its constructors stand below, one for each kind.
+// A Panel is one panel of a dashboard. kinds.go has a constructor for each kind.
 type Panel struct {
 	ID              int              `json:"id"`
 	Type            string           `json:"type"`
@@ -76,32 +76,32 @@ type Color struct {
 	FixedColor string `json:"fixedColor,omitempty"`
 }
 
-// Thresholds are the values from which on another colour holds.
+// Thresholds are the values at which the colour changes.
 type Thresholds struct {
 	Mode  string `json:"mode"`
 	Steps []Step `json:"steps"`
 }
 
-// A Step holds from its value on; the first from anything on, with none.
+// A Step applies from its value upwards. The first step has no value and applies to everything below the second.
 type Step struct {
 	Color string   `json:"color"`
 	Value *float64 `json:"value"`
 }
 
-// A Mapping gives values words and colours.
+// A Mapping shows values as words and colours.
 type Mapping struct {
 	Type    string            `json:"type"`
 	Options map[string]Mapped `json:"options"`
 }
 
-// Mapped is what stands for one value.
+// Mapped is what is shown for one value.
 type Mapped struct {
 	Text  string `json:"text"`
 	Color string `json:"color"`
 	Index int    `json:"index"`
 }
 
-// An Override is for some lines only.
+// An Override changes the presentation of some lines.
 type Override struct {
 	Matcher    Matcher    `json:"matcher"`
 	Properties []Property `json:"properties"`
@@ -119,7 +119,7 @@ type Property struct {
 	Value any    `json:"value"`
 }
 
-// newPanel fills in what all kinds but rows have in common.
+// newPanel fills in what all kinds except rows share.
 func newPanel(kind, title string, unit Unit, description string, targets []Target) Panel {
 	for i := range targets {
 		targets[i].RefID = string(rune('A' + i))
@@ -138,7 +138,7 @@ func newPanel(kind, title string, unit Unit, description string, targets []Targe
 	}
 }
 
-// sized sets width, of 24 columns, and height.
+// sized sets the width, in columns of 24, and the height, in grid units.
 func (p Panel) sized(w, h int) Panel {
 	p.GridPos.W, p.GridPos.H = w, h
 	return p
@@ -155,13 +155,13 @@ func (p Panel) decimals(n int) Panel {
 	return p
 }
 
-// whenEmpty is the text that stands where there are no values.
+// whenEmpty sets the text to show if there are no values.
 func (p Panel) whenEmpty(text string) Panel {
 	p.FieldConfig.Defaults.NoValue = text
 	return p
 }
 
-// shownByFailover says that there may be nothing to show before a master was lost.
+// shownByFailover marks a panel that may be empty until a master has been lost.
 func (p Panel) shownByFailover() Panel {
 	p.AfterFailover = true
 	return p
@@ -170,7 +170,7 @@ func (p Panel) shownByFailover() Panel {
 // from makes a threshold's step.
 func from(value float64, color string) Step { return Step{Color: color, Value: &value} }
 
-// thresholds colours values: the first colour for those below the first step.
+// thresholds colours values by steps; values below the first step get the base colour.
 func (p Panel) thresholds(base string, steps ...Step) Panel {
 	d := &p.FieldConfig.Defaults
 	d.Thresholds.Steps = append([]Step{{Color: base}}, steps...)
@@ -183,7 +183,7 @@ func (p Panel) thresholds(base string, steps ...Step) Panel {
 	return p
 }
 
-// mapped gives the values 0, 1, 2... a word and a colour each.
+// mapped gives each of the values 0, 1, 2... a word and a colour.
 func (p Panel) mapped(words ...Mapped) Panel {
 	m := Mapping{Type: "value", Options: map[string]Mapped{}}
 	for i, w := range words {
@@ -197,7 +197,7 @@ func (p Panel) mapped(words ...Mapped) Panel {
 // word is the text and the colour of one value.
 func word(text, color string) Mapped { return Mapped{Text: text, Color: color} }
 
-// colored gives the lines whose names match a regular expression one colour.
+// colored gives one colour to all lines whose names match a regular expression.
 func (p Panel) colored(names, color string) Panel {
 	p.FieldConfig.Overrides = append(p.FieldConfig.Overrides, Override{
 		Matcher:    Matcher{ID: "byRegexp", Options: names},

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// What the queries have in common. An availability counts the calls of the API, never /metrics, /readyz and their like.
+// What the queries share. Availability counts API calls only, not /metrics, /readyz and the like.
 const (
 	calls  = `route=~"/v1/(session|users).*"`
 	reads  = `route=~"/v1/session|/v1/sessions/{id}", method="get"`
@@ -17,38 +17,38 @@ const (
 	latency = "sessiond_http_request_duration_seconds_bucket"
 )
 
-// expand writes the choice of instances out: `{$}` and `{$, label="value"}`.
+// expand replaces `$` in `{$}` and `{$, label="value"}` with the choice of instances.
 func expand(expr string) string { return strings.ReplaceAll(expr, "{$", `{instance=~"$instance"`) }
 
-// query asks for a line, or more of them, and names each.
+// query makes a target for one or more lines, named by the legend.
 func query(expr, legend string) Target {
 	return Target{Datasource: chosen, EditorMode: "code", Expr: expand(expr), LegendFormat: legend, Range: true}
 }
 
-// once asks for the end of the time range only.
+// once is query for the end of the time range only.
 func once(expr, legend string) Target {
 	t := query(expr, legend)
 	t.Instant, t.Range = true, false
 	return t
 }
 
-// rate is the sum of a counter's growth per second, by labels ("kind" or "node, outcome").
+// rate returns the sum of a counter's rate per second, by labels ("kind" or "node, outcome").
 func rate(labels, selector string) string {
 	return fmt.Sprintf("sum by (%s) (rate(%s[$__rate_interval]))", labels, selector)
 }
 
-// orNone is a line at zero where there is nothing yet: a label's value that never came has no series. It shows that the
-// panel works, and what is normal.
+// orNone adds a line at zero while there is no series yet, because a label value that never occurred has none. The line
+// shows that the panel works, and what is normal.
 func orNone(expr, label string) string {
 	return fmt.Sprintf(`%s or on () label_replace(vector(0), %q, "none", "", "")`, expr, label)
 }
 
-// quantile is a latency that all but a part of the requests stay below.
+// quantile returns the q-quantile of a histogram over the rate interval, by labels.
 func quantile(q, labels, selector string) string {
 	return fmt.Sprintf("histogram_quantile(%s, sum by (%s) (rate(%s[$__rate_interval])))", q, labels, selector)
 }
 
-// quantiles are the three that latency panels show.
+// quantiles returns the three quantiles that latency panels show.
 func quantiles(selector string) []Target {
 	return []Target{
 		query(quantile("0.5", "le", selector), "p50"),
