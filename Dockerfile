@@ -1,4 +1,4 @@
-# Where no registry can be reached, deploy/images/build.sh makes the builder image.
+# If no registry can be reached, deploy/images/build.sh builds this image.
 ARG GO_IMAGE=golang:1.26
 FROM ${GO_IMAGE} AS build
 WORKDIR /src

@@ -1,4 +1,4 @@
-# What a newcomer and an operator run. `make help` lists it.
+# The commands for newcomers and operators. `make help` lists them.
 
 export COMPOSE_PROJECT_NAME ?= sessiond
 COMPOSE := $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
@@ -12,44 +12,46 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: ## serve at once on 127.0.0.1:8080, with the embedded store
+run: ## serve on 127.0.0.1:8080, with the embedded store
 	go run ./cmd/sessiond --embedded
 
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
 .PHONY: check
-check: ## the quick loop: format, vet, staticcheck, and the tests that need no Docker
-	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted: $$unformatted"; exit 1; }
-	go vet ./...
-	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
-	go test -short ./...
+check: ## the quick loop before a commit: format, vet, staticcheck, short tests without Docker
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not formatted: $$unformatted"; exit 1; }
+	@go vet ./...
+	@go run $(STATICCHECK) ./...
+	@env -u REDIS_IMAGE -u PROMETHEUS_IMAGE -u SESSIOND_TEST_CLUSTER go test -short $(TESTFLAGS) ./...
 
 .PHONY: generate
-generate: ## write the dashboards and docs/metrics.md from the code
+generate: ## write the dashboards and docs/metrics.md anew from the code
 	go run ./deploy/grafana
 	go test ./cmd/sessiond -run '^TestMetricsAreDocumented$$' -update
 
 .PHONY: test
-test: ## all short tests, with the race detector, the cluster tests on a real 3+3 cluster
+test: ## all tests but the drills, with the race detector, on the embedded store and on a real 3+3 cluster
 	@REDIS_IMAGE=$$(deploy/images/resolve.sh redis) && export REDIS_IMAGE && deploy/images/test-env.sh go test -race -timeout 10m $(TESTFLAGS) ./...
 
 .PHONY: test-faults
-test-faults: ## the fault suite, or FAULTS=name,... of it; FAULTS=ci for what CI runs
+test-faults: ## all drills of the fault suite; FAULTS=name,... for some, FAULTS=ci for those that CI runs
 	@REDIS_IMAGE=$$(deploy/images/resolve.sh redis) && export REDIS_IMAGE SESSIOND_TEST_CLUSTER=required && \
 		deploy/images/test-env.sh go test -count=1 -timeout 60m -v ./internal/faults -run '^TestFaults$$' -faults=$(FAULTS) $(TESTFLAGS)
 
 .PHONY: test-observed
-test-observed: ## kill a VM while Prometheus looks on, and run every panel's query and every rule
+test-observed: ## kill a VM while Prometheus scrapes, and run every panel's query and every rule
 	@REDIS_IMAGE=$$(deploy/images/resolve.sh redis) && PROMETHEUS_IMAGE=$$(deploy/images/resolve.sh prometheus) && \
 		REDIS_EXPORTER_IMAGE=$$(deploy/images/resolve.sh redis-exporter) && \
 		export REDIS_IMAGE PROMETHEUS_IMAGE REDIS_EXPORTER_IMAGE SESSIOND_TEST_CLUSTER=required && \
 		deploy/images/test-env.sh go test -count=1 -timeout 20m -v ./internal/faults -run '^TestKillIsSeen$$' -observe $(TESTFLAGS)
 
 .PHONY: failover-figures
-failover-figures: ## the table of figures: 20 VMs killed under load, beside a stock client
+failover-figures: ## print the table of figures: 20 VMs killed under load, compared with a stock client
 	@REDIS_IMAGE=$$(deploy/images/resolve.sh redis) && export REDIS_IMAGE SESSIOND_TEST_CLUSTER=required && \
 		deploy/images/test-env.sh go test -count=1 -timeout 60m -v ./internal/faults -run '^TestFigures$$' -figures -rate=2000 $(TESTFLAGS)
 
 .PHONY: fuzz
-fuzz: ## each fuzz target for 20 s
+fuzz: ## run each fuzz target for 20 s
 	go test -run '^$$' -fuzz FuzzParseRef -fuzztime 20s ./internal/session
 	go test -run '^$$' -fuzz FuzzDecodeRecord -fuzztime 20s ./internal/session
 	go test -run '^$$' -fuzz FuzzDecodeJSON -fuzztime 20s ./internal/httpapi
@@ -59,7 +61,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
 .PHONY: image
-image: ## build the service's image, sessiond:local
+image: ## build the image sessiond:local
 	@GO_IMAGE=$$(deploy/images/resolve.sh golang) && \
 		docker build -q -t sessiond:local --build-arg GO_IMAGE=$$GO_IMAGE --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) .
 
@@ -68,7 +70,7 @@ up: image ## start the whole bundle and wait until both instances are ready; PRO
 	@REDIS_IMAGE=$$(deploy/images/resolve.sh redis) && export REDIS_IMAGE && deploy/up.sh "$(PROFILE)" $(COMPOSE)
 
 .PHONY: down
-down: ## stop the bundle; the sessions stay in its volumes
+down: ## stop the bundle; its volumes keep the sessions
 	@COMPOSE_PROFILES=observability $(COMPOSE) down
 
 .PHONY: clean
@@ -76,11 +78,11 @@ clean: ## stop the bundle and delete its sessions
 	@COMPOSE_PROFILES=observability $(COMPOSE) down -v
 
 .PHONY: cluster-status
-cluster-status: ## each node's VM, role, slots and lag
+cluster-status: ## show each node's VM, role, slots and lag
 	@$(COMPOSE) exec -T sessiond-1 /sessiond cluster status
 
 .PHONY: cluster-rebalance
-cluster-rebalance: ## one master on each VM again, after a VM has returned
+cluster-rebalance: ## give every VM one master again, after a VM has returned
 	@$(COMPOSE) exec -T sessiond-1 /sessiond cluster rebalance
 
 .PHONY: vm-kill
@@ -88,36 +90,36 @@ vm-kill: ## VM=1|2|3: cut a VM's power
 	@deploy/vm.sh kill $(VM)
 
 .PHONY: vm-start
-vm-start: ## VM=1|2|3: bring it back
+vm-start: ## VM=1|2|3: start it again
 	@deploy/vm.sh start $(VM)
 
-# The load test's own flags go into LOADFLAGS, for instance LOADFLAGS='--rate 1000 --max-write-stall 1s'.
+# LOADFLAGS takes flags of the load test, for example LOADFLAGS='--rate 1000 --max-write-stall 1s'.
 LOADFLAGS ?=
 SESSIOND_NET ?= 172.30.84
 empty :=
 comma := ,
 STOCK_NODES := $(subst $(empty) $(empty),$(comma),$(foreach host,11 21 31 12 22 32,$(SESSIOND_NET).$(host):6379))
-# As a power cut, which docker's own kill is not.
+# Like a power cut: docker kill alone would close the connections.
 POWER_CUT := --fault-by 'deploy/vm.sh $$1 $${2\#vm}'
 TARGETS := --target http://127.0.0.1:8080 --target http://127.0.0.1:8081
 
 .PHONY: failover
-failover: up ## kill a VM of the bundle under load, and report what the load felt
+failover: up ## kill a VM of the bundle under load, and write a report
 	@$(MAKE) -s cluster-rebalance
 	@go build -o bin/loadtest ./loadtest && { bin/loadtest --scenario vm-kill $(POWER_CUT) $(TARGETS) $(LOADFLAGS); status=$$?; \
 		$(MAKE) -s cluster-rebalance || status=1; exit $$status; }
 
 .PHONY: failover-control
-failover-control: up ## the same on a plain go-redis handler, as the control
+failover-control: up ## the same with a plain go-redis handler, for comparison
 	@$(MAKE) -s cluster-rebalance
 	@go build -o bin/loadtest ./loadtest && bin/loadtest --scenario vm-kill $(POWER_CUT) --target redis-stock --redis $(STOCK_NODES) --cluster http://127.0.0.1:8080 $(LOADFLAGS)
 
 .PHONY: rolling-restart
-rolling-restart: up ## restart one VM of the bundle after the other under load, with a report
+rolling-restart: up ## restart the VMs of the bundle one by one under load, and write a report
 	@$(MAKE) -s cluster-rebalance
 	@go build -o bin/loadtest ./loadtest && bin/loadtest --scenario rolling-restart $(TARGETS) $(LOADFLAGS)
 
 .PHONY: test-browser
-test-browser: ## the live page while a VM dies, and a report, in headless Chromium; SCREENSHOTS=folder keeps pictures
+test-browser: ## test the live page while a VM dies, and a report, in headless Chromium; SCREENSHOTS=folder keeps pictures
 	@REDIS_IMAGE=$$(deploy/images/resolve.sh redis) && export REDIS_IMAGE && cd internal/browsertest && \
 		../../deploy/images/test-env.sh go test -mod=mod -count=1 -timeout 9m $(TESTFLAGS) ./...
