@@ -26,10 +26,10 @@ const nothing = () => ({ count: 0, failed: 0, buckets: new Map() });
 export function parse(text) {
   const found = { reads: nothing(), writes: nothing(), version: "", started: 0 };
   for (const line of text.split("\n")) {
-    if (!/^(sessiond_http_request|go_build_info|process_start_time_seconds)/.test(line)) continue;
+    if (!/^(sessiond_http_request|sessiond_build_info|process_start_time_seconds)/.test(line)) continue;
     const { name, labels, value } = readLine(line);
     const kind = found[kindOf(labels)];
-    if (name === "go_build_info") found.version = labels.version ?? "";
+    if (name === "sessiond_build_info") found.version = labels.version ?? "";
     else if (name === "process_start_time_seconds") found.started = value;
     else if (name === "sessiond_http_requests_total" && kind) {
       kind.count += value;
