@@ -28,7 +28,7 @@ func example(t *testing.T) string {
 		Findings:   []string{"lost: read of AQIDBAUG… from 03:04:16.100 to 03:04:16.101: write 7 at version 7; last acknowledged: write 8 at version 8; older than the last acknowledged write"},
 		Marks: []report.Mark{{At: ms(10000), Kind: "fault", Label: "kill vm2"}, {At: ms(10640), Kind: "promotion", Label: "redis-5.vm1 promoted"},
 			{At: ms(10812), Kind: "recovery", Label: "recovered"}, {At: ms(35000), Kind: "mend", Label: "start vm2"}, {At: ms(59900), Kind: "fault", Label: "kill vm3"}},
-		Events:  []report.Event{{At: ms(10300), Type: "node-suspect", Text: "redis-2.vm2 owes an answer", Instance: "http://127.0.0.1:8080"}},
+		Events:  []report.Event{{At: ms(10300), Type: "node-suspect", Text: "redis-2.vm2 is suspect: reads go to its replica, writes wait", Instance: "http://127.0.0.1:8080"}},
 		Options: []report.Option{{Name: "fault-by", Value: "deploy/vm.sh $1 ${2#vm}"}},
 	}
 	for s := range 60 {

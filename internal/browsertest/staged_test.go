@@ -107,15 +107,15 @@ func placement(masters ...string) map[string]any {
 func kill(died time.Time, vm, master, heir, shard string, back, rebalanced float64) []stagedEvent {
 	at := func(s float64) time.Time { return died.Add(time.Duration(s * float64(time.Second))) }
 	events := []stagedEvent{
-		{at(0.21), "node-suspect", master, vm, shard, master + " owes an answer: reads go to its replica, writes wait"},
-		{at(0.22), "writes-stalled", master, vm, shard, "writes to shard " + shard + " wait"},
-		{at(0.64), "failover-asked", heir, "", shard, heir + " is asked to take over from " + master + ", which has been silent for 500ms"},
-		{at(0.79), "failover-forced", heir, "", shard, heir + " is asked to take over without " + master},
-		{at(0.86), "promoted", heir, "", shard, heir + " is the master of shard " + shard + " now, instead of " + master},
-		{at(0.87), "topology-adopted", "", "", "", "commands go by epoch 18"},
-		{at(0.88), "writes-resumed", heir, "", shard, "writes to shard " + shard + " go on after 640ms"},
+		{at(0.21), "node-suspect", master, vm, shard, master + " is suspect: reads go to its replica, writes wait"},
+		{at(0.22), "writes-stalled", master, vm, shard, "writes to the shard of " + master + " are waiting"},
+		{at(0.64), "failover-asked", heir, "", shard, master + " has been silent for 500ms: asked " + heir + " to take over by agreement"},
+		{at(0.79), "failover-forced", heir, "", shard, "no agreement from " + master + ": asked " + heir + " to take over by election"},
+		{at(0.86), "promoted", heir, "", shard, heir + " took over from " + master + ", epoch 18"},
+		{at(0.87), "topology-adopted", "", "", "", "commands follow the topology of epoch 18"},
+		{at(0.88), "writes-resumed", heir, "", shard, "writes to the shard of " + heir + " resumed after 640ms"},
 		{at(0.73), "node-down", master, vm, "", master + " has not answered for 2s: its connections are closed"},
-		{at(2.9), "node-failed", master, vm, "", "a majority of masters says that " + master + " is down"},
+		{at(2.9), "node-failed", master, vm, "", "a majority of masters agrees that " + master + " is down"},
 	}
 	if back > 0 {
 		events = append(events, stagedEvent{at(back), "node-up", master, vm, "", master + " answers"})

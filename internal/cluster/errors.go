@@ -27,15 +27,15 @@ var (
 var (
 	// errMaybeMoving means that a replica has answered for want of a key, and that nobody can say yet that the slot was not
 	// on the move.
-	errMaybeMoving = errors.New("it is not proven that the slot was not on the move")
+	errMaybeMoving = errors.New("a replica found no key, but the slot may be moving")
 	// errOneCopy is why a strict write fails: it was executed, but only its master has it.
-	errOneCopy = errors.New("the write has one copy: its shard has no replica at the moment")
+	errOneCopy = errors.New("only the master has the write: its shard has no replica")
 	// errReplaced is why a write is sent again: its master was replaced before a replica had it.
 	errReplaced = errors.New("the master was replaced before a replica had the write")
 	// errUnproven is why a write is given up: no replica has it, and it is not proven that its master still rules.
-	errUnproven = errors.New("no replica has the write, and it is not proven that its master still rules")
+	errUnproven = errors.New("no replica has the write, and no majority confirms that its master is still the master")
 	// errNoReplica is why a strict write is not even sent.
-	errNoReplica = fmt.Errorf("%w: the shard has no replica at the moment, and the write is strict", ErrUnavailable)
+	errNoReplica = fmt.Errorf("%w: the write is strict, and its shard has no replica", ErrUnavailable)
 )
 
 // transient reports whether another attempt may succeed where this one failed.

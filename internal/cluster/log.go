@@ -19,7 +19,7 @@ func (c *Client) logEvents(ctx context.Context) {
 		events, more := c.watch.Events().Since(last)
 		for _, ev := range events {
 			if left := ev.ID - last - 1; left > 0 {
-				c.cfg.Log.Warn("events are missing here: the log was too slow for them", "events", left)
+				c.cfg.Log.Warn("events are missing from the log: it was too slow", "events", left)
 			}
 			last = ev.ID
 			c.logEvent(ev)

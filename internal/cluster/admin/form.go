@@ -75,7 +75,7 @@ func (f *former) self(ctx context.Context, addr string) (view.View, view.Node, e
 			return a.View, n, nil
 		}
 	}
-	return view.View{}, view.Node{}, fmt.Errorf("%s does not know itself", addr)
+	return view.View{}, view.Node{}, fmt.Errorf("%s does not list itself", addr)
 }
 
 func (f *former) answering(ctx context.Context) error {
@@ -176,7 +176,7 @@ func (f *former) replicating(ctx context.Context) error {
 			}
 		}
 		if owner == "" {
-			return fmt.Errorf("no node of the shard of %s owns slots", s.Master)
+			return fmt.Errorf("no node in the shard of %s owns slots", s.Master)
 		}
 		for addr, me := range nodes {
 			if addr == owner || me.MasterID == nodes[owner].ID {

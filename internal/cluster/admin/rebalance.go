@@ -30,7 +30,7 @@ func (c *Client) Rebalance(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	for _, m := range moves {
-		log.Info("cluster: promoting", "replica", m.Replica.Addr, "vm", m.Replica.VM(), "instead of", m.Master.Addr, "on", m.Master.VM())
+		log.Info("cluster: promoting", "replica", m.Replica.Addr, "vm", m.Replica.VM(), "master", m.Master.Addr, "master_vm", m.Master.VM())
 		if err := b.move(ctx, m); err != nil {
 			return fmt.Errorf("%s: %w", m, err)
 		}
@@ -76,7 +76,7 @@ func (b *balancer) outlastVotes(ctx context.Context, moves []view.Move) (waited 
 			continue
 		}
 		if end, ok := ctx.Deadline(); ok && time.Until(end) < wait {
-			return waited, fmt.Errorf("votes of earlier elections may count for another %s, and there is less time", wait.Round(time.Millisecond))
+			return waited, fmt.Errorf("votes of earlier elections may count for another %s, which is longer than the time left", wait.Round(time.Millisecond))
 		}
 		b.log.Info("cluster: waiting until the votes of earlier elections have expired", "replica", m.Replica.Addr, "for", wait.Round(time.Millisecond))
 		waited = true
@@ -100,7 +100,7 @@ func (b *balancer) votesCount(ctx context.Context, replica string) (wait time.Du
 		return nil
 	})
 	if err != nil {
-		return 0, fmt.Errorf("waiting for a word of the replica: %w", err)
+		return 0, fmt.Errorf("waiting for an answer from the replica: %w", err)
 	}
 	return wait, nil
 }
@@ -114,7 +114,7 @@ func (b *balancer) move(ctx context.Context, m view.Move) error {
 	}{
 		{"until the replica is in step", func(ctx context.Context) error { return b.follows(ctx, m.Replica, m.Master) }},
 		{"for the promotion", func(ctx context.Context) error { return b.promoted(ctx, m, &asked) }},
-		{"until all nodes know", func(ctx context.Context) error { return b.agreed(ctx, m) }},
+		{"until all nodes know of the promotion", func(ctx context.Context) error { return b.agreed(ctx, m) }},
 		{"until the former master follows", func(ctx context.Context) error { return b.follows(ctx, m.Master, m.Replica) }},
 	}
 	for _, s := range steps {
@@ -137,7 +137,7 @@ func (b *balancer) promoted(ctx context.Context, m view.Move, asked *time.Time) 
 	if time.Since(*asked) > failoverTimeout {
 		p := b.client.peers.At(m.Replica.Addr)
 		if wait, _ := b.watch.VotesCount(p); wait > 0 { // somebody else has moved the shard since the plan
-			return fmt.Errorf("votes of an earlier election may count for %s", m.Replica.Addr)
+			return fmt.Errorf("votes of an earlier election may still count for %s", m.Replica.Addr)
 		}
 		if err := p.Questions().ClusterFailover(ctx).Err(); err != nil {
 			return fmt.Errorf("%s: CLUSTER FAILOVER: %w", m.Replica.Addr, err)
@@ -178,7 +178,7 @@ func (b *balancer) agreed(ctx context.Context, m view.Move) error {
 		replica, _ := said.View.Node(m.Replica.ID)
 		master, _ := said.View.Node(m.Master.ID)
 		if !replica.Master || replica.Slots == 0 || master.MasterID != m.Replica.ID {
-			return fmt.Errorf("%s does not know yet", said.Addr)
+			return fmt.Errorf("%s does not show the promotion yet", said.Addr)
 		}
 	}
 	return nil

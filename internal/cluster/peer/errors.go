@@ -27,7 +27,7 @@ var (
 var errNoTraffic = errors.New("no connections to the node yet")
 
 // errBreakerOpen is why no connection is made to a node that is down.
-var errBreakerOpen = errors.New("the breaker is open: the node is down")
+var errBreakerOpen = errors.New("the circuit breaker is open: the node is down")
 
 // Translate gives a final answer of Redis its meaning: ErrNil, ErrFull, ErrRefused, or a defect.
 func Translate(err error) error {

@@ -143,7 +143,7 @@ func (v View) unbalanced() error {
 			}
 			nodes = append(nodes, state)
 		}
-		reasons = append(reasons, fmt.Sprintf("%s cannot get its master: %s", vm, strings.Join(nodes, ", ")))
+		reasons = append(reasons, fmt.Sprintf("%s cannot get a master: %s", vm, strings.Join(nodes, ", ")))
 	}
 	if len(reasons) > 0 {
 		return errors.New(strings.Join(reasons, "; "))

@@ -39,13 +39,13 @@ func TestPlanRebalance(t *testing.T) {
 		{"over a third VM", "!1@a>4 2@b 3@c 4@c 5@a>2 6@b>3", "5 6"},
 		{"three on one VM", "1@a>4 2@b>5 3@c 4@c 5@c 6@b>3", "1 2"},
 		{"all on one VM, the replicas in a chain", "1@c 2@c 3@c 4@b>1 5@b>2 6@a>3 7@b>3", "4 6"},
-		{"a VM is down", "!1@a>4 2@b 3@c 4@c !5@a>2 6@b>3", "!a cannot get its master: 1 is failed, 5 is failed"},
+		{"a VM is down", "!1@a>4 2@b 3@c 4@c !5@a>2 6@b>3", "!a cannot get a master: 1 is failed, 5 is failed"},
 		{"the master to take over from is failing", "1@a>4 2@b 3@c !4@c 5@a>2 6@b>3", "5 6"},
 		{"nobody can take over", "1@a>4 2@b 3@c !4@c !5@a>2 6@b>3", "!1 could only take over from 4, which is failed on c"},
 		{"four shards on three VMs, as even as it gets", "1@a 2@a 3@b 4@c 5@c>1 6@b>2", ""},
 		{"four shards on three VMs", "1@a 2@a 3@a 4@c 5@c>1 6@b>2", "6"},
 		{"five VMs, two hops", "1@a 2@a 3@b 4@c 5@b>1 6@c>3 7@d>4", "7 6 5"},
-		{"replicas on a VM of their own", "1@a 2@a 3@b 4@c>3 5@c>3", "!c cannot get its master: 4 could only take over from 3, which is ok on b with 1 masters"},
+		{"replicas on a VM of their own", "1@a 2@a 3@b 4@c>3 5@c>3", "!c cannot get a master: 4 could only take over from 3, which is ok on b with 1 masters"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			v := placed(strings.Fields(c.nodes)...)

@@ -156,7 +156,7 @@ func (a *assistant) help(ctx context.Context, s *Shard, replica *peer.Peer) {
 	a.last[s.name] = time.Now()
 	a.mu.Unlock()
 
-	a.tell(FailoverAsked, s, replica, "plain", fmt.Sprintf("silent for %s: asked %%s to take over from %%s by agreement", s.Master.Silence().Round(time.Millisecond)))
+	a.tell(FailoverAsked, s, replica, "plain", fmt.Sprintf("%%[2]s has been silent for %s: asked %%[1]s to take over by agreement", s.Master.Silence().Round(time.Millisecond)))
 	err := replica.Questions().ClusterFailover(ctx).Err()
 	if err == nil && a.tookOver(ctx, s, replica, plainLimit) {
 		return
@@ -165,7 +165,7 @@ func (a *assistant) help(ctx context.Context, s *Shard, replica *peer.Peer) {
 	if e, now := a.gather(a.watch.Topology(), s); e.againstForce(a.limit) != "" || now != replica || s.Replaced() {
 		return
 	}
-	a.tell(FailoverForced, s, replica, "force", "no agreement with its master: asked %s to take over from %s by election")
+	a.tell(FailoverForced, s, replica, "force", "no agreement from %[2]s: asked %[1]s to take over by election")
 	if err := replica.Questions().Do(ctx, "CLUSTER", "FAILOVER", "FORCE").Err(); err == nil {
 		a.tookOver(ctx, s, replica, forceLimit)
 	}
@@ -185,7 +185,7 @@ func (a *assistant) tookOver(ctx context.Context, s *Shard, replica *peer.Peer, 
 	return false
 }
 
-// tell tells of a step; text names the replica and its master.
+// tell tells of a step. The text is a format for the names of the replica (%[1]s) and its master (%[2]s).
 func (a *assistant) tell(what EventType, s *Shard, replica *peer.Peer, step, text string) {
 	a.watch.cfg.Metrics.asked(step)
 	who := a.watch.Topology().Line(replica.Addr)

@@ -10,8 +10,8 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
-// ErrNoMaster means that the slot has no master at the moment that could be asked.
-var ErrNoMaster = errors.New("the slot has no master that is well")
+// ErrNoMaster means that the slot has no master that can be asked at the moment.
+var ErrNoMaster = errors.New("the slot has no healthy master")
 
 // A Shard is a master with its slots and its replicas, as one topology has it. What it is made of never changes; what it is
 // asked is answered by what is true at that moment.

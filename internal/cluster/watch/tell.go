@@ -34,12 +34,20 @@ func (w *Watcher) tellState(p *peer.Peer, s peer.State) {
 	n := w.Topology().Line(p.Addr)
 	switch s {
 	case peer.Suspect:
-		w.tell(about(NodeSuspect, n, n.Name()+" owes an answer: reads go to its replica, writes wait"))
+		w.tell(about(NodeSuspect, n, n.Name()+" is suspect: "+whileSuspect(n)))
 	case peer.Down:
 		w.tell(about(NodeDown, n, fmt.Sprintf("%s has not answered for %s: its connections are closed", n.Name(), peer.DownAfter)))
 	case peer.Well:
 		w.tell(about(NodeUp, n, n.Name()+" answers"))
 	}
+}
+
+// whileSuspect is what this instance does while a node is suspect.
+func whileSuspect(n view.Node) string {
+	if n.Master {
+		return "reads go to its replica, writes wait"
+	}
+	return "reads do not go to it"
 }
 
 // tellChange tells of a change that has led to a topology. It is called with adopting held.
@@ -53,7 +61,7 @@ func (w *Watcher) tellChange(after *Topology, ch change) {
 	w.tellShards(ch)
 	w.tellCoverage(after)
 	if ch.rerouted {
-		w.tell(Event{Type: TopologyAdopted, Text: fmt.Sprintf("commands go by epoch %d", after.View.Epoch())})
+		w.tell(Event{Type: TopologyAdopted, Text: fmt.Sprintf("commands follow the topology of epoch %d", after.View.Epoch())})
 	}
 	if ch.rebalanced {
 		w.tell(Event{Type: Rebalanced, Text: "no VM holds two masters"})
@@ -65,7 +73,7 @@ func (w *Watcher) tellNodes(ch change) {
 		w.tell(about(NodeJoined, n, n.Name()+" joined as "+n.Role()))
 	}
 	for _, n := range ch.failed {
-		w.tell(about(NodeFailed, n, "a majority of masters says that "+n.Name()+" is down"))
+		w.tell(about(NodeFailed, n, "a majority of masters agrees that "+n.Name()+" is down"))
 	}
 	for _, n := range ch.left {
 		w.tell(about(NodeLeft, n, n.Name()+" left"))
@@ -74,7 +82,7 @@ func (w *Watcher) tellNodes(ch change) {
 
 func (w *Watcher) tellShards(ch change) {
 	for _, s := range ch.got {
-		w.tell(of(SlotsMoved, s, s.Info.Name()+" has got slots"))
+		w.tell(of(SlotsMoved, s, s.Info.Name()+" now owns slots"))
 	}
 	for _, m := range ch.promoted {
 		w.cfg.Metrics.failedOver(m.shard.name)
@@ -92,9 +100,9 @@ func (w *Watcher) tellCoverage(t *Topology) {
 	w.toldCovered = after
 	switch {
 	case after < before:
-		w.tell(Event{Type: SlotsUncovered, Text: fmt.Sprintf("%d slots have no master that is well", view.Slots-after)})
+		w.tell(Event{Type: SlotsUncovered, Text: fmt.Sprintf("%d slots have no healthy master", view.Slots-after)})
 	case after > before && after == view.Slots:
-		w.tell(Event{Type: SlotsCovered, Text: "every slot has a master that is well"})
+		w.tell(Event{Type: SlotsCovered, Text: "every slot has a healthy master"})
 	}
 }
 
@@ -106,7 +114,7 @@ func (w *Watcher) tellStalls(now time.Time) {
 	}
 	for _, s := range t.Shards {
 		if s.stallShown(now) {
-			w.tell(of(WritesStalled, s, "writes to the shard of "+s.Info.Name()+" wait"))
+			w.tell(of(WritesStalled, s, "writes to the shard of "+s.Info.Name()+" are waiting"))
 		}
 	}
 }
@@ -118,6 +126,6 @@ func (w *Watcher) tellServed(s *Shard, gap time.Duration, shown, moved bool) {
 		w.cfg.Metrics.recovered(s.name, gap)
 	}
 	if shown {
-		w.tell(of(WritesResumed, s, fmt.Sprintf("writes to the shard of %s go on after %s", s.Info.Name(), gap.Round(time.Millisecond))))
+		w.tell(of(WritesResumed, s, fmt.Sprintf("writes to the shard of %s resumed after %s", s.Info.Name(), gap.Round(time.Millisecond))))
 	}
 }

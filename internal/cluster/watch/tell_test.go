@@ -2,6 +2,7 @@ package watch
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -160,6 +161,19 @@ func TestStallsAreToldOnceAndTheirEnd(t *testing.T) {
 		}
 		if n := testutil.CollectAndCount(x.w.cfg.Metrics.failoverSeconds); n != 1 {
 			t.Errorf("the failover was timed %d times", n)
+		}
+	})
+}
+
+// Reads leave a suspect node: a master's go to its replica, and a replica gets none.
+func TestSuspicionSaysWhereReadsGo(t *testing.T) {
+	inWorld(t, func(x *world) {
+		x.w.tellState(x.node("m1"), peer.Suspect)
+		x.w.tellState(x.node("r2"), peer.Suspect)
+		told, _ := x.w.events.Since(0)
+		if len(told) != 2 || !strings.HasSuffix(told[0].Text, " is suspect: reads go to its replica, writes wait") ||
+			!strings.HasSuffix(told[1].Text, " is suspect: reads do not go to it") {
+			t.Errorf("told %+v", told)
 		}
 	})
 }
