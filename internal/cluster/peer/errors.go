@@ -29,11 +29,14 @@ var errNoTraffic = errors.New("no connections to the node yet")
 // errBreakerOpen is why no connection is made to a node that is down.
 var errBreakerOpen = errors.New("the circuit breaker is open: the node is down")
 
-// Translate gives a final answer of Redis its meaning: ErrNil, ErrFull, ErrRefused, or a defect.
+// Translate gives the final answer of a node its meaning: ErrNil, ErrFull, ErrRefused, or a defect. It returns an
+// ErrUnavailable as it is.
 func Translate(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, ErrUnavailable):
+		return err
 	case errors.Is(err, redis.Nil):
 		return ErrNil
 	case hasPrefix(err, "OOM "):
