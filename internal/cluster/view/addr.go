@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// CheckAddr refuses what cannot be the address of a node.
+// CheckAddr returns an error unless addr has the form host:port.
 func CheckAddr(addr string) error {
 	host, port, err := net.SplitHostPort(addr)
 	if _, number := strconv.ParseUint(port, 10, 16); err != nil || host == "" || number != nil {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Parse reads CLUSTER NODES as the node at addr answered it.
+// Parse parses the reply of the node at addr to CLUSTER NODES.
 func Parse(text, addr string) (View, error) {
 	nodes, err := parseNodes(text)
 	if err != nil {
@@ -19,13 +19,13 @@ func Parse(text, addr string) (View, error) {
 	for i, n := range nodes {
 		if _, port, ok := strings.Cut(n.Addr, ":"); n.Self && ok && strings.HasPrefix(n.Addr, ":") {
 			host, _, _ := net.SplitHostPort(addr)
-			nodes[i].Addr = net.JoinHostPort(host, port) // a node that has met nobody does not know its own address
+			nodes[i].Addr = net.JoinHostPort(host, port) // a node that has met no other does not know its own address
 		}
 	}
 	return View{Nodes: nodes, Leaving: movingSlots(text, "->-"), Coming: movingSlots(text, "-<-")}, nil
 }
 
-// parseNodes reads the answer of CLUSTER NODES:
+// parseNodes parses the lines of CLUSTER NODES:
 //
 //	id ip:port@bus[,hostname] flags master ping pong epoch link slot...
 func parseNodes(text string) ([]Node, error) {
@@ -92,7 +92,7 @@ func (n *Node) setFlags(flags string) {
 	}
 }
 
-// parseRanges reads "5" and "0-5460"; slots on the move ("[93-<-id]") are counted where they still are.
+// parseRanges parses "5" and "0-5460". It skips slots that are being moved ("[93-<-id]"): their owner lists them too.
 func parseRanges(fields []string) ([]SlotRange, error) {
 	var ranges []SlotRange
 	for _, r := range fields {
@@ -113,7 +113,7 @@ func parseRanges(fields []string) ([]SlotRange, error) {
 	return ranges, nil
 }
 
-// movingSlots reads what stands as [slot->-id] or [slot-<-id] in the asked node's own line.
+// movingSlots parses [slot->-id] and [slot-<-id], which only the asked node's own line has.
 func movingSlots(text, way string) []int {
 	var slots []int
 	for _, field := range strings.Fields(text) {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// MastersByVM counts the masters that own slots, for every VM of the view.
+// MastersByVM counts the masters that own slots, for every VM in the view. A VM without any counts 0.
 func (v View) MastersByVM() map[string]int {
 	masters := map[string]int{}
 	for _, n := range v.Nodes {
@@ -22,7 +22,7 @@ func (v View) MastersByVM() map[string]int {
 	return masters
 }
 
-// Assigned counts the slots that have a master, well or not.
+// Assigned counts the slots that have a master, healthy or not.
 func (v View) Assigned() int {
 	n := 0
 	for _, node := range v.Nodes {
@@ -33,7 +33,7 @@ func (v View) Assigned() int {
 	return n
 }
 
-// WithoutReplica are the masters with slots whose loss would lose them: no replica of theirs is well.
+// WithoutReplica returns the masters that own slots but have no live replica. If such a master is lost, so are its slots.
 func (v View) WithoutReplica() []Node {
 	replicas := map[string]int{}
 	for _, n := range v.Nodes {
@@ -44,7 +44,7 @@ func (v View) WithoutReplica() []Node {
 	return slices.DeleteFunc(slices.Clone(v.Nodes), func(n Node) bool { return !n.Master || n.Slots == 0 || replicas[n.ID] > 0 })
 }
 
-// CheckPlacement asserts that no replica shares its master's VM: they would be lost together.
+// CheckPlacement returns an error if a replica shares its master's VM, because both would be lost together.
 func (v View) CheckPlacement() error {
 	var wrong []string
 	for _, n := range v.Nodes {

@@ -11,21 +11,21 @@ import (
 
 // A Move makes a replica the master of its shard.
 type Move struct {
-	Replica Node // to be promoted
-	Master  Node // to become its replica
+	Replica Node // the node to promote
+	Master  Node // its master, which becomes its replica
 }
 
 func (m Move) String() string {
 	return fmt.Sprintf("%s on %s takes over from %s on %s", m.Replica.Addr, m.Replica.VM(), m.Master.Addr, m.Master.VM())
 }
 
-// PlanRebalance finds the promotions after which every VM has as many masters as any other, one each where there
-// are as many shards as VMs; where that cannot come out even they differ by one. Only nodes that are well take part: it
-// fails, with the reasons, if a VM would be left without its share. The order keeps every VM at or below the number of
-// masters that it has now.
+// PlanRebalance finds the promotions that give every VM the same number of masters: one each if there are as many shards
+// as VMs. If the number of shards does not divide evenly, VMs differ by one at most. Only healthy nodes take part. It
+// fails, with the reasons, if a VM would be left without its share. The moves are ordered so that at no step a VM holds
+// more masters than it holds before the first move or after the last.
 func PlanRebalance(v View) ([]Move, error) {
-	// Each round takes one master away from a VM that has the most and gives one to the VM that has the fewest, over as few
-	// others as possible.
+	// Each round takes one master from a VM that has the most and gives one to the VM that has the fewest, through as few
+	// other VMs as possible.
 	plan := v
 	plan.Nodes = slices.Clone(v.Nodes)
 	for {
@@ -43,15 +43,15 @@ func PlanRebalance(v View) ([]Move, error) {
 	return v.movesTo(plan), nil
 }
 
-// shortestPath is a chain of moves from a VM with the most masters to one with the fewest, and at least two fewer: the
-// first move's replica is on the VM that the second move takes a master from, and so on. Nil if there is none.
+// shortestPath is a chain of moves from a VM with the most masters to one with the fewest, which has at least two fewer.
+// The replica of each move is on the VM that the next move takes a master from. It is nil if there is no such chain.
 func (v View) shortestPath() []Move {
 	masters := v.MastersByVM()
 	fullest := slices.SortedFunc(maps.Keys(masters), func(a, b string) int {
 		return cmp.Or(cmp.Compare(masters[b], masters[a]), cmp.Compare(a, b))
 	})
 	for _, from := range fullest {
-		paths := map[string][]Move{from: nil} // by the VM they lead to
+		paths := map[string][]Move{from: nil} // by the VM that they lead to
 		reached := []string{from}             // nearest first; grows while it is walked
 		for i := 0; i < len(reached); i++ {
 			for _, m := range v.moves() {
@@ -70,7 +70,7 @@ func (v View) shortestPath() []Move {
 	return nil
 }
 
-// moves are all promotions that are possible now.
+// moves returns all promotions that are possible now.
 func (v View) moves() []Move {
 	var moves []Move
 	for _, r := range v.Nodes {
@@ -82,7 +82,7 @@ func (v View) moves() []Move {
 	return moves
 }
 
-// apply is what a move does to the view.
+// apply changes the view as the move would.
 func (v View) apply(move Move) {
 	for i, n := range v.Nodes {
 		switch {
@@ -96,7 +96,7 @@ func (v View) apply(move Move) {
 	}
 }
 
-// movesTo are the moves from this view to a plan, those into the emptiest VMs first.
+// movesTo returns the moves from this view to a plan, those into the VMs with the fewest masters first.
 func (v View) movesTo(plan View) []Move {
 	var moves []Move
 	for _, n := range v.Nodes {
@@ -120,7 +120,7 @@ func (v View) movesTo(plan View) []Move {
 	return moves
 }
 
-// unbalanced says which VMs lack a master, and why.
+// unbalanced returns an error that names the VMs that lack a master, and why; nil if none does.
 func (v View) unbalanced() error {
 	masters := v.MastersByVM()
 	if len(masters) == 0 {

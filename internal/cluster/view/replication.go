@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// Replication is what a node says of its own replication (INFO replication).
+// Replication is what a node reports about its own replication (INFO replication).
 type Replication struct {
 	Master bool
-	LinkUp bool  // of a replica: connected to its master, and no full sync under way
+	LinkUp bool  // of a replica: it is connected to its master, and no full sync is in progress
 	Offset int64 // bytes of the replication stream that the node has produced or applied
 }
 
-// ParseInfo reads the answer of INFO.
+// ParseInfo parses the reply to INFO into its fields.
 func ParseInfo(text string) map[string]string {
 	fields := map[string]string{}
 	for line := range strings.Lines(text) {
@@ -23,7 +23,7 @@ func ParseInfo(text string) map[string]string {
 	return fields
 }
 
-// ParseReplication reads the fields of INFO replication.
+// ParseReplication interprets the fields of INFO replication.
 func ParseReplication(fields map[string]string) Replication {
 	r := Replication{Master: fields["role"] == "master"}
 	offset := fields["slave_repl_offset"]
@@ -31,6 +31,6 @@ func ParseReplication(fields map[string]string) Replication {
 		offset = fields["master_repl_offset"]
 	}
 	r.LinkUp = fields["master_link_status"] == "up" && fields["master_sync_in_progress"] != "1"
-	r.Offset, _ = strconv.ParseInt(offset, 10, 64) // absent while a replica has no master: 0
+	r.Offset, _ = strconv.ParseInt(offset, 10, 64) // absent while a replica has no master; then 0
 	return r
 }

@@ -5,8 +5,9 @@ import "strings"
 // Slots is the number of hash slots of every Redis Cluster.
 const Slots = 16384
 
-// Slot is the hash slot of a key: CRC16 of what stands between the first { and the next }, or of the whole key, modulo
-// 16384 (Redis Cluster specification, "Key distribution model").
+// Slot is the hash slot of a key: the CRC16 of the hash tag, or of the whole key if it has none, modulo 16384. The hash
+// tag is the text between the first { and the next }, unless it is empty (Redis Cluster specification, "Key distribution
+// model").
 func Slot(key string) int {
 	if open := strings.IndexByte(key, '{'); open >= 0 {
 		if length := strings.IndexByte(key[open+1:], '}'); length > 0 {

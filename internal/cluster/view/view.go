@@ -1,5 +1,5 @@
-// Package view is what a node of a Redis Cluster says of the cluster and of itself, read from its text, and what follows
-// from it: slots, roles, placement, and the plan that brings every VM one master. It sends nothing and keeps nothing.
+// Package view parses what a node of a Redis Cluster reports about the cluster and about itself, and derives from it the
+// slots, the roles, the placement, and the plan that gives every VM one master. It sends nothing and keeps no state.
 package view
 
 import (
@@ -13,8 +13,8 @@ import (
 // A View is the cluster as one of its nodes sees it.
 type View struct {
 	Nodes   []Node // sorted by VM, then by role
-	Leaving []int  // slots that the asked node is moving to another
-	Coming  []int  // slots that another is moving to the asked node
+	Leaving []int  // slots that the asked node is migrating to another node
+	Coming  []int  // slots that the asked node is importing from another node
 }
 
 // A Node is one line of CLUSTER NODES.
@@ -23,25 +23,25 @@ type Node struct {
 	Addr     string // ip:port for clients
 	Hostname string // cluster-announce-hostname, may be empty
 	Master   bool
-	MasterID string // of a replica
-	Slots    int    // how many a master owns
+	MasterID string // ID of a replica's master; empty for a master
+	Slots    int    // how many slots a master owns
 	Ranges   []SlotRange
 	Epoch    int64 // the configuration epoch
 	Health   Health
 	Self     bool      // the node that was asked
-	Pong     time.Time // when the asked node last had a pong of it, by the asked node's clock; zero for itself
+	Pong     time.Time // when the asked node last received a pong from it, by the asked node's clock; zero for itself
 }
 
 // A SlotRange is the slots from First to Last.
 type SlotRange struct{ First, Last int }
 
-// Health is what the asked node thinks of another.
+// Health is the state of a node in the eyes of the asked node.
 type Health string
 
 const (
 	Healthy   Health = "ok"
-	Suspected Health = "suspected" // fail?: silent to the asked node
-	Failed    Health = "failed"    // fail: silent to a majority of masters
+	Suspected Health = "suspected" // flag fail?: the asked node cannot reach it
+	Failed    Health = "failed"    // flag fail: a majority of masters cannot reach it
 	Handshake Health = "handshake" // not a member yet
 	NoAddress Health = "no address"
 )
@@ -57,7 +57,8 @@ func (n Node) Role() string {
 // Name is the announced hostname, or the address without one.
 func (n Node) Name() string { return cmp.Or(n.Hostname, n.Addr) }
 
-// VM is the machine a node runs on: what follows the first dot of its announced hostname ("redis-1.vm1"), or its IP.
+// VM is the machine that the node runs on: the part of its announced hostname after the first dot ("redis-1.vm1"), or its
+// IP address without one.
 func (n Node) VM() string {
 	if _, vm, ok := strings.Cut(n.Hostname, "."); ok {
 		return vm
@@ -69,7 +70,7 @@ func (n Node) VM() string {
 	return host
 }
 
-// Covered counts the slots whose master the asked node believes to be well.
+// Covered counts the slots whose master is healthy in the eyes of the asked node.
 func (v View) Covered() int {
 	covered := 0
 	for _, n := range v.Nodes {
@@ -99,7 +100,7 @@ func (v View) Balanced() bool {
 	return true
 }
 
-// InPlace counts the nodes that are well and have slots, or a master.
+// InPlace counts the healthy nodes that own slots or have a master.
 func (v View) InPlace() int {
 	count := 0
 	for _, n := range v.Nodes {
@@ -110,7 +111,7 @@ func (v View) InPlace() int {
 	return count
 }
 
-// Equal reports whether two views show the same, whoever was asked.
+// Equal reports whether two views show the same nodes, roles and slots, whichever nodes were asked.
 func (v View) Equal(o View) bool {
 	return slices.EqualFunc(v.Nodes, o.Nodes, func(a, b Node) bool {
 		return a.ID == b.ID && a.Addr == b.Addr && a.Hostname == b.Hostname && a.Master == b.Master && a.MasterID == b.MasterID &&
@@ -127,12 +128,12 @@ func (v View) Node(id string) (Node, bool) {
 	return v.Nodes[i], true
 }
 
-// Owns reports whether a slot is among the node's.
+// Owns reports whether the node owns a slot.
 func (n Node) Owns(slot int) bool {
 	return slices.ContainsFunc(n.Ranges, func(r SlotRange) bool { return r.First <= slot && slot <= r.Last })
 }
 
-// Compare orders views by epoch, and then by the slots and the nodes that they know to be well.
+// Compare orders views by epoch, then by covered slots, then by healthy nodes.
 func Compare(a, b View) int {
 	return cmp.Or(cmp.Compare(a.Epoch(), b.Epoch()), cmp.Compare(a.Covered(), b.Covered()), cmp.Compare(a.InPlace(), b.InPlace()))
 }
