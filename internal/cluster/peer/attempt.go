@@ -10,13 +10,13 @@ import (
 // An Attempt is one command on its way to one node.
 type Attempt struct {
 	Cmd    redis.Cmder
-	Asking bool // the node was named by an ASK redirect
+	Asking bool // an ASK redirect led to the node, so that ASKING must precede the command
 
 	// Set before Done is closed.
 	Err    error
 	Copies int64 // of a write that was committed: how many replicas have it
 
-	ctx      context.Context // the caller's; when it is done, nobody waits any more
+	ctx      context.Context // the caller's; once it is done, nobody waits for the outcome
 	progress atomic.Int32    // queued, sent or abandoned
 	done     chan struct{}
 }
@@ -27,28 +27,28 @@ const (
 	abandoned
 )
 
-// NewAttempt makes an attempt for a caller, whose context says for how long the outcome is waited for.
+// NewAttempt makes an attempt. The caller waits for its outcome until ctx is done.
 func NewAttempt(ctx context.Context, cmd redis.Cmder) *Attempt {
 	return &Attempt{ctx: ctx, Cmd: cmd, done: make(chan struct{})}
 }
 
-// Done is closed when the attempt is over.
+// Done returns a channel that is closed when the attempt is over.
 func (a *Attempt) Done() <-chan struct{} { return a.done }
 
 // Waited reports whether the caller still waits for the outcome.
 func (a *Attempt) Waited() bool { return a.ctx.Err() == nil }
 
-// Finish ends the attempt, once.
+// Finish ends the attempt. It must be called only once.
 func (a *Attempt) Finish(err error) {
 	a.Err = err
 	close(a.done)
 }
 
-// Abandon takes back what is still queued. False means that it was sent: it may have been executed.
+// Abandon takes the attempt back if it is still queued. False means that it was sent and may have been executed.
 func (a *Attempt) Abandon() bool { return a.progress.CompareAndSwap(queued, abandoned) }
 
-// Wait returns when the attempt is over or its caller's time is up, and then why, and whether the node may have executed
-// it without our knowing.
+// Wait waits until the attempt is over or its caller's context is done, and returns its error. inDoubt reports whether the
+// node may have executed the command although no reply to it has come.
 func (a *Attempt) Wait() (err error, inDoubt bool) {
 	select {
 	case <-a.done:
@@ -58,15 +58,15 @@ func (a *Attempt) Wait() (err error, inDoubt bool) {
 	}
 }
 
-// FinishAll ends attempts with the same outcome.
+// FinishAll ends all attempts with the same error.
 func FinishAll(attempts []*Attempt, err error) {
 	for _, a := range attempts {
 		a.Finish(err)
 	}
 }
 
-// Unconfirmed is the outcome of a write that was executed, and then not confirmed for a cause. The cause is not
-// unwrapped: what a node answers to WAIT says nothing of the write.
+// Unconfirmed is the error of a write that was executed but, for the given cause, not confirmed by a replica. It does not
+// unwrap to the cause: the reply to WAIT says nothing about the write itself.
 func Unconfirmed(cause error) error { return &unconfirmed{cause} }
 
 type unconfirmed struct{ cause error }

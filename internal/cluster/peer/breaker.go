@@ -8,18 +8,19 @@ import (
 	"time"
 )
 
-// dialsPerNode bounds the connections to one node that are being made at a time: a black hole shall not hold hundreds.
+// dialsPerNode bounds the concurrent dials to one node, so that a node that drops packets does not hold up hundreds.
 const dialsPerNode = 4
 
-// A breaker makes and holds the connections to one node. While it is open, the connections are closed and no new ones are
-// made, so that nothing hangs on a node that does not answer.
+// A breaker is the circuit breaker of one node: it makes the connections to the node and keeps track of them. When it
+// opens, it closes them all, and it makes no new ones while it is open, so that nothing hangs on a node that does not
+// answer.
 type breaker struct {
 	dial    dialFunc
 	timeout time.Duration // of one dial
 	pulse   *pulse
-	dials   chan struct{} // holds a token for each dial under way
+	dials   chan struct{} // holds a token for each dial in progress
 
-	dialled func(error) // told of each dial; may be nil
+	dialled func(error) // called with the outcome of each dial; may be nil
 
 	mu    sync.Mutex
 	open  bool              // guarded by mu
@@ -30,8 +31,9 @@ func newBreaker(dial dialFunc, timeout time.Duration, p *pulse) *breaker {
 	return &breaker{dial: dial, timeout: timeout, pulse: p, dials: make(chan struct{}, dialsPerNode), conns: map[net.Conn]bool{}}
 }
 
-// connectFor is connect for go-redis' pool, which must not learn of failures: after as many as it has connections it would
-// dial once a second, long after the node is back. A connection that could not be made fails at its first use instead.
+// connectFor is connect for the pool of go-redis, and hides failures from it: after as many failures as it has connections,
+// the pool would dial only once a second, even when the node is back. A connection that could not be made fails at its
+// first use instead.
 func (b *breaker) connectFor(ctx context.Context, network, addr string) (net.Conn, error) {
 	conn, err := b.connect(ctx, network, addr)
 	if err != nil {
@@ -72,7 +74,7 @@ func (b *breaker) connect(ctx context.Context, network, addr string) (net.Conn, 
 	return b.admit(conn)
 }
 
-// admit takes a new connection into the books, or closes it if the breaker has opened since.
+// admit registers a new connection, or closes it if the breaker has opened since.
 func (b *breaker) admit(conn net.Conn) (net.Conn, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

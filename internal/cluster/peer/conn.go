@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// A watchedConn tells the node's pulse what is sent and what comes back. Its read deadline is one of silence: while the
-// answers to a pipeline come, there is time for the next.
+// A watchedConn reports to the node's pulse what is sent and what comes back. Its read deadline limits silence: each part
+// of the replies to a pipeline extends it for the next.
 type watchedConn struct {
 	net.Conn
 	breaker *breaker
@@ -54,8 +54,8 @@ func (c *watchedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// A watchedSocket also lets go-redis look whether an idle connection was closed by the node, before it sends a write
-// whose outcome would then be unknown.
+// A watchedSocket also lets go-redis check whether the node has closed an idle connection. Without the check, a write could
+// be sent on a dead connection, and its outcome would be unknown.
 type watchedSocket struct {
 	*watchedConn
 	raw syscall.Conn
@@ -63,9 +63,9 @@ type watchedSocket struct {
 
 func (s *watchedSocket) SyscallConn() (syscall.RawConn, error) { return s.raw.SyscallConn() }
 
-// A stillborn connection fails with what its dial failed with.
+// A stillborn connection fails every call with the error of its dial.
 type stillborn struct {
-	net.Conn // nil: nothing else of it is used
+	net.Conn // nil: no other method is called
 	err      error
 }
 

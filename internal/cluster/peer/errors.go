@@ -9,24 +9,24 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// What the troubles with a node come down to.
+// The errors that a caller can act on.
 var (
-	// ErrNil means that there is no such key: proven, by a node that answered.
+	// ErrNil means that there is no such key. A node that answered proves it.
 	ErrNil = errors.New("no such key")
-	// ErrUnavailable means that no node could serve the call in time, and that nothing was applied.
+	// ErrUnavailable means that no node could serve the call in time, and that no write was applied.
 	ErrUnavailable = errors.New("the cluster is unavailable")
 	// ErrRefused is the ErrUnavailable of a node that does not accept our credentials.
 	ErrRefused = fmt.Errorf("%w: it refuses the credentials", ErrUnavailable)
 	// ErrOverloaded is the ErrUnavailable of a shard or a node whose queue is full.
 	ErrOverloaded = fmt.Errorf("%w: the queue is full", ErrUnavailable)
-	// ErrFull means that the node is at its maxmemory and refused the write.
+	// ErrFull means that the node refused the write because it has reached its maxmemory.
 	ErrFull = errors.New("the cluster is out of memory")
 )
 
-// errNoTraffic means that the slot map does not name the node, or does not yet.
+// errNoTraffic means that the slot map does not list the node, or not yet.
 var errNoTraffic = errors.New("no connections to the node yet")
 
-// errBreakerOpen is why no connection is made to a node that is down.
+// errBreakerOpen is the error of a dial to a node that is down.
 var errBreakerOpen = errors.New("the circuit breaker is open: the node is down")
 
 // Translate gives the final answer of a node its meaning: ErrNil, ErrFull, ErrRefused, or a defect. It returns an
@@ -47,7 +47,7 @@ func Translate(err error) error {
 	return fmt.Errorf("redis: %w", err)
 }
 
-// Unavailable is ErrUnavailable with its cause, unless that says so itself.
+// Unavailable returns ErrUnavailable with err as its cause, or err itself if it is an ErrUnavailable already.
 func Unavailable(err error) error {
 	if errors.Is(err, ErrUnavailable) {
 		return err
@@ -55,30 +55,31 @@ func Unavailable(err error) error {
 	return fmt.Errorf("%w: %s", ErrUnavailable, err)
 }
 
-// IsRefusal reports whether a node does not accept our credentials.
+// IsRefusal reports whether a node has refused our credentials.
 func IsRefusal(err error) bool { return errors.Is(Translate(err), ErrRefused) }
 
-// IsRedirect reports whether the node that answered names another (MOVED, ASK).
+// IsRedirect reports whether the node has redirected the command to another (MOVED, ASK).
 func IsRedirect(err error) bool {
 	return hasPrefix(err, "MOVED ") || hasPrefix(err, "ASK ")
 }
 
-// IsNoScript reports whether the node does not hold the script whose digest it was sent.
+// IsNoScript reports whether the node does not have the script whose digest it was sent (NOSCRIPT).
 func IsNoScript(err error) bool { return hasPrefix(err, "NOSCRIPT ") }
 
-// isLoading reports whether the node answered that it cannot serve yet.
+// isLoading reports whether the node is still loading its data (LOADING).
 func isLoading(err error) bool { return hasPrefix(err, "LOADING ") }
 
-// keyElsewhere begins the error of a script that came upon a key which has moved already. It may have written before.
+// keyElsewhere begins the error of a script that accessed a key which has already moved to another node. The script may
+// have written other keys before.
 const keyElsewhere = "ERR Script attempted to access a non local key"
 
-// IsKeyElsewhere reports whether a script came upon a key which has moved already.
+// IsKeyElsewhere reports whether a script accessed a key which has already moved to another node.
 func IsKeyElsewhere(err error) bool { return hasPrefix(err, keyElsewhere) }
 
-// passing are the replies of a node that another attempt may get past, by what they begin with, and their label among the
-// redirects, where they have one: the node is starting, its shard has no master at the moment, its slots are on the move,
-// also under a script that looks at more keys than it was given, it cannot write its log, or the caller's map is older
-// than a failover.
+// passing lists the error replies after which another attempt may succeed, by their prefix, with the label that counts them
+// as redirects, if they have one. The node is starting; its shard has no master; a slot is being moved, perhaps under a
+// script that accesses more keys than it was given; the node cannot write its log; or the caller's slot map is older than
+// a failover.
 var passing = []struct{ prefix, redirect string }{
 	{"MOVED ", "moved"},
 	{"ASK ", "ask"},
@@ -94,7 +95,7 @@ var passing = []struct{ prefix, redirect string }{
 	{"ERR max number of clients reached", ""},
 }
 
-// pass finds a reply among those that another attempt may get past.
+// pass looks an error up in passing.
 func pass(err error) (redirect string, ok bool) {
 	for _, p := range passing {
 		if hasPrefix(err, p.prefix) {
@@ -104,19 +105,19 @@ func pass(err error) (redirect string, ok bool) {
 	return "", false
 }
 
-// isReply reports whether a node answered with the error.
+// isReply reports whether the error is a node's reply.
 func isReply(err error) bool {
 	_, ok := errors.AsType[redis.Error](err)
 	return ok
 }
 
-// hasPrefix reports whether a node answered with an error that begins so.
+// hasPrefix reports whether the error is a node's reply with the prefix.
 func hasPrefix(err error, prefix string) bool {
 	reply, ok := errors.AsType[redis.Error](err)
 	return ok && strings.HasPrefix(reply.Error(), prefix)
 }
 
-// Transient reports whether another attempt may succeed where this one failed.
+// Transient reports whether another attempt may succeed after this error.
 func Transient(err error) bool {
 	if err == nil || errors.Is(err, redis.Nil) || errors.Is(err, ErrUnavailable) {
 		return false
@@ -128,11 +129,11 @@ func Transient(err error) bool {
 	return true // no reply at all: a dial, a connection, a timeout
 }
 
-// neverSent are the failures before a connection was had.
+// neverSent are the errors of commands that got no connection.
 var neverSent = []error{redis.ErrPoolTimeout, redis.ErrPoolExhausted, redis.ErrClosed, errNoTraffic, ErrUnavailable}
 
-// unsent reports whether the failure proves that the node never executed the command: it answered with an error, or
-// there was no connection to send the command on.
+// unsent reports whether the error proves that the node has not executed the command: it replied with an error, or there
+// was no connection to send the command on.
 func unsent(err error) bool {
 	if isReply(err) {
 		return !IsKeyElsewhere(err)
@@ -155,8 +156,8 @@ func isTimeout(err error) bool {
 	return ok && t.Timeout()
 }
 
-// Redirected reads the address in MOVED and ASK ("MOVED 3999 10.0.0.1:6379"), and whether the next command there must be
-// announced (ASKING). The address is empty for every other error.
+// Redirected returns the address in a MOVED or ASK reply ("MOVED 3999 10.0.0.1:6379"), and whether ASKING must precede the
+// command there. The address is empty for every other error.
 func Redirected(err error) (addr string, asking bool) {
 	if !IsRedirect(err) {
 		return "", false

@@ -10,7 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Metrics count what is sent to nodes, and the connections made to them. Nil counts nothing.
+// Metrics count the commands sent to nodes and the connections made to them. Nil counts nothing.
 type Metrics struct {
 	attempts  *prometheus.CounterVec   // by node, command, outcome
 	latency   *prometheus.HistogramVec // by node, command
@@ -19,7 +19,7 @@ type Metrics struct {
 	batches   *prometheus.HistogramVec // by kind
 }
 
-// NewMetrics makes the counters and registers them; nil registers nothing.
+// NewMetrics makes the collectors and registers them with r; nil leaves them unregistered.
 func NewMetrics(r prometheus.Registerer) *Metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return promauto.With(r).NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
@@ -31,16 +31,16 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		}, labels)
 	}
 	return &Metrics{
-		attempts: counter("sessiond_redis_attempts_total", "Commands sent to a node, or that could not be, by what came of them.", "node", "command", "outcome"),
-		latency: histogram("sessiond_redis_attempt_duration_seconds", "Time from the sending of a pipeline to its last answer, for each command in it.",
+		attempts: counter("sessiond_redis_attempts_total", "Commands for a node, sent or not, by outcome.", "node", "command", "outcome"),
+		latency: histogram("sessiond_redis_attempt_duration_seconds", "Time from sending a pipeline to its last reply, for each command in it.",
 			[]float64{.00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5}, "node", "command"),
-		redirects: counter("sessiond_redis_redirects_total", "Answers of a node that send a command elsewhere, or away for the moment.", "node", "kind"),
-		dials:     counter("sessiond_redis_dials_total", "Connections made to a node, or tried.", "node", "outcome"),
-		batches:   histogram("sessiond_batch_size", "Commands sent together.", []float64{1, 2, 4, 8, 16, 32, 64, 128}, "kind"),
+		redirects: counter("sessiond_redis_redirects_total", "Replies that redirect a command to another node or ask to try it again later, by kind.", "node", "kind"),
+		dials:     counter("sessiond_redis_dials_total", "Attempts to connect to a node, by outcome.", "node", "outcome"),
+		batches:   histogram("sessiond_batch_size", "Commands sent to a node in one pipeline.", []float64{1, 2, 4, 8, 16, 32, 64, 128}, "kind"),
 	}
 }
 
-// Meet makes a node's series of what is rare, so that the first of a kind shows as an increase.
+// Meet creates a node's series of rare outcomes, so that the first of a kind shows as an increase.
 func (m *Metrics) Meet(node string) {
 	for _, p := range passing {
 		if p.redirect != "" {
@@ -52,7 +52,7 @@ func (m *Metrics) Meet(node string) {
 	}
 }
 
-// Batch notes how many commands were sent together.
+// Batch counts the commands of one pipeline.
 func (m *Metrics) Batch(kind string, size int) {
 	if m != nil {
 		m.batches.WithLabelValues(kind).Observe(float64(size))
@@ -66,7 +66,7 @@ func (m *Metrics) dialled(node string, err error) {
 	}
 }
 
-// classify says, for labels, what came of one command.
+// classify returns the labels for the outcome of a command. The redirect is empty unless the outcome is "redirect".
 func classify(err error) (outcome, redirect string) {
 	switch {
 	case err == nil || errors.Is(err, redis.Nil):
@@ -86,18 +86,18 @@ func classify(err error) (outcome, redirect string) {
 	return "io", ""
 }
 
-// counted are the commands that have a label of their own; what sets up a connection has not.
+// counted are the commands that are counted. Those that set up a connection are not.
 var counted = map[string]bool{
 	"get": true, "getrange": true, "evalsha": true, "eval": true, "evalsha_ro": true, "eval_ro": true, "wait": true,
 }
 
-// An attemptHook counts and times what is sent to one node.
+// An attemptHook counts and times the commands sent to one node.
 type attemptHook struct {
 	metrics *Metrics
 	name    func() string // of the node, for labels
 }
 
-// DialHook sees nothing of failed dials, which the pool does not learn of: the breaker counts them.
+// DialHook counts nothing: the breaker hides failed dials from the pool, and counts them itself.
 func (h attemptHook) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 func (h attemptHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {

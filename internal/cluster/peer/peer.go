@@ -1,6 +1,6 @@
-// Package peer is one Redis process as this service knows it, by its address: its connections with their circuit breaker,
-// its failure detector, and the queues of commands to it. It knows nothing of clusters: whether the process is a master,
-// and of what, is for the floors above.
+// Package peer represents one Redis process by its address: its connections with their circuit breaker, its failure
+// detector, and the queues of commands for it. It knows nothing of clusters: the packages above know whether the process is
+// a master, and of which slots.
 package peer
 
 import (
@@ -12,13 +12,13 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// A Peer is one Redis process. It outlives the views that name it. Its methods may be called concurrently.
+// A Peer is one Redis process. It outlives any view that lists it. Its methods may be called concurrently.
 type Peer struct {
 	Addr string // host:port
 
 	pulse     *pulse
 	breaker   *breaker      // of the connections for traffic
-	questions *redis.Client // the watcher's; they have no breaker, or nobody would notice that the node is back
+	questions *redis.Client // for the watcher; without a breaker, or nobody would notice that the node is back
 	traffic   atomic.Pointer[redis.Client]
 	metrics   *Metrics
 	name      func() string // for labels
@@ -31,17 +31,17 @@ type Peer struct {
 
 	reads        queue
 	replicaReads queue
-	writes       queue // that wait for no replica
-	commits      queue // writes that do
+	writes       queue // writes that wait for no replica
+	commits      queue // writes that wait for a replica
 }
 
-// Hooks are what the floors above add to a peer.
+// Hooks are what the packages above add to a peer. Each may be nil unless it says otherwise.
 type Hooks struct {
-	// Commit sends writes that wait for a replica, and finishes each of them.
+	// Commit sends writes that wait for a replica, and finishes each of them. It must be set if Peer.Commit is called.
 	Commit func(*Peer, []*Attempt)
-	// Trouble is called after attempts failed in a way that may mean that the cluster is about to change.
+	// Trouble is called when attempts have failed in a way that may precede a change of the cluster.
 	Trouble func()
-	// Name is a node's name for labels; its address if it is nil.
+	// Name returns the name of the node at an address, for labels. If it is nil, the label is the address.
 	Name func(addr string) string
 }
 
@@ -63,23 +63,23 @@ func newPeer(addr string, a Access, m *Metrics, h Hooks) *Peer {
 	return p
 }
 
-// Dial makes a connection for traffic, through the breaker and under the eyes of the failure detector.
+// Dial makes a connection for traffic. It goes through the circuit breaker, and the failure detector observes it.
 func (p *Peer) Dial(ctx context.Context, network string) (net.Conn, error) {
 	return p.breaker.connectFor(ctx, network, p.Addr)
 }
 
-// Carry has the peer's traffic go over a client, whose commands it counts from now on. Calls must not overlap.
+// Carry sets the client that carries the peer's traffic, and counts its commands from then on. Calls must not overlap.
 func (p *Peer) Carry(rdb *redis.Client) {
 	if p.traffic.Load() == rdb {
 		return
 	}
 	if p.metrics != nil {
-		rdb.AddHook(attemptHook{p.metrics, p.name}) // first: nobody may use the client while it gets a hook
+		rdb.AddHook(attemptHook{p.metrics, p.name}) // before the client is in use: hooks must not be added then
 	}
 	p.traffic.Store(rdb)
 }
 
-// Traffic is what Carry was given. It fails before that.
+// Traffic returns the client that Carry has set. It fails if there is none yet.
 func (p *Peer) Traffic() (*redis.Client, error) {
 	if rdb := p.traffic.Load(); rdb != nil {
 		return rdb, nil
@@ -87,16 +87,17 @@ func (p *Peer) Traffic() (*redis.Client, error) {
 	return nil, errNoTraffic
 }
 
-// Questions are connections for whoever asks about the node itself. They are few, and the breaker does not close them.
+// Questions returns a client for questions about the node itself. It has few connections, and the circuit breaker does not
+// close them.
 func (p *Peer) Questions() *redis.Client { return p.questions }
 
 // Stats are the lengths of a peer's queues and the state of its pool.
 type Stats struct {
 	Reads, Writes int              // commands that wait for a lane
-	Pool          *redis.PoolStats // of the traffic; nil if there is none yet
+	Pool          *redis.PoolStats // of the connections for traffic; nil if there are none yet
 }
 
-// Stats returns what they are at the moment.
+// Stats returns the current lengths of the queues and the state of the pool.
 func (p *Peer) Stats() Stats {
 	s := Stats{Reads: p.reads.waiting() + p.replicaReads.waiting(), Writes: p.writes.waiting() + p.commits.waiting()}
 	if rdb := p.traffic.Load(); rdb != nil {

@@ -12,25 +12,25 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
-// An Answer is what one node said of the cluster and of itself when it was asked.
+// An Answer is what one node reports about the cluster and about itself.
 type Answer struct {
 	Asked       time.Time // when the question was sent
 	View        view.View
-	Now         time.Time // by the node's clock; zero if it did not say
+	Now         time.Time // by the node's clock; zero if unknown
 	Replication view.Replication
-	NodeTimeout time.Duration // its cluster-node-timeout; 0 if it did not say
-	RunID       string        // of its process; empty if it did not say
+	NodeTimeout time.Duration // its cluster-node-timeout; 0 if unknown
+	RunID       string        // of its process; empty if unknown
 }
 
-// Probe asks the node what it sees, how its replication is, and what time it is, in one round trip (CLUSTER NODES, INFO,
-// CONFIG GET). What it refuses to say stays zero; without a view the probe fails.
+// Probe asks the node for its view, its replication state and its clock in one round trip (CLUSTER NODES, INFO, CONFIG
+// GET). What the node refuses to tell stays zero. Without a view, the probe fails.
 func (p *Peer) Probe(ctx context.Context) (Answer, error) {
 	a := Answer{Asked: time.Now()}
 	pipe := p.questions.Pipeline()
 	nodes := pipe.ClusterNodes(ctx)
 	info := pipe.Info(ctx, "server", "replication")
 	config := pipe.ConfigGet(ctx, "cluster-node-timeout")
-	_, _ = pipe.Exec(ctx) // each has its own error
+	_, _ = pipe.Exec(ctx) // each command has its own error
 	p.loading.Store(isLoading(nodes.Err()))
 	if err := noReply(nodes, info, config); err != nil {
 		return a, err
@@ -42,7 +42,7 @@ func (p *Peer) Probe(ctx context.Context) (Answer, error) {
 	if a.View, err = view.Parse(text, p.Addr); err != nil {
 		return a, err
 	}
-	fields := view.ParseInfo(info.Val()) // the embedded Redis knows no such section
+	fields := view.ParseInfo(info.Val()) // empty on the embedded Redis, which has no such section
 	a.Replication = view.ParseReplication(fields)
 	a.RunID = fields["run_id"]
 	if usec, err := strconv.ParseInt(fields["server_time_usec"], 10, 64); err == nil {
@@ -54,8 +54,8 @@ func (p *Peer) Probe(ctx context.Context) (Answer, error) {
 	return a, nil
 }
 
-// noReply is why one of the commands has no reply of the node, not even an error. An answer that was torn off says nothing:
-// a missing run ID would pass for another process.
+// noReply returns the error of the first command that has no reply at all, not even an error reply. A torn answer must not
+// count: a missing run ID would look like another process.
 func noReply(cmds ...redis.Cmder) error {
 	for _, cmd := range cmds {
 		if err := cmd.Err(); err != nil && !isReply(err) && !errors.Is(err, redis.Nil) {
@@ -65,14 +65,14 @@ func noReply(cmds ...redis.Cmder) error {
 	return nil
 }
 
-// A Probed is what a peer answered, or why it did not.
+// A Probed is a peer with its answer, or with the error of its probe.
 type Probed struct {
 	*Peer
 	Answer
 	Err error
 }
 
-// ProbeAll asks peers at once, and returns what came of it in their order.
+// ProbeAll probes all peers concurrently and returns the results in the order of the peers.
 func ProbeAll(ctx context.Context, peers []*Peer) []Probed {
 	probed := make([]Probed, len(peers))
 	var wg sync.WaitGroup

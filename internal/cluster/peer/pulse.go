@@ -5,26 +5,27 @@ import (
 	"time"
 )
 
-// A pulse is what the traffic on a node's connections tells about its life: when a question was sent that nothing has
-// come back for since, and when the node last said anything. It is taken below the Redis protocol, so that a reply that
-// takes its time (WAIT) behind others that have come is not taken for silence.
+// A pulse is the sign of life that the traffic on a node's connections gives: since when the node owes an answer, and
+// whether a connection has broken. It is taken below the Redis protocol: any byte from the node counts, so that a slow
+// reply (WAIT) is not mistaken for silence while others arrive.
 //
-// Times are nanoseconds on the monotonic clock since the pulse was made, plus one; 0 stands for none.
+// Times are nanoseconds on the monotonic clock since the pulse was made, plus one; 0 means none.
 type pulse struct {
 	began  time.Time
-	asked  atomic.Int64 // when the oldest question without a word since was sent
-	broken atomic.Int64 // when a connection first was refused or broke, without a word since
+	asked  atomic.Int64 // when the first byte was sent since the node was last heard
+	broken atomic.Int64 // when a connection was first refused or broken since then
 }
 
 func newPulse() *pulse { return &pulse{began: time.Now()} }
 
 func (p *pulse) now() int64 { return int64(time.Since(p.began)) + 1 }
 
-// ask notes that something was sent.
+// ask records that something was sent.
 func (p *pulse) ask() { p.asked.CompareAndSwap(0, p.now()) }
 
-// dial notes that a connection is being made. Once it is there nothing is owed for it, unless something was before: an
-// idle connection asks nothing, and a paused process has a kernel that accepts.
+// dial records that a connection is being made. While it is, the node owes an answer. made, called once the connection
+// exists, cancels that debt but no older one: the kernel accepts connections for a paused process too, and an idle
+// connection asks for nothing.
 func (p *pulse) dial() (made func()) {
 	mark := p.now()
 	if !p.asked.CompareAndSwap(0, mark) {
@@ -33,16 +34,16 @@ func (p *pulse) dial() (made func()) {
 	return func() { p.asked.CompareAndSwap(mark, 0) }
 }
 
-// hear notes that something came back.
+// hear records that something came back.
 func (p *pulse) hear() {
 	p.asked.Store(0)
 	p.broken.Store(0)
 }
 
-// lost notes that a connection was refused or broke.
+// lost records that a connection was refused or broken.
 func (p *pulse) lost() { p.broken.CompareAndSwap(0, p.now()) }
 
-// silence is for how long the node has owed an answer: zero if it owes none.
+// silence is how long the node has owed an answer; zero if it owes none.
 func (p *pulse) silence() time.Duration {
 	asked := p.asked.Load()
 	if asked == 0 {
@@ -51,5 +52,5 @@ func (p *pulse) silence() time.Duration {
 	return time.Duration(p.now() - asked)
 }
 
-// isBroken reports whether a connection failed and nothing was heard since.
+// isBroken reports whether a connection has failed and nothing has been heard since.
 func (p *pulse) isBroken() bool { return p.broken.Load() != 0 }

@@ -4,21 +4,22 @@ import "sync"
 
 const (
 	batchSize = 128  // commands in one pipeline at most
-	lanes     = 3    // pipelines of one kind under way to one node at most
-	backlog   = 8192 // commands that may wait for a lane, of one kind to one node; beyond, they are refused
+	lanes     = 3    // pipelines of one kind in flight to one node at most
+	backlog   = 8192 // commands of one kind that may wait for a lane to one node; more are refused
 )
 
-// A queue sends commands to one node in pipelines: what comes while its lanes are busy goes together, and what comes
-// to an idle one goes at once.
+// A queue sends commands to one node in pipelines. A command that finds a free lane is sent at once. Commands that arrive
+// while all lanes are busy are sent together.
 type queue struct {
-	send func([]*Attempt) // finishes each of them
+	send func([]*Attempt) // must finish each attempt
 
 	mu     sync.Mutex
 	queued []*Attempt // guarded by mu
-	busy   int        // lanes; guarded by mu
+	busy   int        // lanes in use; guarded by mu
 }
 
-// submit queues attempts, those of one call in the same pipeline if it has room. A node that is too far behind is full.
+// submit queues attempts, and sends those of one call in the same pipeline if it has room. If the backlog has no room for
+// them, they fail with ErrOverloaded.
 func (q *queue) submit(attempts ...*Attempt) {
 	q.mu.Lock()
 	if len(q.queued)+len(attempts) > backlog {
@@ -46,7 +47,7 @@ func (q *queue) lane() {
 		n := min(len(q.queued), batchSize)
 		if n == 0 {
 			q.busy--
-			q.queued = nil // or its array would stay as large as it ever was
+			q.queued = nil // or the array would keep its largest size
 			q.mu.Unlock()
 			return
 		}

@@ -7,20 +7,20 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Read queues a command that only reads, for the node as a master.
+// Read queues a read-only command for the node as a master.
 func (p *Peer) Read(a *Attempt) { p.reads.submit(a) }
 
-// ReadAsReplica queues a command that only reads, for the node as a replica.
+// ReadAsReplica queues a read-only command for the node as a replica (READONLY).
 func (p *Peer) ReadAsReplica(a *Attempt) { p.replicaReads.submit(a) }
 
 // Write queues a write that waits for no replica.
 func (p *Peer) Write(a *Attempt) { p.writes.submit(a) }
 
-// Commit queues a write that waits for a replica. What sends it is [Hooks.Commit].
+// Commit queues a write that waits for a replica. [Hooks.Commit] sends it.
 func (p *Peer) Commit(a *Attempt) { p.commits.submit(a) }
 
-// sendReads sends reads in one pipeline. A replica answers only between READONLY and READWRITE: were the connection left
-// readable, it would go on answering for a shard that has moved.
+// sendReads sends reads in one pipeline. A replica answers only between READONLY and READWRITE. A connection left in
+// READONLY would go on answering for slots that have moved elsewhere.
 func (p *Peer) sendReads(attempts []*Attempt, asReplica bool) {
 	p.metrics.Batch("read", len(attempts))
 	p.pipeline(attempts, func(ctx context.Context, pipe redis.Pipeliner) {
@@ -39,7 +39,7 @@ func (p *Peer) sendWrites(attempts []*Attempt) {
 	p.pipeline(attempts, func(ctx context.Context, pipe redis.Pipeliner) { Queue(ctx, pipe, attempts) })
 }
 
-// pipeline sends what fill puts into a pipeline, and finishes the attempts with what came of each.
+// pipeline sends the commands that fill adds, and finishes each attempt with its outcome.
 func (p *Peer) pipeline(attempts []*Attempt, fill func(context.Context, redis.Pipeliner)) {
 	ctx, cancel := context.WithTimeout(context.Background(), p.access.Attempt)
 	defer cancel()
@@ -47,7 +47,7 @@ func (p *Peer) pipeline(attempts []*Attempt, fill func(context.Context, redis.Pi
 	if err == nil {
 		pipe := rdb.Pipeline()
 		fill(ctx, pipe)
-		_, _ = pipe.Exec(ctx) // the first error of the commands, each of which has its own
+		_, _ = pipe.Exec(ctx) // each command has its own error
 	}
 	for _, a := range attempts {
 		if err != nil {
@@ -59,7 +59,7 @@ func (p *Peer) pipeline(attempts []*Attempt, fill func(context.Context, redis.Pi
 	p.Notice(attempts)
 }
 
-// Queue puts the attempts' commands into a pipeline.
+// Queue adds the attempts' commands to a pipeline, each after ASKING if it needs that.
 func Queue(ctx context.Context, pipe redis.Pipeliner, attempts []*Attempt) {
 	for _, a := range attempts {
 		if a.Asking {
@@ -69,7 +69,7 @@ func Queue(ctx context.Context, pipe redis.Pipeliner, attempts []*Attempt) {
 	}
 }
 
-// Notice looks at what came of attempts, and calls [Hooks.Trouble] if some failed as they do before the cluster changes.
+// Notice calls [Hooks.Trouble] if an attempt has failed in a way that may precede a change of the cluster.
 func (p *Peer) Notice(attempts []*Attempt) {
 	if p.hooks.Trouble != nil && slices.ContainsFunc(attempts, func(a *Attempt) bool { return Transient(a.Err) }) {
 		p.hooks.Trouble()

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A Set is the peers that a program knows, by address. Its methods may be called concurrently.
+// A Set holds the peers that a program knows, by address. Its methods may be called concurrently.
 type Set struct {
 	access  Access
 	metrics *Metrics
@@ -17,7 +17,7 @@ type Set struct {
 	peers map[string]*Peer // by address; guarded by mu
 }
 
-// NewSet makes a set that knows nobody but the seeds. A nil m counts nothing.
+// NewSet makes a set of the seeds alone. A nil m counts nothing.
 func NewSet(a Access, m *Metrics, h Hooks) *Set {
 	if a.Attempt == 0 {
 		a.Attempt = time.Second
@@ -25,10 +25,10 @@ func NewSet(a Access, m *Metrics, h Hooks) *Set {
 	return &Set{access: a, metrics: m, hooks: h, peers: map[string]*Peer{}}
 }
 
-// Seeds are the addresses that the set began with.
+// Seeds returns the addresses that the set was made with.
 func (s *Set) Seeds() []string { return s.access.Addrs }
 
-// At returns the peer at an address, and makes it if there is none.
+// At returns the peer at an address. It makes the peer if there is none.
 func (s *Set) At(addr string) *Peer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -40,7 +40,7 @@ func (s *Set) At(addr string) *Peer {
 	return p
 }
 
-// All are the seeds and every peer that was met since.
+// All returns the seeds and every other peer in the set.
 func (s *Set) All() []*Peer {
 	s.mu.Lock()
 	addrs := slices.Clone(s.access.Addrs)
@@ -57,7 +57,7 @@ func (s *Set) All() []*Peer {
 	return all
 }
 
-// Keep makes the peers at these addresses, and closes and forgets all others but the seeds.
+// Keep makes the peers at these addresses. It closes and drops all others except the seeds.
 func (s *Set) Keep(addrs []string) {
 	for _, addr := range addrs {
 		s.At(addr)
@@ -79,7 +79,7 @@ func (s *Set) Has(p *Peer) bool {
 	return s.peers[p.Addr] == p
 }
 
-// Close closes every connection for questions, and has the breakers close those for traffic.
+// Close closes all connections: those for questions, and those for traffic by opening the breakers.
 func (s *Set) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -2,34 +2,35 @@ package peer
 
 import "time"
 
-// When silence makes a node ill. A suspicion costs little: reads go to the replica, and writes wait for the next answer.
+// The thresholds of the failure detector. A false suspicion costs little: reads go to the replica, and writes wait until
+// the node answers.
 const (
 	SuspectAfter = 100 * time.Millisecond // of silence
-	DownAfter    = 300 * time.Millisecond // of silence, the watcher's questions included
+	DownAfter    = 300 * time.Millisecond // of silence towards traffic and the watcher
 )
 
-// A State is what the failure detector makes of a node.
+// A State is the failure detector's verdict on a node.
 type State int32
 
 const (
 	Well    State = iota
-	Suspect       // owes an answer for longer than SuspectAfter, broke a connection, or is loading its data
-	Down          // owes one for longer than DownAfter, the watcher's own questions included
+	Suspect       // has owed an answer for SuspectAfter, has refused or broken a connection, or is loading its data
+	Down          // has owed an answer for DownAfter
 )
 
 func (s State) String() string { return [...]string{"well", "suspect", "down"}[s] }
 
-// State is the node's, as it was last assessed.
+// State returns the node's state as of the last assessment.
 func (p *Peer) State() State { return State(p.state.Load()) }
 
-// Silence is for how long the node has owed an answer: zero if it owes none.
+// Silence is how long the node has owed an answer; zero if it owes none.
 func (p *Peer) Silence() time.Duration { return p.pulse.silence() }
 
-// Loading reports whether the node said, when it was last asked, that it is still reading its data.
+// Loading reports whether the node was still loading its data when it last answered a probe.
 func (p *Peer) Loading() bool { return p.loading.Load() }
 
-// Assess moves the node to the state that its pulse and its answers show. The breaker opens when the node is down, and
-// closes when it answers again. It reports whether the node was in another state before.
+// Assess sets the state that follows from the node's pulse and answers. The breaker opens when the node is down, and closes
+// when it answers again. changed reports whether the node was in another state before.
 func (p *Peer) Assess() (s State, changed bool) {
 	silence := p.pulse.silence()
 	switch {
@@ -39,13 +40,13 @@ func (p *Peer) Assess() (s State, changed bool) {
 		s = Suspect
 	}
 	if s == Suspect && p.State() == Down && silence > 0 {
-		s = Down // until it answers: a broken question is not the answer
+		s = Down // until it answers: a broken connection is no answer
 	}
 	return s, p.enter(s)
 }
 
-// enter moves the node to a state and reports whether it was in another. Two that enter at once must not mix up state
-// and breaker.
+// enter sets the state and reports whether it was another before. The lock keeps state and breaker consistent when two
+// goroutines enter at once.
 func (p *Peer) enter(s State) (changed bool) {
 	p.entering.Lock()
 	defer p.entering.Unlock()
@@ -56,14 +57,14 @@ func (p *Peer) enter(s State) (changed bool) {
 	return true
 }
 
-// Staged is what [Peer.Stage] has a failure detector say.
+// Staged is what [Peer.Stage] makes a failure detector report.
 type Staged struct {
 	State   State
 	Silence time.Duration
 	Loading bool
 }
 
-// Stage has the failure detector say something, for the tests of the floors above.
+// Stage sets what the failure detector reports, for the tests of the packages above.
 func (p *Peer) Stage(s Staged) {
 	p.state.Store(int32(s.State))
 	p.loading.Store(s.Loading)

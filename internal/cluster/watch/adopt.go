@@ -8,8 +8,8 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
-// adopt takes the best view there is, if it shows anything new. What follows from the change is set here, before anybody
-// is told: no event moves anything.
+// adopt adopts the best view if it differs from the current one. All consequences of the change are set here, before
+// anybody is told. No state depends on an event.
 func (w *Watcher) adopt() {
 	w.adopting.Lock()
 	defer w.adopting.Unlock()
@@ -30,7 +30,7 @@ func (w *Watcher) adopt() {
 	w.broadcast()
 }
 
-// apply makes a topology the one that holds from now on.
+// apply makes t the current topology.
 func (w *Watcher) apply(t *Topology, ch change) {
 	now := time.Now()
 	for _, m := range ch.promoted {
@@ -45,7 +45,8 @@ func (w *Watcher) apply(t *Topology, ch change) {
 	w.topology.Store(t)
 }
 
-// best is the newest view among the nodes that are well and answered lately. None takes slots back from who won them.
+// best returns the newest view of the nodes that are well and have answered recently. It skips views from before a
+// failover, which give slots back to their former master.
 func (w *Watcher) best(before *Topology) (view.View, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -67,8 +68,8 @@ func (w *Watcher) best(before *Topology) (view.View, bool) {
 	return best.View, true
 }
 
-// compare orders the answers of two nodes by their views. Of equals the one that was believed before wins, or the view
-// would go back and forth while gossip settles.
+// compare orders the answers of two nodes by their views. Of equal views, that of the witness wins: otherwise the topology
+// would flap while gossip settles.
 func (w *Watcher) compare(p *peer.Peer, a received, q *peer.Peer, b received) int {
 	believed := 0
 	switch w.witness {

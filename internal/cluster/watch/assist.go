@@ -10,54 +10,55 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/peer"
 )
 
-// Assisted failover. Redis waits for the node timeout, and for masters to agree, before a replica stands for election.
-// The assistant ends that waiting for a master that is silent: it asks the replica to take over, first by agreement with
-// its master, which loses nothing if the master lives, and then without. The election still needs the majority of
-// masters: Redis decides.
+// Assisted failover. Redis waits for the node timeout, and for the masters to agree, before a replica stands for election.
+// If a master is silent, the assistant shortens that wait: it asks the replica to take over, first by agreement with its
+// master (CLUSTER FAILOVER), which loses nothing if the master lives, and then without it (FORCE). The election still needs
+// a majority of masters, so Redis decides.
 const (
-	assistJitter = 20 * time.Millisecond  // at most, so that several instances seldom ask at once; no harm if they do
-	plainLimit   = 100 * time.Millisecond // for the hand-over by agreement (seen: 12 ms, and 20 under load); then the replica cannot reach its master either
-	forceLimit   = 500 * time.Millisecond // for the election (seen: 25 to 80 ms); then it is left to Redis
-	settleTime   = time.Minute            // in which a shard is asked once at most, and not at all after it moved
-	pongSlack    = 30 * time.Millisecond  // between our clock and a node's account of its pongs
+	assistJitter = 20 * time.Millisecond  // at most, so that instances seldom ask at once; it does no harm if they do
+	plainLimit   = 100 * time.Millisecond // for the hand-over by agreement (seen: 12 ms, 20 ms under load); after it, the replica cannot reach its master either
+	forceLimit   = 500 * time.Millisecond // for the election (seen: 25 to 80 ms); after it, failover is left to Redis
+	settleTime   = time.Minute            // in which a shard is asked at most once, and never after it has moved
+	pongSlack    = 30 * time.Millisecond  // for the error in dating a node's pongs by our clock
 )
 
 // An evidence is what speaks for and against asking a replica to take over.
 type evidence struct {
 	wasWell  bool          // the master has answered this instance before
-	silence  time.Duration // for how long the master has owed an answer
+	silence  time.Duration // how long the master has owed an answer
 	replica  bool          // its replica answers, and was in step when the master was last well
 	majority bool          // a majority of masters answers
-	quiet    time.Duration // since the shard last moved, or was asked to
-	watched  bool          // for long enough to know of every election whose votes still count
-	heardOf  bool          // some master has had a pong of it since it fell silent
+	quiet    time.Duration // since the shard last moved, or was last asked to
+	watched  bool          // this instance has watched for long enough to know every election whose votes still count
+	heardOf  bool          // another master has received a pong from it since it fell silent
 }
 
-// against says why not to ask for a hand-over; empty if nothing speaks against it.
+// against returns the reason not to ask for a hand-over; empty if there is none.
 func (e evidence) against(limit time.Duration) string {
 	switch {
 	case !e.wasWell:
-		return "the master was never seen well"
+		return "the master has never been well"
 	case e.silence < limit:
-		return "the master is not silent for long enough"
+		return "the master has not been silent for long enough"
 	case !e.majority:
 		return "no majority of masters answers"
 	case !e.replica:
 		return "the replica is not known to be in step"
 	case e.quiet < settleTime:
-		return "the shard moved a moment ago"
+		return "the shard has moved recently"
 	case !e.watched:
-		return "the shard may have moved just before this instance came"
+		return "the shard may have moved just before this instance started"
 	}
 	return ""
 }
 
-// againstForce says why not to force it: others still hear the master, who may acknowledge writes to them.
+// againstForce returns the reason not to force the takeover. If other masters still hear the master, clients may too, and
+// it may acknowledge writes to them.
 func (e evidence) againstForce(limit time.Duration) string {
 	if e.heardOf {
-		return "a master still hears of it"
+		return "another master still hears it"
 	}
-	e.quiet = settleTime // our own request is what moved it
+	e.quiet = settleTime // our own request counts as the last move
 	return e.against(limit)
 }
 
@@ -75,7 +76,7 @@ func newAssistant(w *Watcher, limit time.Duration) *assistant {
 	return &assistant{watch: w, limit: limit, last: map[string]time.Time{}, busy: map[string]bool{}}
 }
 
-// consider looks at every shard, and asks where all conditions are met.
+// consider checks every shard, and asks the replicas of those that meet all conditions.
 func (a *assistant) consider(ctx context.Context, running *sync.WaitGroup) {
 	t := a.watch.Topology()
 	if t == nil {
@@ -110,7 +111,7 @@ func (a *assistant) end(s *Shard) {
 	delete(a.busy, s.name)
 }
 
-// gather collects the evidence, and the replica that would take over.
+// gather returns the evidence, and the replica that would take over; nil if there is none.
 func (a *assistant) gather(t *Topology, s *Shard) (evidence, *peer.Peer) {
 	w, now := a.watch, time.Now()
 	replica := s.StandIn()
@@ -144,7 +145,7 @@ func (a *assistant) lastAsked(s *Shard) time.Time {
 	return a.last[s.name]
 }
 
-// help goes up the ladder: a random delay and a second look, then the plain request, then the forced one.
+// help escalates: after a random delay and a second check, it makes the plain request, and then the forced one.
 func (a *assistant) help(ctx context.Context, s *Shard, replica *peer.Peer) {
 	if !sleep(ctx, rand.N(assistJitter)) {
 		return
@@ -161,7 +162,7 @@ func (a *assistant) help(ctx context.Context, s *Shard, replica *peer.Peer) {
 	if err == nil && a.tookOver(ctx, s, replica, plainLimit) {
 		return
 	}
-	// A replica that knows that its link is down refuses at once, and says so.
+	// A replica that knows that its link is down has refused at once.
 	if e, now := a.gather(a.watch.Topology(), s); e.againstForce(a.limit) != "" || now != replica || s.Replaced() {
 		return
 	}
@@ -171,7 +172,7 @@ func (a *assistant) help(ctx context.Context, s *Shard, replica *peer.Peer) {
 	}
 }
 
-// tookOver asks the replica until the topology shows it as master, or the limit has passed.
+// tookOver probes the replica until the topology shows it as master, and reports whether it did within the limit.
 func (a *assistant) tookOver(ctx context.Context, s *Shard, replica *peer.Peer, limit time.Duration) bool {
 	for end := time.Now().Add(limit); time.Now().Before(end); {
 		a.watch.ask(ctx, replica)
@@ -185,7 +186,7 @@ func (a *assistant) tookOver(ctx context.Context, s *Shard, replica *peer.Peer, 
 	return false
 }
 
-// tell tells of a step. The text is a format for the names of the replica (%[1]s) and its master (%[2]s).
+// tell counts and tells a step. The text is a format for the names of the replica (%[1]s) and its master (%[2]s).
 func (a *assistant) tell(what EventType, s *Shard, replica *peer.Peer, step, text string) {
 	a.watch.cfg.Metrics.asked(step)
 	who := a.watch.Topology().Line(replica.Addr)
@@ -194,7 +195,7 @@ func (a *assistant) tell(what EventType, s *Shard, replica *peer.Peer, step, tex
 	a.watch.tell(ev)
 }
 
-// sleep waits unless the context ends.
+// sleep waits, and reports false if the context ends first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -6,21 +6,21 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
-// A change is in what one topology differs from the one before.
+// A change is the difference between two topologies.
 type change struct {
-	first      bool // there was none before
+	first      bool // there was no topology before
 	joined     []view.Node
-	failed     []view.Node // that a majority of masters holds to be down now
+	failed     []view.Node // newly marked as failed by a majority of masters
 	left       []view.Node
-	got        []*Shard // that were not there before
+	got        []*Shard // new shards
 	promoted   []promotion
-	resized    []*Shard  // whose slots are others
-	gone       []*memory // of shards that are nowhere any more
-	rerouted   bool      // some command goes to another node
+	resized    []*Shard  // shards whose slots have changed
+	gone       []*memory // memories of shards that no longer exist
+	rerouted   bool      // some commands go to another node
 	rebalanced bool      // no VM holds two masters any more
 }
 
-// A promotion is a shard that has another master.
+// A promotion is a shard with a new master, and its former master.
 type promotion struct {
 	shard *Shard
 	from  view.Node

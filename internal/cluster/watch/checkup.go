@@ -8,38 +8,38 @@ import (
 
 // A checkup is what the watcher remembers of one node.
 type checkup struct {
-	probing bool // a question is under way
-	asked   time.Time
+	probing bool      // a probe is in flight
+	asked   time.Time // when the last probe was sent
 	last    received  // the newest answer
-	earlier received  // the one before
-	inStep  bool      // as a replica: it held all that was acknowledged when its master was last seen well
-	outFrom time.Time // as a replica: since when it says that it has no link to its master; zero if it has one
+	earlier received  // the answer before that
+	inStep  bool      // of a replica: it held every acknowledged write when its master was last well
+	outFrom time.Time // of a replica: since when it reports no link to its master; zero if it has one
 }
 
-// A received answer also knows when it came.
+// A received is an answer with its time of arrival.
 type received struct {
 	peer.Answer
-	at time.Time // zero if there is none
+	at time.Time // zero if there is no answer
 }
 
-// record notes what came of a question. It is called with mu held.
+// record records the outcome of a probe. It is called with mu held.
 func (w *Watcher) record(p *peer.Peer, a peer.Answer, err error) {
 	u := w.checkupOf(p)
 	u.probing = false
 	if p.Loading() && u.outFrom.IsZero() {
-		u.outFrom = time.Now() // whatever it was, it has no link now
+		u.outFrom = time.Now() // master or replica before, it has no link now
 	}
-	if err != nil || !a.Asked.After(u.last.Asked) { // the assistant asks beside the heartbeat
+	if err != nil || !a.Asked.After(u.last.Asked) { // the assistant probes too, so answers may overtake each other
 		return
 	}
 	if a.RunID != u.last.RunID {
-		u.inStep, u.last = false, received{} // another process: nothing of before holds
+		u.inStep, u.last = false, received{} // another process: its past does not count
 	}
 	u.earlier, u.last = u.last, received{a, time.Now()}
 	w.judge(p, u)
 }
 
-// checkupOf is called with mu held.
+// checkupOf returns the checkup of a node, and makes it if there is none. It is called with mu held.
 func (w *Watcher) checkupOf(p *peer.Peer) *checkup {
 	u, ok := w.checkups[p]
 	if !ok {
@@ -49,7 +49,7 @@ func (w *Watcher) checkupOf(p *peer.Peer) *checkup {
 	return u
 }
 
-// lastOf is a node's newest answer.
+// lastOf returns a node's newest answer.
 func (w *Watcher) lastOf(p *peer.Peer) received {
 	w.mu.Lock()
 	defer w.mu.Unlock()

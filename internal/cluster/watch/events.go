@@ -5,40 +5,40 @@ import (
 	"time"
 )
 
-// eventsKept bounds the events that are remembered.
+// eventsKept bounds the timeline.
 const eventsKept = 1000
 
-// An Event is one step in the life of the cluster, as this instance saw it.
+// An Event is something that happened to the cluster, as this instance saw it.
 type Event struct {
 	ID    uint64 // counts from 1 in this process
 	Time  time.Time
 	Type  EventType
-	Node  string // its name, if the event is about one
-	VM    string
-	Shard string // its name, if the event is about one
-	Text  string // in plain words
+	Node  string // name of the node that the event is about; empty if none
+	VM    string // of that node
+	Shard string // name of the shard that the event is about; empty if none
+	Text  string // the event in plain words
 }
 
-// An EventType is a stable name.
+// An EventType is the stable name of a kind of event.
 type EventType string
 
 const (
-	NodeSuspect     EventType = "node-suspect" // it owes an answer, or a connection broke
-	NodeDown        EventType = "node-down"    // it has owed one too long; its connections are closed
+	NodeSuspect     EventType = "node-suspect" // an answer is overdue, a connection broke, or it is loading its data
+	NodeDown        EventType = "node-down"    // it has not answered for peer.DownAfter; its connections are closed
 	NodeUp          EventType = "node-up"      // it answers again
 	NodeJoined      EventType = "node-joined"
 	NodeLeft        EventType = "node-left"
-	NodeFailed      EventType = "node-failed" // a majority of masters says that it is down
+	NodeFailed      EventType = "node-failed" // a majority of masters agrees that it is down
 	Promoted        EventType = "promoted"    // a replica has become master
-	Rebalanced      EventType = "rebalanced"  // every VM with nodes that are well holds one master again
+	Rebalanced      EventType = "rebalanced"  // no VM holds two masters any more
 	SlotsUncovered  EventType = "slots-uncovered"
 	SlotsCovered    EventType = "slots-covered"
 	SlotsMoved      EventType = "slots-moved"
-	TopologyAdopted EventType = "topology-adopted" // this instance sends its commands accordingly
-	WritesStalled   EventType = "writes-stalled"   // writes to the shard have been waiting for a moment
+	TopologyAdopted EventType = "topology-adopted" // this instance routes its commands by a new topology
+	WritesStalled   EventType = "writes-stalled"   // writes to the shard have been waiting for stallShows
 	WritesResumed   EventType = "writes-resumed"
-	FailoverAsked   EventType = "failover-asked" // this instance asked a replica to take over
-	FailoverForced  EventType = "failover-forced"
+	FailoverAsked   EventType = "failover-asked"  // this instance asked a replica to take over, by agreement with its master
+	FailoverForced  EventType = "failover-forced" // this instance asked it to take over by election, without its master
 )
 
 // eventTypes are all of them.
@@ -47,13 +47,13 @@ var eventTypes = []EventType{
 	TopologyAdopted, WritesStalled, WritesResumed, FailoverAsked, FailoverForced,
 }
 
-// Events is the timeline. It only remembers: whoever wants to hear of events asks for them, so that a slow listener keeps
-// nobody waiting. The zero value is ready to use, and its methods may be called concurrently.
+// Events is the timeline. It only keeps events. Listeners fetch them, so that a slow listener keeps nobody waiting. The
+// zero value is ready to use. Its methods may be called concurrently.
 type Events struct {
 	mu    sync.Mutex
 	last  uint64        // ID of the newest; guarded by mu
-	kept  []Event       // the newest, in order; guarded by mu
-	fresh chan struct{} // closed when another comes; guarded by mu, nil while nobody waits
+	kept  []Event       // the newest events, in order; guarded by mu
+	fresh chan struct{} // closed when the next event comes; nil while nobody waits; guarded by mu
 }
 
 func (e *Events) add(ev Event) {
@@ -71,8 +71,8 @@ func (e *Events) add(ev Event) {
 	}
 }
 
-// Since returns the events with an ID above id, of the last 1000, and a channel that is closed when there are more. An
-// ID that this process never gave returns all.
+// Since returns those of the last 1000 events whose ID is greater than id, and a channel that is closed when the next event
+// comes. For an ID that this process has not given yet, it returns all of them.
 func (e *Events) Since(id uint64) ([]Event, <-chan struct{}) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -7,7 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// Metrics count what the watcher saw and did. Nil counts nothing.
+// Metrics count what the watcher has seen and done. Nil counts nothing.
 type Metrics struct {
 	failovers       *prometheus.CounterVec   // by shard
 	failoverSeconds *prometheus.HistogramVec // by shard
@@ -15,7 +15,7 @@ type Metrics struct {
 	events          *prometheus.CounterVec   // by type
 }
 
-// NewMetrics makes the counters and registers them; nil registers nothing.
+// NewMetrics makes the collectors and registers them with r; nil leaves them unregistered.
 func NewMetrics(r prometheus.Registerer) *Metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return promauto.With(r).NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
@@ -23,14 +23,14 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		failovers: counter("sessiond_failovers_total", "Promotions of a replica.", "shard"),
 		failoverSeconds: promauto.With(r).NewHistogramVec(prometheus.HistogramOpts{
-			Name: "sessiond_failover_duration_seconds", Help: "Time from the first write that failed to the first that succeeded after a promotion.",
+			Name: "sessiond_failover_duration_seconds", Help: "Time from the first write that failed or waited to the first that succeeded after a promotion.",
 			Buckets:                     []float64{.05, .1, .25, .5, .75, 1, 2, 3, 4, 5, 6, 8, 10, 15, 30},
 			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour,
 		}, []string{"shard"}),
-		assists: counter("sessiond_failover_assists_total", "Replicas that were asked to take over, by how.", "step"),
+		assists: counter("sessiond_failover_assists_total", "Requests to a replica to take over, by step: plain or force.", "step"),
 		events:  counter("sessiond_events_total", "Events of the timeline.", "type"),
 	}
-	// There from the start, so that the first of a kind shows as an increase.
+	// They exist from the start, so that the first of a kind shows as an increase.
 	for _, step := range []string{"plain", "force"} {
 		m.assists.WithLabelValues(step)
 	}
@@ -40,7 +40,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	return m
 }
 
-// Meet makes a shard's series of what is rare.
+// Meet creates a shard's series of rare events, so that the first shows as an increase.
 func (m *Metrics) Meet(shard string) {
 	m.failovers.WithLabelValues(shard)
 	m.failoverSeconds.WithLabelValues(shard)

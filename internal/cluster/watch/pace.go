@@ -9,31 +9,32 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
-// How often a node is asked.
+// How often a node is probed.
 const (
-	heartbeat = 20 * time.Millisecond // how often pulses are felt; and between two questions to a replica that may be promoted
-	peaceful  = time.Second           // between two questions while all is well
-	hastened  = 50 * time.Millisecond // the same while something is wrong
-	awaited   = 10 * time.Millisecond // the same while a read waits for what a master says
+	heartbeat = 20 * time.Millisecond // between two beats, and between two probes of a replica that may be promoted soon
+	peaceful  = time.Second           // between two probes of a node while all is well
+	hastened  = 50 * time.Millisecond // between two probes of a node while something is wrong
+	awaited   = 10 * time.Millisecond // between two probes of a master while a read waits for its answer
 
-	troubleLasts  = time.Second      // after something failed that may mean a change
-	settlingLasts = 15 * time.Second // at most, after something changed; then it is the new peace
+	troubleLasts  = time.Second      // after a failure that may precede a change
+	settlingLasts = 15 * time.Second // at most, after a change; then the new state counts as normal
 )
 
-// A pace is how soon nodes are asked. Three things hasten it: a failure that may mean a change, a change that has not
-// settled yet, and a read that waits for what masters say.
+// A pace decides how often nodes are probed. Three things hasten it: a failure that may precede a change, a change that has
+// not settled yet, and a read that waits for answers from masters.
 type pace struct {
 	wake chan struct{} // asks for a beat before the next heartbeat
 
 	mu            sync.Mutex
 	troubleUntil  time.Time // guarded by mu
 	settlingUntil time.Time // guarded by mu
-	mastersSince  time.Time // some read needs masters' answers to questions from after; guarded by mu
+	mastersSince  time.Time // a read needs an answer from each master to a probe sent after this; guarded by mu
 }
 
 func newPace() pace { return pace{wake: make(chan struct{}, 1)} }
 
-// Hasten has the nodes asked often for a moment, and at once: something failed as it does before the cluster changes.
+// Hasten makes the watcher probe all nodes soon, and often for troubleLasts. Call it after a failure that may precede a
+// change of the cluster.
 func (w *Watcher) Hasten() {
 	w.pace.mu.Lock()
 	w.pace.troubleUntil = time.Now().Add(troubleLasts)
@@ -41,7 +42,7 @@ func (w *Watcher) Hasten() {
 	w.pace.beatNow()
 }
 
-// HastenMasters has each master asked again that has not been asked since a moment.
+// HastenMasters makes the watcher probe soon every master that it has not probed since the given time.
 func (w *Watcher) HastenMasters(since time.Time) {
 	w.pace.mu.Lock()
 	if since.After(w.pace.mastersSince) {
@@ -51,7 +52,7 @@ func (w *Watcher) HastenMasters(since time.Time) {
 	w.pace.beatNow()
 }
 
-// hastenUntilSettled has the nodes asked often until the cluster has decided about those that are ill.
+// hastenUntilSettled makes the watcher probe often until the cluster has decided about every node that is not well.
 func (p *pace) hastenUntilSettled() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -65,7 +66,7 @@ func (p *pace) beatNow() {
 	}
 }
 
-// every is how long to wait between two questions to a node.
+// every is the time between two probes of a node.
 func (w *Watcher) every(t *Topology, p *peer.Peer, asked, now time.Time) time.Duration {
 	w.pace.mu.Lock()
 	trouble, settling, since := now.Before(w.pace.troubleUntil), now.Before(w.pace.settlingUntil), w.pace.mastersSince
@@ -83,14 +84,15 @@ func (w *Watcher) every(t *Topology, p *peer.Peer, asked, now time.Time) time.Du
 	return every
 }
 
-// settled reports whether no node is ill about which the cluster has yet to decide.
+// settled reports whether the cluster has decided about every node that is not well: it is marked as failed, and owns no
+// slots.
 func (w *Watcher) settled(t *Topology) bool {
 	return !slices.ContainsFunc(t.View.Nodes, func(n view.Node) bool {
 		return n.Health != view.NoAddress && w.peers.At(n.Addr).State() != peer.Well && (n.Health != view.Failed || n.Master && n.Slots > 0)
 	})
 }
 
-// take reports whether it is time to ask the node, and if so, takes the turn.
+// take reports whether it is time to probe the node. If so, it records the probe as in flight.
 func (w *Watcher) take(p *peer.Peer, now time.Time) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -8,22 +8,23 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
-// What may be concluded from the watcher's answers: whether a replica holds all that was acknowledged, and whether a
-// master without its replica still rules.
+// What the nodes' answers prove: that a replica holds every acknowledged write, and that a master without its replica is
+// still the master (it "rules").
 
-// evidenceLasts is how old an answer may be that shows a master ruling. A replica's silence must have lasted longer, so
-// that no answer from before a cut counts.
+// evidenceLasts is the greatest age of an answer that counts as evidence that a master rules. A replica must have been
+// silent for longer, so that no answer from before a cut counts.
 const evidenceLasts = 250 * time.Millisecond
 
 // acklessLasts is how long a replica that answers us may lack its link, or acknowledge nothing, before it counts as out of
-// touch. It is longer than silence need be: such a replica can be promoted, and an instance that cannot reach the master
-// may just be asking it to (assisted failover is through by then). Seen after a fast restart: a replica stood still for 5 s
-// because of a request to hand over that was meant for the master it had been.
+// touch. It is longer than the limit for silence because such a replica can be promoted: another instance that cannot reach
+// the master may be asking it to take over, and assisted failover is done within this time. Seen after a fast restart: a
+// replica stood still for 5 s because of a request to hand over that was meant for the master that it had been.
 const acklessLasts = 1200 * time.Millisecond
 
-// judge draws from a node's new answer whether a replica is in step: its link is up, and it has applied what its master
-// had produced before the replica was asked. A broken link is held against it only once its master has answered after
-// that: when the master dies, its replicas lose their links first of all, and hold everything. It is called with mu held.
+// judge decides, by a node's new answer, whether a replica is in step: its link is up, and it has applied everything that
+// its master had produced before the replica was asked. A broken link counts against a replica only once its master has
+// answered after the break: when a master dies, its replicas lose their links first, and still hold everything. It is
+// called with mu held.
 func (w *Watcher) judge(p *peer.Peer, u *checkup) {
 	t := w.Topology()
 	if s := t.MasteredBy(p); s != nil {
@@ -46,8 +47,8 @@ func (w *Watcher) judge(p *peer.Peer, u *checkup) {
 	}
 }
 
-// keepsUp compares a replica's offset with its master's, as that was before the replica was asked. Where the two cannot be
-// compared the verdict stays, while the replica is well. It is called with mu held.
+// keepsUp reports whether a replica's offset has reached the offset that its master had before the replica was asked. If
+// the two cannot be compared, the verdict stays as it was, provided that the replica is well. It is called with mu held.
 func (w *Watcher) keepsUp(s *Shard, p *peer.Peer, u *checkup) bool {
 	m := w.checkupOf(s.Master)
 	produced := m.last
@@ -60,8 +61,8 @@ func (w *Watcher) keepsUp(s *Shard, p *peer.Peer, u *checkup) bool {
 	return u.last.Replication.Offset >= produced.Replication.Offset
 }
 
-// judgeLinks holds broken links and silence against a master's replicas, now that it has answered. It is called with mu
-// held.
+// judgeLinks takes those replicas of a master out of step that are down or have lost their link, now that the master has
+// answered a question asked after that. It is called with mu held.
 func (w *Watcher) judgeLinks(s *Shard, asked time.Time) {
 	for _, r := range s.Replicas {
 		if u := w.checkupOf(r.Peer); r.State() == peer.Down || !u.outFrom.IsZero() && u.outFrom.Before(asked) {
@@ -70,7 +71,7 @@ func (w *Watcher) judgeLinks(s *Shard, asked time.Time) {
 	}
 }
 
-// judgeSilence takes a replica that is down out of step, if its master is well: that goes on without it.
+// judgeSilence takes a replica that is down out of step if its master is well, because the master goes on without it.
 func (w *Watcher) judgeSilence(p *peer.Peer) {
 	if s := w.Topology().replicatedBy(p); s != nil && s.Master.State() == peer.Well {
 		w.mu.Lock()
@@ -79,7 +80,7 @@ func (w *Watcher) judgeSilence(p *peer.Peer) {
 	}
 }
 
-// StandIn is the replica that may answer for the master; nil if none may.
+// StandIn returns the replica that may answer for the master; nil if there is none.
 func (s *Shard) StandIn() *peer.Peer {
 	w := s.watch
 	w.mu.Lock()
@@ -92,19 +93,19 @@ func (s *Shard) StandIn() *peer.Peer {
 	return nil
 }
 
-// Leaving reports whether a slot is being moved away from its master. Its replica does not know that: it would take what
-// has been moved for absent.
+// Leaving reports whether a slot is being moved away from its master. The replica does not know that, and would take keys
+// that have been moved for absent.
 func (s *Shard) Leaving(slot int) bool {
 	return slices.Contains(s.watch.lastOf(s.Master).View.Leaving, slot)
 }
 
-// Absent reports whether a key that a replica lacked at a moment was nowhere else: no other master had got the slot, or had
-// begun to get it. Each has been asked since. To move a slot begins at the one that gets it (CLUSTER SETSLOT IMPORTING),
-// before the first key goes.
+// Absent reports whether it is proven that a key which a replica did not have at a moment was not on another master either:
+// every other master, asked since then, neither owns the slot nor imports it. A move begins at the importing node (CLUSTER
+// SETSLOT IMPORTING), before the first key moves.
 func (s *Shard) Absent(slot int, at time.Time) bool {
 	w := s.watch
 	for _, other := range w.Topology().View.Nodes {
-		// One that has no slots yet may be getting its first, unless it is dead.
+		// A master without slots may be importing its first, unless it is dead.
 		gone := other.Slots == 0 && (other.Health == view.Failed || other.Health == view.NoAddress)
 		if !other.Master || other.Addr == s.Master.Addr || gone {
 			continue
@@ -118,7 +119,7 @@ func (s *Shard) Absent(slot int, at time.Time) bool {
 	return true
 }
 
-// OneCopy notes that a write is about to be acknowledged which the replicas do not have.
+// OneCopy takes the shard's replicas out of step, because a write that they do not have is about to be acknowledged.
 func (s *Shard) OneCopy() {
 	now := s.now()
 	if now == nil {
@@ -131,8 +132,8 @@ func (s *Shard) OneCopy() {
 	}
 }
 
-// MayBeAlone reports whether a write that only the master has may be acknowledged: it has no replica that could take over,
-// or its replicas are out of touch and a majority of masters sees it rule.
+// MayBeAlone reports whether a write that only the master has may be acknowledged: either no replica could take over, or
+// the replicas are out of touch and a majority of masters confirms that the master rules.
 func (s *Shard) MayBeAlone() bool {
 	now := s.now()
 	if now == nil {
@@ -157,15 +158,16 @@ func (s *Shard) Bare() bool {
 	return now != nil && len(now.candidates()) == 0
 }
 
-// candidates are the replicas that could take over: not those that a majority of masters says are down, and that are.
+// candidates returns the replicas that could take over: all but those that the cluster has marked as failed and that are
+// not well for us either.
 func (s *Shard) candidates() []Replica {
 	return slices.DeleteFunc(slices.Clone(s.Replicas), func(r Replica) bool {
 		return r.Info.Health == view.Failed && r.State() != peer.Well
 	})
 }
 
-// outOfTouch reports whether a replica has been silent, or without a link to its master, for so long that evidence from
-// before is too old. It is called with mu held.
+// outOfTouch reports whether a replica has been silent, or without a link to its master, for so long that no evidence from
+// before counts any more. It is called with mu held.
 func (w *Watcher) outOfTouch(p *peer.Peer, now time.Time) bool {
 	u := w.checkupOf(p)
 	limit := acklessLasts
@@ -175,9 +177,9 @@ func (w *Watcher) outOfTouch(p *peer.Peer, now time.Time) bool {
 	return p.Silence() > evidenceLasts || !u.outFrom.IsZero() && now.Sub(u.outFrom) > limit
 }
 
-// rules reports whether a majority of masters, asked a moment ago, have a pong of this master so young that it cannot be
-// voted out before that moment is over: a quarter of the node timeout remains. The master speaks for itself. It is
-// called with mu held.
+// rules reports whether a majority of masters, asked within evidenceLasts, have received a pong from this master so
+// recently that it cannot be voted out yet: at least a quarter of the node timeout remains. The master counts as one of
+// them by its own answer. It is called with mu held.
 func (w *Watcher) rules(s *Shard, now time.Time) bool {
 	votes, shards := 0, w.Topology().Shards
 	for _, m := range shards {

@@ -317,7 +317,8 @@ func TestMayBeAlone(t *testing.T) {
 	}
 }
 
-// A replica's word that there is no such key is proof once every other master, asked since, has nothing to do with the slot.
+// A replica's word that there is no such key is proof once every other master, asked since, has nothing to do with the
+// slot.
 func TestAbsent(t *testing.T) {
 	const slot = 17 // of m1
 	coming := func(a *received) { a.View.Coming = []int{slot} }

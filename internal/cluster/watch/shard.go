@@ -13,8 +13,8 @@ import (
 // ErrNoMaster means that the slot has no master that can be asked at the moment.
 var ErrNoMaster = errors.New("the slot has no healthy master")
 
-// A Shard is a master with its slots and its replicas, as one topology has it. What it is made of never changes; what it is
-// asked is answered by what is true at that moment.
+// A Shard is a master with its slots and its replicas in one topology. Its fields never change. Its methods answer by
+// what is true at the time of the call.
 type Shard struct {
 	*memory
 	watch    *Watcher
@@ -30,7 +30,7 @@ type Replica struct {
 	Info view.Node
 }
 
-// now is the shard as the newest topology has it, if its master is still the same; nil if it has been replaced.
+// now returns the shard of the newest topology if it still has the same master, and nil if its master has been replaced.
 func (s *Shard) now() *Shard {
 	if now := s.placed.Load(); now != nil && now.Master == s.Master {
 		return now
@@ -38,34 +38,34 @@ func (s *Shard) now() *Shard {
 	return nil
 }
 
-// Name tells the shard from others: the lowest slot that it had when it was first seen.
+// Name identifies the shard: it is the lowest slot that the shard had when it was first seen.
 func (s *Shard) Name() string { return s.name }
 
-// Replaced reports whether the shard has another master by now.
+// Replaced reports whether the shard's master has been replaced.
 func (s *Shard) Replaced() bool { return s.now() == nil }
 
-// Served notes that a write to the shard succeeded.
+// Served records that a write to the shard has succeeded.
 func (s *Shard) Served() {
 	if gap, shown, moved := s.recovered(); gap > 0 {
 		s.watch.tellServed(s, gap, shown, moved)
 	}
 }
 
-// A memory is what is remembered of a shard, whoever of its nodes is master and whichever slots it has.
+// A memory is what the watcher remembers of a shard, whichever of its nodes is master and whichever slots it has.
 type memory struct {
 	name   string                // see [Shard.Name]
-	placed atomic.Pointer[Shard] // as the newest topology has it; nil if that has it nowhere
-	writes atomic.Int64          // under way
+	placed atomic.Pointer[Shard] // in the newest topology; nil if the shard is gone
+	writes atomic.Int64          // in flight
 
 	mu       sync.Mutex
-	moved    time.Time // when its master last changed; zero if it did not since we look; guarded by mu
-	troubled time.Time // since when its writes fail or wait; zero if they do not; guarded by mu
-	shown    bool      // the trouble was told as an event; guarded by mu
-	ackless  time.Time // since when WAIT finds no replica that keeps up; zero if the last one did; guarded by mu
-	lastWait time.Time // guarded by mu
+	moved    time.Time // when its master last changed; zero if we have seen no change; guarded by mu
+	troubled time.Time // since when its writes have failed or waited; zero if they are served; guarded by mu
+	shown    bool      // the trouble has been told as an event; guarded by mu
+	ackless  time.Time // since when WAIT has found no replica that keeps up; zero if the last WAIT found one; guarded by mu
+	lastWait time.Time // when WAIT last answered; guarded by mu
 }
 
-// Admit takes a write in, unless so many are under way already. Whoever was admitted calls Leave in the end.
+// Admit admits a write unless limit writes are in flight. After Admit has returned true, the caller must call Leave.
 func (m *memory) Admit(limit int) bool {
 	if m.writes.Add(1) > int64(limit) {
 		m.writes.Add(-1)
@@ -74,10 +74,10 @@ func (m *memory) Admit(limit int) bool {
 	return true
 }
 
-// Leave ends what Admit began.
+// Leave ends a write that was admitted.
 func (m *memory) Leave() { m.writes.Add(-1) }
 
-// Waited notes whether a WAIT found a replica that has everything.
+// Waited records whether a WAIT found a replica that has all writes.
 func (m *memory) Waited(acknowledged bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -85,12 +85,12 @@ func (m *memory) Waited(acknowledged bool) {
 	case acknowledged:
 		m.ackless = time.Time{}
 	case m.ackless.IsZero(), time.Since(m.lastWait) > evidenceLasts:
-		m.ackless = time.Now() // one that was long ago says nothing of the time between
+		m.ackless = time.Now() // a WAIT long ago says nothing about the time since
 	}
 	m.lastWait = time.Now()
 }
 
-// acklessFor is for how long no replica has kept up.
+// acklessFor is how long no replica has kept up; zero if one does or if no recent WAIT tells.
 func (m *memory) acklessFor(now time.Time) time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -100,7 +100,7 @@ func (m *memory) acklessFor(now time.Time) time.Duration {
 	return now.Sub(m.ackless)
 }
 
-// Trouble notes that a write could not be served.
+// Trouble records that a write could not be served.
 func (m *memory) Trouble() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -109,7 +109,7 @@ func (m *memory) Trouble() {
 	}
 }
 
-// stallShown reports, once for each trouble, that it has lasted long enough to be told.
+// stallShown reports, once for each trouble, that it has lasted for stallShows.
 func (m *memory) stallShown(now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -120,8 +120,8 @@ func (m *memory) stallShown(now time.Time) bool {
 	return true
 }
 
-// recovered notes that a write was served, and returns for how long none was, whether that was told, and whether the
-// master has changed since.
+// recovered ends the trouble, since a write was served. It returns how long the trouble lasted, whether it was told, and
+// whether the master changed during it. gap is zero if there was no trouble.
 func (m *memory) recovered() (gap time.Duration, shown, moved bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -8,15 +8,14 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
-// A Snapshot is the cluster as this instance sees it at the moment, from the watcher's memory: asking for it costs no
-// command.
+// A Snapshot is the cluster as this instance currently sees it. It comes from the watcher's memory and costs no command.
 type Snapshot struct {
 	Known        bool // false until a node has answered
 	Epoch        int64
 	SlotsCovered int
-	UncoveredFor time.Duration // since when not all are; as long as the process lives, if they never were
+	UncoveredFor time.Duration // how long some slots have been uncovered; decades if all slots never were covered
 	MastersPerVM map[string]int
-	Nodes        []NodeSnapshot // as in View
+	Nodes        []NodeSnapshot // in the order of [view.View]
 	Shards       []ShardSnapshot
 }
 
@@ -24,12 +23,12 @@ type Snapshot struct {
 type NodeSnapshot struct {
 	view.Node
 	Seen     string        // well, suspect or down
-	Silence  time.Duration // for how long it has owed an answer
+	Silence  time.Duration // how long it has owed an answer
 	Answered time.Time     // when it last answered the watcher; zero for never
 	Shard    string        // the name of its shard; empty for a master without slots
-	LinkUp   bool          // of a replica
+	LinkUp   bool          // of a replica: it has a link to its master
 	InStep   bool          // of a replica: it may answer for its master
-	Lag      int64         // of a replica: bytes of the replication stream it has yet to apply; -1 if unknown
+	Lag      int64         // of a replica: bytes of the replication stream that it has yet to apply; -1 if unknown
 }
 
 // A ShardSnapshot is a shard as this instance sees it.
@@ -37,11 +36,11 @@ type ShardSnapshot struct {
 	Name   string // the lowest slot that it had when it was first seen
 	Master string // address
 	Slots  int
-	Writes int64 // under way, those that wait for a promotion included
+	Writes int64 // in flight, including those that wait for a promotion
 	Waits  bool  // writes cannot be served at the moment
 
-	Stalled time.Duration // for how long they cannot have been
-	Moved   time.Time
+	Stalled time.Duration // how long writes could not be served; zero if they can
+	Moved   time.Time     // when its master last changed; zero if no change was seen
 }
 
 // Snapshot returns what the watcher knows.
@@ -63,7 +62,8 @@ func (w *Watcher) Snapshot() Snapshot {
 	return s
 }
 
-// Ready returns a snapshot once a node has answered, or why none has when the context ends.
+// Ready waits until a node answers and returns a snapshot. It fails when the context ends, or at once if no node accepts
+// our credentials.
 func (w *Watcher) Ready(ctx context.Context) (Snapshot, error) {
 	for {
 		changed := w.Changed()
@@ -81,7 +81,7 @@ func (w *Watcher) Ready(ctx context.Context) (Snapshot, error) {
 	}
 }
 
-// lastCovered is when all slots were last seen covered; long ago if they never were.
+// lastCovered is when all slots were last covered; the Unix epoch if they never were.
 func (w *Watcher) lastCovered() time.Time { return time.Unix(0, w.coveredAt.Load()) }
 
 func (s *Shard) snapshot() ShardSnapshot {
@@ -95,7 +95,7 @@ func (s *Shard) snapshot() ShardSnapshot {
 	return shot
 }
 
-// snapshotOf is one node's.
+// snapshotOf returns the snapshot of one node.
 func (w *Watcher) snapshotOf(t *Topology, n view.Node) NodeSnapshot {
 	shot := NodeSnapshot{Node: n, Seen: peer.Down.String(), Lag: -1}
 	if n.Health == view.NoAddress {

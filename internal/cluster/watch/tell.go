@@ -8,7 +8,7 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
-// What the watcher sees, told as events. Telling changes nothing but what was told last: every decision is made before.
+// What the watcher sees, told as events. Telling makes no decision: it changes nothing but toldCovered.
 
 func (w *Watcher) tell(ev Event) {
 	w.cfg.Metrics.told(ev.Type)
@@ -17,19 +17,19 @@ func (w *Watcher) tell(ev Event) {
 	}
 }
 
-// about is an event about a node.
+// about makes an event about a node.
 func about(what EventType, n view.Node, text string) Event {
 	return Event{Type: what, Node: n.Name(), VM: n.VM(), Text: text}
 }
 
-// of is an event about a shard, and the node that is its master.
+// of makes an event about a shard and the node that is its master.
 func of(what EventType, s *Shard, text string) Event {
 	ev := about(what, s.Info, text)
 	ev.Shard = s.name
 	return ev
 }
 
-// tellState tells of a node's new state.
+// tellState tells a node's new state.
 func (w *Watcher) tellState(p *peer.Peer, s peer.State) {
 	n := w.Topology().Line(p.Addr)
 	switch s {
@@ -50,7 +50,7 @@ func whileSuspect(n view.Node) string {
 	return "reads do not go to it"
 }
 
-// tellChange tells of a change that has led to a topology. It is called with adopting held.
+// tellChange tells the change that has led to a topology. It is called with adopting held.
 func (w *Watcher) tellChange(after *Topology, ch change) {
 	if ch.first {
 		w.tell(Event{Type: TopologyAdopted, Text: fmt.Sprintf("first view: %d nodes, epoch %d", len(after.View.Nodes), after.View.Epoch())})
@@ -93,8 +93,8 @@ func (w *Watcher) tellShards(ch change) {
 	}
 }
 
-// tellCoverage tells when slots lose their master, or the last of them has one again, in this instance's own eyes: with
-// assisted failover the cluster itself has not noticed anything by then. It is called with adopting held.
+// tellCoverage tells when slots lose their master, and when every slot has one again. It goes by what this instance sees:
+// with assisted failover, the cluster itself has not noticed the loss by then. It is called with adopting held.
 func (w *Watcher) tellCoverage(t *Topology) {
 	before, after := w.toldCovered, t.covered()
 	w.toldCovered = after
@@ -106,7 +106,7 @@ func (w *Watcher) tellCoverage(t *Topology) {
 	}
 }
 
-// tellStalls tells of shards whose writes have been waiting for a moment.
+// tellStalls tells which shards' writes have been waiting for stallShows.
 func (w *Watcher) tellStalls(now time.Time) {
 	t := w.Topology()
 	if t == nil {
@@ -119,8 +119,8 @@ func (w *Watcher) tellStalls(now time.Time) {
 	}
 }
 
-// tellServed tells that writes to a shard go on after a gap; shown says whether the gap was told, moved whether the master
-// changed in it.
+// tellServed tells that writes to a shard have resumed after a gap. shown is whether the gap was told, and moved whether
+// the master changed during it.
 func (w *Watcher) tellServed(s *Shard, gap time.Duration, shown, moved bool) {
 	if moved {
 		w.cfg.Metrics.recovered(s.name, gap)

@@ -10,14 +10,14 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
-// A Topology is what routing needs of a view. It never changes once it is made.
+// A Topology is a view in the form that routing needs: the shards and the slot map. It never changes once it is made.
 type Topology struct {
 	View   view.View
 	Shards []*Shard           // in the order of their slots
-	slots  [view.Slots]*Shard // nil where a slot has no owner
+	slots  [view.Slots]*Shard // nil for a slot without an owner
 }
 
-// place makes a topology of a view. What is remembered of the shards of the topology before lives on.
+// place makes a topology of a view. Its shards take over the memories of those in the topology before.
 func (w *Watcher) place(v view.View, before *Topology) *Topology {
 	t := &Topology{View: v}
 	known, names := before.memories()
@@ -26,7 +26,7 @@ func (w *Watcher) place(v view.View, before *Topology) *Topology {
 			continue
 		}
 		s := &Shard{memory: known[n.ID], watch: w, Ranges: n.Ranges, Master: w.peers.At(n.Addr), Info: n}
-		if s.memory == nil || t.of(s.memory) != nil { // new; or two nodes of one shard are masters of different slots now
+		if s.memory == nil || t.of(s.memory) != nil { // a new shard, or two nodes of one shard are now masters of different slots
 			s.memory = &memory{name: nameShard(n, names)}
 			names[s.name] = true
 		}
@@ -50,7 +50,7 @@ func (t *Topology) add(s *Shard) {
 	}
 }
 
-// memories are what is remembered of the shards, by the IDs of their nodes, and their names.
+// memories returns the memories of the shards by the IDs of their nodes, and the names of the shards.
 func (t *Topology) memories() (byNode map[string]*memory, names map[string]bool) {
 	byNode, names = map[string]*memory{}, map[string]bool{}
 	if t == nil {
@@ -66,7 +66,7 @@ func (t *Topology) memories() (byNode map[string]*memory, names map[string]bool)
 	return byNode, names
 }
 
-// nameShard is a name for a new shard: its lowest slot, or where another is called so, the node.
+// nameShard returns a name for a new shard: its lowest slot or, if that is taken, the name of its master.
 func nameShard(n view.Node, taken map[string]bool) string {
 	if name := strconv.Itoa(n.Ranges[0].First); !taken[name] {
 		return name
@@ -74,7 +74,7 @@ func nameShard(n view.Node, taken map[string]bool) string {
 	return n.Name()
 }
 
-// At is where a slot is; nil if it is nowhere, or if nothing is known yet.
+// At returns the shard that owns a slot; nil if none does, or if t is nil.
 func (t *Topology) At(slot int) *Shard {
 	if t == nil {
 		return nil
@@ -82,17 +82,17 @@ func (t *Topology) At(slot int) *Shard {
 	return t.slots[slot]
 }
 
-// MasteredBy is the shard that the peer is master of; nil if it is none.
+// MasteredBy returns the shard whose master the peer is; nil if there is none.
 func (t *Topology) MasteredBy(p *peer.Peer) *Shard {
 	return t.find(func(s *Shard) bool { return s.Master == p })
 }
 
-// Lists reports whether the view shows a node at an address.
+// Lists reports whether the view lists a node with the address.
 func (t *Topology) Lists(addr string) bool {
 	return t != nil && slices.ContainsFunc(t.View.Nodes, func(n view.Node) bool { return n.Addr == addr })
 }
 
-// Line is the view's line of the node at an address, or one with its address alone.
+// Line returns the view's node with the address, or a node that has nothing but the address.
 func (t *Topology) Line(addr string) view.Node {
 	if t != nil {
 		for _, n := range t.View.Nodes {
@@ -104,12 +104,12 @@ func (t *Topology) Line(addr string) view.Node {
 	return view.Node{Addr: addr}
 }
 
-// of is where a shard is that something is remembered of; nil if it is nowhere.
+// of returns the shard that has a memory; nil if there is none.
 func (t *Topology) of(m *memory) *Shard {
 	return t.find(func(s *Shard) bool { return s.memory == m })
 }
 
-// replicatedBy is the shard that the peer is a replica of; nil if it is none.
+// replicatedBy returns the shard whose replica the peer is; nil if there is none.
 func (t *Topology) replicatedBy(p *peer.Peer) *Shard {
 	return t.find(func(s *Shard) bool {
 		return slices.ContainsFunc(s.Replicas, func(r Replica) bool { return r.Peer == p })
@@ -133,13 +133,13 @@ func (t *Topology) sameAs(other *Topology) bool {
 	})
 }
 
-// mayBePromoted reports whether the peer is a replica that may be promoted any moment, since its master is ill.
+// mayBePromoted reports whether the peer is a replica that may be promoted soon, because its master is not well.
 func (t *Topology) mayBePromoted(p *peer.Peer) bool {
 	s := t.replicatedBy(p)
 	return s != nil && s.Master.State() != peer.Well
 }
 
-// regresses reports whether a view gives slots back to an owner of an older epoch: it is from before a failover.
+// regresses reports whether a view gives slots back to an owner with an older epoch, and so is from before a failover.
 func (t *Topology) regresses(v view.View) bool {
 	if t == nil {
 		return false
@@ -158,12 +158,12 @@ func (t *Topology) regresses(v view.View) bool {
 	return false
 }
 
-// listsAsMaster reports whether the view shows the peer as a master, if only of no slots.
+// listsAsMaster reports whether the view lists the peer as a master, with or without slots.
 func (t *Topology) listsAsMaster(p *peer.Peer) bool {
 	return slices.ContainsFunc(t.View.Nodes, func(n view.Node) bool { return n.Master && n.Addr == p.Addr })
 }
 
-// covered counts the slots whose master both the cluster and this instance believe to be well.
+// covered counts the slots whose master is healthy for the cluster and not down for this instance.
 func (t *Topology) covered() int {
 	covered := 0
 	for _, s := range t.Shards {
@@ -174,7 +174,8 @@ func (t *Topology) covered() int {
 	return covered
 }
 
-// Place waits until it is known where a slot is. It fails when the context ends, or at once when no node lets us in.
+// Place waits until a shard owns the slot, and returns it. It fails when the context ends, or at once if no node accepts
+// our credentials.
 func (w *Watcher) Place(ctx context.Context, slot int) (*Shard, error) {
 	for {
 		changed := w.Changed()

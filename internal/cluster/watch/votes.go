@@ -6,10 +6,11 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/peer"
 )
 
-// votesLast is for how long Redis counts the votes of an election (its auth_retry_time). A node that won one, was made a
-// replica again and is asked to take over within that time believes that it has the votes already: it calls itself master
-// in an epoch that is over, and what it acknowledges until the others contradict is lost. (Seen with Redis 8.0.2; Valkey
-// mended it in pull request 1711.) So nobody is asked by an instance that has not watched for as long.
+// votesLast is how long Redis counts the votes of an election (its auth_retry_time). Suppose that a node has won an
+// election, was made a replica again, and is asked to take over within that time. It believes that it has the votes
+// already and calls itself master in an old epoch. The writes that it acknowledges before the others object are lost.
+// (Seen with Redis 8.0.2; fixed in Valkey by pull request 1711.) So an instance asks no replica before it has watched for
+// that long.
 func votesLast(nodeTimeout time.Duration) time.Duration {
 	if nodeTimeout == 0 {
 		nodeTimeout = 15 * time.Second // Redis' default
@@ -17,9 +18,9 @@ func votesLast(nodeTimeout time.Duration) time.Duration {
 	return 2 * max(2*nodeTimeout, 2*time.Second)
 }
 
-// VotesCount is for how long votes may still count that a replica was given: as far as this instance knows, since its
-// shard last moved, or since before it began to watch. Zero or less is never. It is not known while the replica has not
-// answered.
+// VotesCount returns how long the votes for a replica may still count. They may be as recent as the last move of its shard
+// or, if this instance has seen none, the moment when it began to watch. If wait is zero or less, no votes count. known is
+// false until the replica has answered.
 func (w *Watcher) VotesCount(replica *peer.Peer) (wait time.Duration, known bool) {
 	last := w.lastOf(replica)
 	since := w.since

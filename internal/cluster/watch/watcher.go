@@ -1,7 +1,7 @@
-// Package watch knows what is true of a Redis Cluster now: its topology, which node is ill, which replica may answer for
-// its master, whether a master without its replica still rules. It asks every node, each at its own pace, so that a dead
-// one delays nobody, and asks replicas to take over where it is told to. It is the one source for routing, metrics,
-// readiness and the page, and does not know that requests exist.
+// Package watch knows the current state of a Redis Cluster: its topology, which nodes are suspect or down, which replica
+// may answer for its master, and whether a master without its replica is still the master. It probes every node at its
+// own pace, so that a dead node delays nobody, and asks replicas to take over if it is configured to. It is the only
+// source for routing, metrics, readiness and the page. It does not know that requests exist.
 package watch
 
 import (
@@ -16,48 +16,48 @@ import (
 )
 
 const (
-	probeTimeout = 250 * time.Millisecond // of one question to one node
-	standstill   = 200 * time.Millisecond // between two beats: this process did not run
-	stallShows   = 100 * time.Millisecond // before a stall of writes is an event
-	recent       = 2 * time.Second        // an answer that is older says nothing of now
+	probeTimeout = 250 * time.Millisecond // of one probe of one node
+	standstill   = 200 * time.Millisecond // between two beats; after a longer gap, this process itself has stood still
+	stallShows   = 100 * time.Millisecond // before a stall of writes becomes an event
+	recent       = 2 * time.Second        // an older answer says nothing about the present
 )
 
 // Config is what a watcher needs. Peers must be set.
 type Config struct {
 	Peers   *peer.Set
-	Metrics *Metrics      // nil counts nothing
-	Assist  time.Duration // a master's silence after which its replica is asked to take over; 0 leaves that to Redis
-	Routed  func(*Topology)
+	Metrics *Metrics        // nil counts nothing
+	Assist  time.Duration   // the silence of a master after which its replica is asked to take over; 0 leaves failover to Redis
+	Routed  func(*Topology) // called with each topology that routes commands differently; calls do not overlap; may be nil
 }
 
-// A Watcher knows the cluster's state. Its methods may be called concurrently.
+// A Watcher knows the state of the cluster. Its methods may be called concurrently.
 //
-// The order of the locks, outermost first: adopting, mu, and then those that hold no other: a shard's memory, the set of
-// peers, a peer's state, the timeline, the assistant. No lock is held while a node is asked, or while anything is logged.
+// The locks are taken in this order: adopting, mu, and then one of those that are held alone: a shard's memory, the set of
+// peers, a peer's state, the timeline, the assistant's. No lock is held while a node is probed or anything is logged.
 type Watcher struct {
 	cfg       Config
 	peers     *peer.Set
-	assist    *assistant                    // nil if it is off
-	events    *Events                       // nil in a test that shows that nothing depends on them
+	assist    *assistant                    // nil if assisted failover is off
+	events    *Events                       // nil in the test that proves that nothing depends on them
 	topology  atomic.Pointer[Topology]      // nil until a node has answered
 	refused   atomic.Pointer[refusedAnswer] // the last answer, if it was a refusal of our credentials
 	coveredAt atomic.Int64                  // when a beat last saw all slots covered, in Unix nanoseconds
 	pace      pace
 	since     time.Time // when it began to watch
-	beaten    time.Time // when the last beat was; only beat uses it
+	beaten    time.Time // time of the last beat; only beat uses it
 
-	adopting    sync.Mutex // held while a view is adopted, and told
-	toldCovered int        // slots that were covered by the last event; guarded by adopting
+	adopting    sync.Mutex // held while a view is adopted and told
+	toldCovered int        // slots covered according to the last event; guarded by adopting
 
 	mu       sync.Mutex
-	witness  *peer.Peer              // whose view was adopted last; guarded by mu
+	witness  *peer.Peer              // the node whose view was adopted last; guarded by mu
 	checkups map[*peer.Peer]*checkup // guarded by mu
 	change   chan struct{}           // closed at the next change of a state or of the topology; guarded by mu
 }
 
 type refusedAnswer struct{ err error }
 
-// New makes a watcher, which watches while Run runs.
+// New makes a watcher. It watches while Run runs.
 func New(cfg Config) *Watcher {
 	w := &Watcher{
 		cfg: cfg, peers: cfg.Peers, events: new(Events), since: time.Now(), toldCovered: view.Slots,
@@ -69,13 +69,13 @@ func New(cfg Config) *Watcher {
 	return w
 }
 
-// Events is the timeline of what the watcher saw.
+// Events returns the timeline of what the watcher has seen.
 func (w *Watcher) Events() *Events { return w.events }
 
-// Topology is where everything is; nil until a node has answered.
+// Topology returns the newest topology; nil until a node has answered.
 func (w *Watcher) Topology() *Topology { return w.topology.Load() }
 
-// Run watches until the context ends and the questions under way are answered.
+// Run watches until the context ends. It returns when the probes in flight have ended.
 func (w *Watcher) Run(ctx context.Context) {
 	tick := time.NewTicker(heartbeat)
 	defer tick.Stop()
@@ -92,12 +92,12 @@ func (w *Watcher) Run(ctx context.Context) {
 	}
 }
 
-// beat feels every pulse and asks those whose turn it is.
+// beat assesses every node and probes those whose turn it is.
 func (w *Watcher) beat(ctx context.Context, questions *sync.WaitGroup) {
 	now := time.Now()
 	stood := !w.beaten.IsZero() && now.Sub(w.beaten) > standstill
 	w.beaten = now
-	if stood { // it was we who were silent: what has come since is yet to be read
+	if stood { // the silence was our own: replies that have arrived are yet to be read
 		return
 	}
 	for _, p := range w.watched(now) {
@@ -113,7 +113,8 @@ func (w *Watcher) beat(ctx context.Context, questions *sync.WaitGroup) {
 	}
 }
 
-// checkCoverage notes whether all slots have a master that is well. While a view is being adopted, that tells of them.
+// checkCoverage records and tells whether every slot has a healthy master. It leaves the telling to an adoption in
+// progress.
 func (w *Watcher) checkCoverage(now time.Time) {
 	t := w.Topology()
 	if t == nil {
@@ -128,7 +129,7 @@ func (w *Watcher) checkCoverage(now time.Time) {
 	}
 }
 
-// watched are the nodes of the view; and the seeds, while none of those answers.
+// watched returns the nodes of the view, and the seeds too while none of those nodes answers.
 func (w *Watcher) watched(now time.Time) []*peer.Peer {
 	var peers []*peer.Peer
 	answering := false
@@ -152,7 +153,7 @@ func (w *Watcher) watched(now time.Time) []*peer.Peer {
 	return peers
 }
 
-// ask asks one node and takes its answer in.
+// ask probes one node and takes in its answer.
 func (w *Watcher) ask(ctx context.Context, p *peer.Peer) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -160,7 +161,7 @@ func (w *Watcher) ask(ctx context.Context, p *peer.Peer) {
 	w.Take(p, a, err)
 }
 
-// Take takes in what came of a question to a node, and draws from it what follows.
+// Take takes in the outcome of a probe, and adopts a new view if there is one.
 func (w *Watcher) Take(p *peer.Peer, a peer.Answer, err error) {
 	w.hear(p, a, err)
 	w.assess(p)
@@ -169,7 +170,7 @@ func (w *Watcher) Take(p *peer.Peer, a peer.Answer, err error) {
 	}
 }
 
-// hear remembers what came of a question.
+// hear records the outcome of a probe.
 func (w *Watcher) hear(p *peer.Peer, a peer.Answer, err error) {
 	w.mu.Lock()
 	w.record(p, a, err)
@@ -183,7 +184,7 @@ func (w *Watcher) hear(p *peer.Peer, a peer.Answer, err error) {
 	}
 }
 
-// assess has a node's state follow its pulse and its answers.
+// assess updates a node's state from its pulse and its answers.
 func (w *Watcher) assess(p *peer.Peer) {
 	s, changed := p.Assess()
 	if !changed {
@@ -197,7 +198,7 @@ func (w *Watcher) assess(p *peer.Peer) {
 	w.broadcast()
 }
 
-// broadcast wakes who waits for a change.
+// broadcast wakes everyone who waits for a change.
 func (w *Watcher) broadcast() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -205,14 +206,14 @@ func (w *Watcher) broadcast() {
 	w.change = make(chan struct{})
 }
 
-// Changed is closed at the next change of a node's state or of the topology.
+// Changed returns a channel that is closed at the next change of a node's state or of the topology.
 func (w *Watcher) Changed() <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.change
 }
 
-// Refusal is why no node lets us in; nil if one does, or none has answered.
+// Refusal returns the error with which nodes refuse our credentials; nil if a node answers, or if none has refused them.
 func (w *Watcher) Refusal() error {
 	if r := w.refused.Load(); r != nil && !w.anyAnswering() {
 		return r.err

@@ -116,8 +116,8 @@ func (x *world) shard(id string) *Shard {
 	return t.replicatedBy(x.node(id))
 }
 
-// answers gives the watcher an answer of a node that was asked a while ago and came at once: it sees all others peer.Well, with
-// pongs as old as half the node timeout.
+// answers gives the watcher an answer of a node that was asked a while ago and came at once: it sees all others
+// peer.Well, with pongs as old as half the node timeout.
 func (x *world) answers(id string, ago time.Duration, changes ...func(*received)) {
 	at := time.Now().Add(-ago)
 	line, _ := x.view.Node(id)
