@@ -1,6 +1,6 @@
-// Package cluster reads and writes the keys of a Redis Cluster, also while one of its nodes dies: reads that survive their
-// master, writes that survive it too, and what their errors mean. What is true of the cluster it learns from package watch,
-// and it sends by the peers of package peer. It knows nothing of sessions.
+// Package cluster reads and writes the keys of a Redis Cluster, even while a node fails: a read survives the loss of its
+// master, so does an acknowledged write, and each error has a defined meaning. Package watch tells it the state of the
+// cluster, and the peers of package peer send its commands. It knows nothing of sessions.
 package cluster
 
 import (
@@ -16,31 +16,31 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
 
-// Config says how to reach the cluster, and how to read and write there. Only Addrs is needed.
+// Config says how to reach the cluster and how to read and write. Only Addrs must be set.
 type Config struct {
 	peer.Access
 
-	// PoolSize bounds the connections to one node. Zero means 32.
+	// PoolSize bounds the connections for traffic to one node. Zero means 32.
 	PoolSize int
 
-	// Durability of writes whose request asks for none. Empty means Replicated.
+	// Durability is that of writes whose terms ask for none. Empty means Replicated.
 	Durability Durability
 
-	// HedgeDelay is how long a read waits for its master before its replica is asked too. Zero means 40 ms.
+	// HedgeDelay is how long a read waits for the master before it asks the replica too. Zero means 40 ms.
 	HedgeDelay time.Duration
 
-	// MaxWrites bounds the writes under way to one shard, those that wait for a promotion included; one more fails with
+	// MaxWrites bounds the writes in flight to one shard, including those that wait for a promotion. One more fails with
 	// ErrOverloaded. Zero means 4096.
 	MaxWrites int
 
-	// FailoverAssist is for how long a master may be silent before this client asks its replica to take over. Zero
-	// leaves failover to Redis alone.
+	// FailoverAssist is how long a master may be silent before this client asks its replica to take over. Zero leaves
+	// failover to Redis alone.
 	FailoverAssist time.Duration
 
-	// Log gets the events of the timeline; nil drops them.
+	// Log receives the events of the timeline. Nil drops them.
 	Log *slog.Logger
 
-	// Metrics is where the client registers its collectors; nil leaves them unregistered.
+	// Metrics is where the client registers its collectors. Nil leaves them unregistered.
 	Metrics prometheus.Registerer
 }
 
@@ -65,8 +65,8 @@ func (cfg *Config) setDefaults() {
 	}
 }
 
-// A Client reads keys and runs scripts on whichever node is responsible, and keeps trying until the context ends while
-// the cluster is in trouble. Its methods may be called concurrently.
+// A Client reads keys and runs scripts on the nodes that are responsible for them. While the cluster is in trouble, it
+// keeps trying until the context ends. Its methods may be called concurrently.
 type Client struct {
 	cfg     Config
 	peers   *peer.Set
@@ -76,10 +76,11 @@ type Client struct {
 	hedges  budget
 	stop    context.CancelFunc
 	stopped sync.WaitGroup
-	logged  chan struct{} // closed when the last event is in the log
+	logged  chan struct{} // closed once the last event is in the log
 }
 
-// New makes a client. It returns at once, also while the cluster is down, and goes on looking for it until it is closed.
+// New makes a client. It returns at once, even while the cluster is down. The client watches the cluster until it is
+// closed.
 func New(cfg Config) *Client {
 	c := assemble(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -89,7 +90,7 @@ func New(cfg Config) *Client {
 	return c
 }
 
-// assemble makes a client that does nothing yet.
+// assemble makes a client that does not watch yet.
 func assemble(cfg Config) *Client {
 	cfg.setDefaults()
 	c := &Client{cfg: cfg, logged: make(chan struct{})}
@@ -103,27 +104,28 @@ func assemble(cfg Config) *Client {
 
 func (c *Client) hasten() { c.watch.Hasten() }
 
-// nameOf is a node's announced name, for labels; its address while that is not known.
+// nameOf returns a node's announced name for labels, or its address while the name is unknown.
 func (c *Client) nameOf(addr string) string { return c.watch.Topology().Line(addr).Name() }
 
-// Close closes every connection.
+// Close stops watching, closes all connections and unregisters the collectors.
 func (c *Client) Close() error {
 	c.stop()
 	c.stopped.Wait()
 	select {
 	case <-c.logged:
-	case <-time.After(time.Second): // the log is stuck; its last lines are not worth more
+	case <-time.After(time.Second): // the log is stuck; its last lines are not worth a longer wait
 	}
 	err := errors.Join(c.traffic.close(), c.peers.Close())
 	c.metrics.registry.unregister()
 	return err
 }
 
-// Events is the timeline of what this client saw.
+// Events returns the timeline of what this client has seen.
 func (c *Client) Events() *watch.Events { return c.watch.Events() }
 
-// Snapshot is what this client knows of the cluster. It asks nobody.
+// Snapshot returns what this client knows of the cluster. It sends no command.
 func (c *Client) Snapshot() watch.Snapshot { return c.watch.Snapshot() }
 
-// Ready returns a snapshot once there is one, or why there is none when the context ends.
+// Ready waits until a node answers and returns a snapshot. It fails when the context ends, or at once if no node accepts
+// our credentials.
 func (c *Client) Ready(ctx context.Context) (watch.Snapshot, error) { return c.watch.Ready(ctx) }

@@ -11,24 +11,24 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
 
-// replicaPatience is how long the first WAIT waits for the replica; then it is asked again and again, without waiting at
-// the node, whether a replica has the writes by now: a node that waits says nothing, as a dead one does.
+// replicaPatience is how long the first WAIT waits for the replica. After it, WAIT is sent every askAgain with no replicas
+// to wait for, so that it answers at once: a node that waits is as silent as a dead one.
 const (
 	replicaPatience = 50 * time.Millisecond
 	askAgain        = 10 * time.Millisecond
 )
 
-// A commitment is a group of writes that goes to one master, with one WAIT behind it on the same connection: WAIT speaks
-// for the writes of its own connection alone, up to the last of them. So a script that acknowledges something it finds
-// done already must write too.
+// A commitment is a group of writes to one master, followed by one WAIT on the same connection. WAIT covers only the writes
+// of its own connection, up to the last one. So a script that acknowledges an effect must write something even if it finds
+// the effect already there.
 type commitment struct {
 	client *Client
 	conn   *redis.Conn
-	shard  *watch.Shard // of the master; nil if the node is none, or none any more
-	open   []*peer.Attempt
+	shard  *watch.Shard    // the shard of the master; nil if the node is not a master
+	open   []*peer.Attempt // executed, but not finished
 }
 
-// commit sends a group of writes to a node, and finishes each.
+// commit sends a group of writes to a node and finishes each of them.
 func (c *Client) commit(p *peer.Peer, attempts []*peer.Attempt) {
 	c.metrics.peer.Batch("replicated", len(attempts))
 	defer p.Notice(attempts)
@@ -44,13 +44,13 @@ func (c *Client) commit(p *peer.Peer, attempts []*peer.Attempt) {
 	g.settle(copies, err)
 }
 
-// execute sends the writes with a first WAIT, finishes those that failed, and returns how many replicas have the others.
+// execute sends the writes with a first WAIT, finishes those that failed, and returns how many replicas have the rest.
 func (g *commitment) execute(attempts []*peer.Attempt) (copies int64, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), g.client.cfg.Attempt+replicaPatience)
 	defer cancel()
 	first := waitCmd(1, replicaPatience)
 	if g.shard != nil && g.shard.Bare() {
-		first = waitCmd(0, 0) // nobody to wait for, and to wait would take Redis up to 100 ms
+		first = waitCmd(0, 0) // there is no replica to wait for, and Redis would take up to 100 ms to say so
 	}
 	pipe := g.conn.Pipeline()
 	peer.Queue(ctx, pipe, attempts)
@@ -66,7 +66,7 @@ func (g *commitment) execute(attempts []*peer.Attempt) (copies int64, err error)
 	return g.waited(first.Result())
 }
 
-// outlast asks how many replicas have the writes by now, until one has them, or none is needed.
+// outlast asks how many replicas have the writes until one has them, or until none is needed.
 func (g *commitment) outlast(copies int64, err error) (int64, error) {
 	for len(g.open) > 0 && err == nil && copies == 0 && !g.mayBeAlone() {
 		if err = g.mayWait(); err == nil {
@@ -77,7 +77,7 @@ func (g *commitment) outlast(copies int64, err error) (int64, error) {
 	return copies, err
 }
 
-// confirmed is how many replicas have the writes of the connection by now.
+// confirmed returns how many replicas have the writes of the connection.
 func (g *commitment) confirmed() (int64, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), g.client.cfg.Attempt)
 	defer cancel()
@@ -86,7 +86,7 @@ func (g *commitment) confirmed() (int64, error) {
 	return g.waited(now.Result())
 }
 
-// waited notes what a WAIT found.
+// waited records the outcome of a WAIT.
 func (g *commitment) waited(copies int64, err error) (int64, error) {
 	if g.shard != nil && err == nil {
 		g.shard.Waited(copies > 0)
@@ -96,7 +96,8 @@ func (g *commitment) waited(copies int64, err error) (int64, error) {
 
 func (g *commitment) mayBeAlone() bool { return g.shard != nil && g.shard.MayBeAlone() }
 
-// mayWait says why to stop waiting for a replica: nobody waits for us any more, or the master was replaced.
+// mayWait returns the reason to stop waiting for a replica: no caller waits for the outcome any more, or the master was
+// replaced. It is nil if there is none.
 func (g *commitment) mayWait() error {
 	g.client.watch.Hasten()
 	switch {
@@ -108,7 +109,7 @@ func (g *commitment) mayWait() error {
 	return errUnproven
 }
 
-// settle finishes the writes that were executed.
+// settle finishes the writes that were executed, with the outcome of the last WAIT.
 func (g *commitment) settle(copies int64, err error) {
 	if len(g.open) > 0 && err == nil && copies == 0 {
 		g.shard.OneCopy()
@@ -123,7 +124,7 @@ func (g *commitment) settle(copies int64, err error) {
 	}
 }
 
-// waitCmd is WAIT; with no replicas to wait for it answers at once, with those that have everything.
+// waitCmd makes a WAIT command. With 0 replicas it answers at once, with the number of replicas that have all writes.
 func waitCmd(replicas int, patience time.Duration) *redis.IntCmd {
 	return redis.NewIntCmd(context.Background(), "wait", replicas, patience.Milliseconds())
 }

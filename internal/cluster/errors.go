@@ -7,38 +7,38 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/peer"
 )
 
-// What the cluster's troubles come down to. Everything else that a Client returns is a defect, here or in a script.
+// The errors of a Client. Any other error is a defect, in this package or in a script.
 var (
-	// ErrNil means that there is no such key: proven, by a node that answered.
+	// ErrNil means that there is no such key. A node that answered proves it.
 	ErrNil = peer.ErrNil
-	// ErrUnavailable means that no node could serve the call in time, and that nothing was applied.
+	// ErrUnavailable means that no node could serve the call in time, and that no write was applied.
 	ErrUnavailable = peer.ErrUnavailable
-	// ErrOutcomeUnknown means that a write was sent, that its answer never came, and that time is up.
+	// ErrOutcomeUnknown means that a write was sent and may have been applied, but was not confirmed before the deadline.
 	ErrOutcomeUnknown = errors.New("the outcome of the write is unknown")
 	// ErrRefused is the ErrUnavailable of a cluster that does not accept our credentials.
 	ErrRefused = peer.ErrRefused
 	// ErrOverloaded is the ErrUnavailable of a shard or a node whose queue is full.
 	ErrOverloaded = peer.ErrOverloaded
-	// ErrFull means that the node is at its maxmemory and refused the write.
+	// ErrFull means that the node refused the write because it has reached its maxmemory.
 	ErrFull = peer.ErrFull
 )
 
-// Why an attempt came to nothing.
+// Why an attempt failed.
 var (
-	// errMaybeMoving means that a replica has answered for want of a key, and that nobody can say yet that the slot was not
-	// on the move.
+	// errMaybeMoving means that a replica has not found a key, and that it is not proven yet that the slot was not being
+	// moved.
 	errMaybeMoving = errors.New("a replica found no key, but the slot may be moving")
-	// errOneCopy is why a strict write fails: it was executed, but only its master has it.
+	// errOneCopy fails a strict write that was executed, but that only its master has.
 	errOneCopy = errors.New("only the master has the write: its shard has no replica")
-	// errReplaced is why a write is sent again: its master was replaced before a replica had it.
+	// errReplaced means that the write must be sent again.
 	errReplaced = errors.New("the master was replaced before a replica had the write")
-	// errUnproven is why a write is given up: no replica has it, and it is not proven that its master still rules.
+	// errUnproven fails a write that no replica has, if there is no proof that its master still rules.
 	errUnproven = errors.New("no replica has the write, and no majority confirms that its master is still the master")
-	// errNoReplica is why a strict write is not even sent.
+	// errNoReplica fails a strict write that is not even sent.
 	errNoReplica = fmt.Errorf("%w: the write is strict, and its shard has no replica", ErrUnavailable)
 )
 
-// transient reports whether another attempt may succeed where this one failed.
+// transient reports whether another attempt may succeed after this error.
 func transient(err error) bool { return peer.Transient(err) && !errors.Is(err, errOneCopy) }
 
 func outcomeUnknown(err error) error { return fmt.Errorf("%w: %s", ErrOutcomeUnknown, err) }

@@ -7,7 +7,7 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
-// gauges show what the watcher knows at the moment they are asked for.
+// gauges collects what the watcher knows at the time of a scrape.
 type gauges struct{ client *Client }
 
 func describe(name, help string, labels ...string) *prometheus.Desc {
@@ -15,22 +15,22 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	descEpoch   = describe("sessiond_cluster_epoch", "Highest configuration epoch seen.")
-	descSlots   = describe("sessiond_cluster_slots", "Hash slots by state: covered by a master that is well, or not.", "state")
-	descMasters = describe("sessiond_cluster_masters", "Masters with slots on a VM.", "vm")
-	descRole    = describe("sessiond_cluster_node_role", "1 for the role that a node has.", "node", "vm", "role")
-	descHealth  = describe("sessiond_cluster_node_health", "1 for the health that the cluster sees in a node.", "node", "vm", "health")
-	descState   = describe("sessiond_redis_node_state", "1 for the state that this instance sees a node in.", "node", "state")
-	descBreaker = describe("sessiond_redis_breaker_open", "1 while no connection to the node is made or kept.", "node")
-	descLag     = describe("sessiond_cluster_replica_lag_bytes", "Replication stream that a replica has yet to apply.", "node", "shard")
-	descInStep  = describe("sessiond_cluster_replica_in_step", "1 if the replica may answer for its master.", "node", "shard")
-	descSilence = describe("sessiond_redis_node_silence_seconds", "For how long the node has owed this instance an answer.", "node")
-	descStalled = describe("sessiond_shard_stalled_seconds", "For how long writes to the shard cannot have been served; 0 while they can.", "shard")
-	descWrites  = describe("sessiond_writes_in_flight", "Writes under way to a shard, those that wait for a promotion included.", "shard")
-	descQueue   = describe("sessiond_batch_waiting", "Commands that wait for a lane to a node.", "node", "kind")
-	descPool    = describe("sessiond_redis_connections", "Connections to a node.", "node", "state")
-	descWaits   = describe("sessiond_redis_pool_waits_total", "Commands that had to wait for a connection.", "node")
-	descExpired = describe("sessiond_redis_pool_timeouts_total", "Commands that waited for a connection in vain.", "node")
+	descEpoch   = describe("sessiond_cluster_epoch", "Highest configuration epoch in the adopted view.")
+	descSlots   = describe("sessiond_cluster_slots", "Hash slots by state: covered, which means with a healthy master, or uncovered.", "state")
+	descMasters = describe("sessiond_cluster_masters", "Masters with slots, by VM.", "vm")
+	descRole    = describe("sessiond_cluster_node_role", "1 for the current role of a node.", "node", "vm", "role")
+	descHealth  = describe("sessiond_cluster_node_health", "1 for the health of a node as the cluster sees it.", "node", "vm", "health")
+	descState   = describe("sessiond_redis_node_state", "1 for the state of a node as this instance sees it.", "node", "state")
+	descBreaker = describe("sessiond_redis_breaker_open", "1 while the circuit breaker of a node is open: its connections are closed, and no new ones are made.", "node")
+	descLag     = describe("sessiond_cluster_replica_lag_bytes", "Bytes of the replication stream that a replica has yet to apply.", "node", "shard")
+	descInStep  = describe("sessiond_cluster_replica_in_step", "1 if the replica is in step, so that it may answer for its master.", "node", "shard")
+	descSilence = describe("sessiond_redis_node_silence_seconds", "How long a node has owed this instance an answer; 0 if it owes none.", "node")
+	descStalled = describe("sessiond_shard_stalled_seconds", "How long writes to the shard could not be served; 0 while they can.", "shard")
+	descWrites  = describe("sessiond_writes_in_flight", "Writes in flight to a shard, including those that wait for a promotion.", "shard")
+	descQueue   = describe("sessiond_batch_waiting", "Commands that wait for a lane to a node, by kind.", "node", "kind")
+	descPool    = describe("sessiond_redis_connections", "Connections for traffic to a node, by state.", "node", "state")
+	descWaits   = describe("sessiond_redis_pool_waits_total", "Commands that had to wait for a connection to a node.", "node")
+	descExpired = describe("sessiond_redis_pool_timeouts_total", "Commands that got no connection to a node before the pool timeout.", "node")
 )
 
 // Describe implements [prometheus.Collector].

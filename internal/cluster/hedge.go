@@ -10,14 +10,14 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
 
-// The hedge budget: one hedge for ten reads, and so many saved up at most.
+// The hedge budget.
 const (
-	hedgePrice  = 10
-	hedgeSaving = 64
+	hedgePrice  = 10 // reads that earn one hedge
+	hedgeSaving = 64 // hedges that can be saved up
 )
 
-// A budget lets hedges through as long as they are few against the reads: they cannot double the load of a cluster that
-// is slow because it is loaded. The zero value is an empty one.
+// A budget limits hedges to a tenth of the reads, so that hedging cannot double the load of a cluster that is slow
+// because of its load. The zero value is an empty budget.
 type budget struct{ saved atomic.Int64 } // in reads
 
 func (b *budget) earn() {
@@ -39,7 +39,7 @@ func (b *budget) take() bool {
 	}
 }
 
-// hedged asks the master, and the stand-in too when the master fails or takes too long.
+// hedged asks the master, and asks the stand-in too if the master fails or does not answer within the hedge delay.
 func (r *reading) hedged(s *watch.Shard, standIn *peer.Peer) (redis.Cmder, error) {
 	first := r.ask(s.Master, false)
 	delay := time.NewTimer(r.client.cfg.HedgeDelay)
@@ -55,7 +55,7 @@ func (r *reading) hedged(s *watch.Shard, standIn *peer.Peer) (redis.Cmder, error
 		return r.fromMaster(first)
 	case <-delay.C:
 	}
-	// The budget is for a master that answers others: one that answers nobody has no load to be doubled.
+	// The budget applies only if the master answers other commands. A silent master is not slow because of its load.
 	if s.Master.Silence() < r.client.cfg.HedgeDelay && !r.client.hedges.take() {
 		r.client.metrics.hedges.WithLabelValues("denied").Inc()
 		return r.fromMaster(first)
@@ -64,8 +64,8 @@ func (r *reading) hedged(s *watch.Shard, standIn *peer.Peer) (redis.Cmder, error
 	return r.race(s, first, r.askReplica(standIn))
 }
 
-// race returns the first answer that is one, of the master and its replica. A replica's for want of a key gives way to its
-// master's, who may have begun to move the slot elsewhere: as long as that is well, it will answer.
+// race returns the first usable answer of the master and its replica. If the replica has not found a key, its answer
+// yields to the master's as long as the master is well: the master may be moving the slot elsewhere.
 func (r *reading) race(s *watch.Shard, first, second *peer.Attempt) (redis.Cmder, error) {
 	for {
 		changed := r.client.watch.Changed()
@@ -79,7 +79,7 @@ func (r *reading) race(s *watch.Shard, first, second *peer.Attempt) (redis.Cmder
 				return r.fromReplica(s, second)
 			}
 			r.lacks(s, second)
-			replica = nil // until the master answers, or something is wrong with it
+			replica = nil // wait until the master answers or is no longer well
 		}
 		select {
 		case <-first.Done():
@@ -106,8 +106,8 @@ func isDone(a *peer.Attempt) bool {
 	}
 }
 
-// spoken reports whether a master has answered, or said that the answer is to be had elsewhere, where its replica must not
-// be asked: that does not know that the slot leaves.
+// spoken reports whether a master has answered or has redirected the read. After a redirect its replica must not be
+// asked: it does not know that the slot is leaving.
 func spoken(err error) bool {
 	return !transient(err) || peer.IsRedirect(err) || peer.IsKeyElsewhere(err)
 }

@@ -10,18 +10,18 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
 
-// What a replica says for want of a key. It does not notice that its master gives keys away, so that an answer of this
-// kind counts only once it is known that the slot was not on the move.
+// A replica's answer that there is no key (a "lack"). A replica does not notice that its master moves keys elsewhere, so
+// such an answer counts only once it is proven that the slot was not being moved.
 
-// A lack is a replica's first answer that may be for want of a key. The zero value is none.
+// A lack is a replica's first answer that may be due to a missing key. The zero value is none.
 type lack struct {
 	answer *peer.Attempt
-	master *peer.Peer // whose replica gave it
-	at     time.Time  // when it came
+	master *peer.Peer // the master of the replica
+	at     time.Time  // when the answer came
 }
 
-// mayLack reports whether the answer may be for want of a key that was given away: none to GET, nothing to GETRANGE, and
-// whatever a script says that looks at many.
+// mayLack reports whether the answer may be due to a key that has moved elsewhere: nil to GET, an empty string to GETRANGE,
+// and any reply of a script, because it may access many keys.
 func mayLack(a *peer.Attempt) bool {
 	if a.Err != nil {
 		return errors.Is(a.Err, redis.Nil)
@@ -35,8 +35,8 @@ func mayLack(a *peer.Attempt) bool {
 	return false
 }
 
-// lacks notes that a replica has given such an answer, and has the watcher look for the proof. Of several from the same
-// shard the first stays, whose proof may be there already.
+// lacks records such an answer of a replica, and makes the watcher collect the proof. Of several answers from one shard it
+// keeps the first, whose proof comes first.
 func (r *reading) lacks(s *watch.Shard, a *peer.Attempt) {
 	if r.lacking.answer == nil || r.lacking.master != s.Master {
 		r.lacking = lack{a, s.Master, time.Now()}
@@ -44,7 +44,8 @@ func (r *reading) lacks(s *watch.Shard, a *peer.Attempt) {
 	r.client.watch.HastenMasters(r.lacking.at)
 }
 
-// fromReplica waits for a replica's answer. Without the proof that it needs the read goes round.
+// fromReplica waits for a replica's answer. If the answer needs a proof that is not there yet, it fails with
+// errMaybeMoving, and the read takes another round.
 func (r *reading) fromReplica(s *watch.Shard, a *peer.Attempt) (redis.Cmder, error) {
 	err, _ := a.Wait()
 	if transient(err) {

@@ -10,8 +10,8 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
 
-// logEvents logs the timeline as it grows, until the context ends and all is logged. It is beside everything else: a log
-// that blocks keeps nobody but itself waiting, and what it misses then it counts.
+// logEvents logs the events of the timeline until the context ends and all are logged. It runs in a goroutine of its own,
+// so that a log that blocks delays nothing else. It counts the events that it misses while the log blocks.
 func (c *Client) logEvents(ctx context.Context) {
 	defer close(c.logged)
 	var last uint64
@@ -37,13 +37,13 @@ func (c *Client) logEvents(ctx context.Context) {
 func (c *Client) logEvent(ev watch.Event) {
 	level := slog.LevelInfo
 	if ev.Type == watch.NodeSuspect || ev.Type == watch.NodeUp {
-		level = slog.LevelDebug // a slow moment makes both
+		level = slog.LevelDebug // a slow moment causes both
 	}
 	c.cfg.Log.LogAttrs(context.Background(), level, ev.Text, slog.String("event", string(ev.Type)), slog.String("node", ev.Node),
 		slog.String("vm", ev.VM), slog.String("shard", ev.Shard))
 }
 
-// LogTo sends what the Redis driver has to say to log, at debug level: what matters of it comes back as errors. The
+// LogTo sends the messages of the Redis driver to log at debug level: whatever matters is returned as an error too. The
 // driver has one logger for the whole process.
 func LogTo(log *slog.Logger) { redis.SetLogger(driverLog{log}) }
 

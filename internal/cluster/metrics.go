@@ -8,8 +8,8 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
 
-// metrics are the client's counters, beside those of the floors below. What can be looked up when it is asked for stands
-// in [gauges].
+// metrics are the client's counters and those of the packages below. Values that can be looked up at a scrape are in
+// [gauges].
 type metrics struct {
 	peer     *peer.Metrics
 	watch    *watch.Metrics
@@ -18,7 +18,7 @@ type metrics struct {
 	reads      *prometheus.CounterVec // by source
 	hedges     *prometheus.CounterVec // by reason
 	retries    *prometheus.CounterVec // by kind
-	durability *prometheus.CounterVec // by what was achieved
+	durability *prometheus.CounterVec // by durability achieved
 	unknown    prometheus.Counter
 }
 
@@ -30,19 +30,19 @@ func newMetrics(to prometheus.Registerer) *metrics {
 	m := &metrics{
 		peer: peer.NewMetrics(r), watch: watch.NewMetrics(r), registry: r,
 
-		reads:      counter("sessiond_reads_total", "Reads answered, by who answered them.", "source"),
-		hedges:     counter("sessiond_hedges_total", "Reads that asked the replica, or were denied it, by the reason.", "reason"),
-		retries:    counter("sessiond_retries_total", "Rounds that a read or a write took after the first.", "kind"),
-		durability: counter("sessiond_writes_total", "Writes acknowledged, by the durability they achieved.", "durability"),
+		reads:      counter("sessiond_reads_total", "Reads answered, by source: master or replica.", "source"),
+		hedges:     counter("sessiond_hedges_total", "Reads that asked the replica, by reason; or that the hedge budget kept from it (denied).", "reason"),
+		retries:    counter("sessiond_retries_total", "Rounds that reads and writes took after the first, by kind.", "kind"),
+		durability: counter("sessiond_writes_total", "Writes acknowledged, by durability achieved.", "durability"),
 		unknown: promauto.With(r).NewCounter(prometheus.CounterOpts{
-			Name: "sessiond_unknown_outcomes_total", Help: "Writes that were given up without knowing whether they were applied.",
+			Name: "sessiond_unknown_outcomes_total", Help: "Writes that failed with an unknown outcome: they may have been applied.",
 		}),
 	}
 	m.begin()
 	return m
 }
 
-// begin makes the series whose labels are known from the start, so that the first of a kind shows as an increase.
+// begin creates the series whose labels are known from the start, so that the first of a kind shows as an increase.
 func (m *metrics) begin() {
 	for vec, values := range map[*prometheus.CounterVec][]string{
 		m.reads:      {"master", "replica"},
@@ -56,13 +56,13 @@ func (m *metrics) begin() {
 	}
 }
 
-// A registry remembers what was registered, so that a closed client leaves nothing behind.
+// A registry remembers what it has registered, so that a closed client leaves nothing behind.
 type registry struct {
-	prometheus.Registerer // nil: nowhere
+	prometheus.Registerer // nil: register nowhere
 	registered            []prometheus.Collector
 }
 
-// MustRegister implements [prometheus.Registerer]; it is all that promauto calls.
+// MustRegister implements [prometheus.Registerer]. promauto calls no other method.
 func (r *registry) MustRegister(cs ...prometheus.Collector) {
 	if r.Registerer != nil {
 		r.Registerer.MustRegister(cs...)

@@ -13,21 +13,21 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
-// A Value is one answer of many.
+// A Value is the answer for one of many keys.
 type Value struct {
 	Bytes []byte
-	Err   error // as from Get
+	Err   error // see [Client.Get]
 }
 
-// Get is the Redis command GET. It fails with ErrNil if there is no such key.
+// Get reads the value of a key (GET). It fails with ErrNil if there is no such key.
 //
-// It asks the master, and the replica when the master is not well or does not answer within the hedge delay: a replica
-// that was in step when its master was last seen well holds every write that was acknowledged as replicated.
+// It asks the master. If the master is not well, or does not answer within the hedge delay, it asks the replica: a replica
+// that was in step when its master was last well has every write that was acknowledged as replicated.
 func (c *Client) Get(ctx context.Context, t *Terms, key string) ([]byte, error) {
 	return bytesOf(c.read(ctx, t, key, nil, func(bool) redis.Cmder { return redis.NewStringCmd(ctx, "get", key) }))
 }
 
-// Now is the clock of a node that holds the key's slot (TIME).
+// Now returns the clock of a node that holds the key's slot (TIME).
 func (c *Client) Now(ctx context.Context, t *Terms, key string) (time.Time, error) {
 	cmd, err := c.read(ctx, t, key, nil, func(bool) redis.Cmder { return redis.NewTimeCmd(ctx, "time") })
 	if err != nil {
@@ -41,15 +41,16 @@ func (c *Client) GetMany(ctx context.Context, t *Terms, keys []string) []Value {
 	return many(keys, func(key string) ([]byte, error) { return c.Get(ctx, t, key) })
 }
 
-// Heads are the first n bytes of many keys' values (GETRANGE), empty where there is no such key.
+// Heads returns the first n bytes of many keys' values (GETRANGE), in the order of the keys. They are empty if there is no
+// such key.
 func (c *Client) Heads(ctx context.Context, t *Terms, keys []string, n int64) []Value {
 	return many(keys, func(key string) ([]byte, error) {
 		return bytesOf(c.read(ctx, t, key, nil, func(bool) redis.Cmder { return redis.NewStringCmd(ctx, "getrange", key, 0, n-1) }))
 	})
 }
 
-// Query runs a script that only reads, and that answers with an array of strings (EVALSHA_RO, since Redis 7.0), where Get
-// would read its first key. All keys must lie in one slot.
+// Query runs a read-only script that returns an array of strings (EVALSHA_RO, since Redis 7.0). It asks the node that Get
+// would ask for the first key. All keys must lie in one slot.
 func (c *Client) Query(ctx context.Context, t *Terms, s *Script, keys []string, args ...any) ([]string, error) {
 	cmd, err := c.read(ctx, t, keys[0], s, func(whole bool) redis.Cmder { return s.command(ctx, whole, "_ro", keys, args) })
 	if err != nil {
@@ -75,8 +76,8 @@ func bytesOf(cmd redis.Cmder, err error) ([]byte, error) {
 	return cmd.(*redis.StringCmd).Bytes()
 }
 
-// read sends a command that only reads, as made anew for each attempt, until a node has answered or the context ends. It
-// returns the one that was answered. A script that the command calls is sent whole where it is told to be.
+// read sends a read-only command until a node has answered or the context ends, and returns the command that was
+// answered. It makes the command anew for each attempt. If the command runs a script s, whole says to send its source.
 func (c *Client) read(ctx context.Context, t *Terms, key string, s *Script, command func(whole bool) redis.Cmder) (redis.Cmder, error) {
 	slot := view.Slot(key)
 	r := reading{
@@ -94,14 +95,14 @@ func (c *Client) read(ctx context.Context, t *Terms, key string, s *Script, comm
 	return answered, err
 }
 
-// A reading is one read on its way.
+// A reading is one read in progress.
 type reading struct {
 	call
 	command func(whole bool) redis.Cmder
 	lacking lack
 }
 
-// once asks whom it should ask now, and a second node if the first does not answer in time.
+// once makes one round: it asks the node that should answer now, and perhaps a second one.
 func (r *reading) once() (redis.Cmder, error) {
 	if to := r.takeRedirect(); to.peer != nil {
 		return r.fromMaster(r.ask(to.peer, to.asking))
@@ -120,7 +121,7 @@ func (r *reading) once() (redis.Cmder, error) {
 	case standIn != nil:
 		r.client.metrics.hedges.WithLabelValues("suspect").Inc()
 		return r.fromReplica(s, r.askReplica(standIn))
-	case s.Master.State() != peer.Down: // it is all there is, and may only be slow
+	case s.Master.State() != peer.Down: // there is no other node to ask, and it may only be slow
 		return r.fromMaster(r.ask(s.Master, false))
 	}
 	return nil, watch.ErrNoMaster
@@ -136,7 +137,7 @@ func (r *reading) ask(p *peer.Peer, asking bool) *peer.Attempt {
 	return a
 }
 
-// askReplica sends the command to a replica, which holds no script before it was sent one: Redis does not replicate them.
+// askReplica sends the command to a replica. It sends scripts whole, because Redis does not replicate its script cache.
 func (r *reading) askReplica(p *peer.Peer) *peer.Attempt {
 	a := peer.NewAttempt(r.ctx, r.command(true))
 	r.span.sent(p, "replica")

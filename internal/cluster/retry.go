@@ -10,33 +10,32 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/peer"
 )
 
-// maxRedirects bounds the redirects that are followed without a pause.
+// maxRedirects bounds the redirects that a call follows without a pause.
 const maxRedirects = 5
 
-// A call is what a read and a write on their way have in common: they are tried until a node has answered, or the context
-// ends.
+// A call is what reads and writes have in common: they are tried until a node has answered or the context ends.
 type call struct {
 	client *Client
 	ctx    context.Context
 	kind   string // "read" or "write", for metrics
 	slot   int
-	script *Script // that the command calls; nil if it calls none
+	script *Script // the script that the command runs; nil if none
 	terms  *Terms
 	span   *span
 
-	whole    bool // some node does not hold the script: it is sent whole
+	whole    bool // a node did not have the script, so it is sent whole
 	redirect redirect
 	failed   func() // called before each pause; may be nil
 }
 
-// A redirect is where a node has sent us, for the next attempt only.
+// A redirect is the node that a MOVED or ASK reply named. It applies to the next attempt only.
 type redirect struct {
 	peer   *peer.Peer // nil if there is none
 	asking bool
 }
 
-// retry calls once until it has an answer, which may be an error of a node that has spoken. It fails with its last error
-// when the context ends, or at once when no node lets us in; that is then not for another attempt.
+// retry calls once until a node has spoken: it has answered, perhaps with an error. When the context ends, it fails with
+// the last error, and spoken is false. If no node accepts our credentials, it fails at once.
 func (c *call) retry(once func() (redis.Cmder, error)) (answered redis.Cmder, spoken bool, err error) {
 	watch := c.client.watch
 	for round := 0; ; round++ {
@@ -66,8 +65,8 @@ func (c *call) retry(once func() (redis.Cmder, error)) (answered redis.Cmder, sp
 	}
 }
 
-// redirected is where an answer of MOVED or ASK sends the next attempt, if that may go there: to a node of the view that
-// has connections. A wide script (see Widely) does not go ahead of its slot.
+// redirected returns the redirect of a MOVED or ASK reply, if the next attempt may follow it: the view must list the
+// node, and the node must have connections. A wide script (see [Script.Widely]) does not follow ASK.
 func (c *call) redirected(err error) redirect {
 	addr, asking := peer.Redirected(err)
 	if addr == "" || asking && c.script != nil && c.script.wide || !c.client.watch.Topology().Lists(addr) {
@@ -80,15 +79,15 @@ func (c *call) redirected(err error) redirect {
 	return redirect{to, asking}
 }
 
-// takeRedirect returns the redirect and forgets it.
+// takeRedirect returns the redirect and clears it.
 func (c *call) takeRedirect() redirect {
 	to := c.redirect
 	c.redirect = redirect{}
 	return to
 }
 
-// pause waits before another round, longer each time up to a quarter of a second, or until something changes, and
-// reports whether there is time for it. The jitter keeps many requests from coming back at once.
+// pause waits before another round, up to about 0.2 s and longer each time, but no longer than until something changes. It
+// reports false if the context ends first. Jitter keeps many requests from coming back at once.
 func pause(ctx context.Context, round int, changed <-chan struct{}) bool {
 	d := 2 * time.Millisecond << min(round, 6)
 	timer := time.NewTimer(d/2 + rand.N(d))

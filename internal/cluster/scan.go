@@ -19,18 +19,18 @@ import (
 var (
 	// ErrBadCursor means that Scan never returned this cursor.
 	ErrBadCursor = errors.New("no scan returned this cursor")
-	// ErrCursorExpired means that the masters have changed since the scan began, or one was restarted.
+	// ErrCursorExpired means that, since the scan began, the masters or their slots have changed or a master was restarted.
 	ErrCursorExpired = errors.New("the masters have changed since the scan began")
 )
 
-// scanRounds bounds the SCAN calls for one page, so that a walk over many foreign keys still answers in time.
+// scanRounds bounds the SCAN commands for one page, so that a scan over many keys that do not match still answers in time.
 const scanRounds = 200
 
-// A scanCursor is where a scan goes on: at the position of one master's SCAN. A position means something only in the
-// hash table of the process that gave it, so the cursor knows which processes the masters were.
+// A scanCursor is where a scan continues: at a position in one master's SCAN. A position is valid only in the process that
+// returned it, so the cursor identifies the processes of all masters.
 type scanCursor struct {
 	masters  uint64 // hash of the masters' IDs, run IDs and slots
-	index    uint32 // of the master, in the order of their IDs
+	index    uint32 // of the current master, in the order of their IDs
 	position uint64
 }
 
@@ -48,9 +48,9 @@ func decodeScanCursor(s string) (scanCursor, error) {
 	return scanCursor{binary.BigEndian.Uint64(b), binary.BigEndian.Uint32(b[8:]), binary.BigEndian.Uint64(b[12:])}, nil
 }
 
-// Scan lists the string keys that match a pattern on all masters, limit or a few more at a time (SCAN). The empty cursor
-// begins; an empty next ends. A key that is there all the time is listed at least once. A page may be short, or empty
-// before the end.
+// Scan lists the string keys on all masters that match a pattern, limit or a few more at a time (SCAN). An empty cursor
+// begins a scan, and an empty next means its end. A key that exists for the whole scan is listed at least once. A page
+// may be short or empty before the end. Scan fails with ErrBadCursor or ErrCursorExpired.
 func (c *Client) Scan(ctx context.Context, pattern, cursor string, limit int) (keys []string, next string, err error) {
 	masters, hash, err := c.masters(ctx)
 	if err != nil {
@@ -80,8 +80,8 @@ func (c *Client) Scan(ctx context.Context, pattern, cursor string, limit int) (k
 	return keys, at.encode(), nil
 }
 
-// masters are the masters with slots, in the order of their IDs, and a hash of which processes they are. Each speaks for
-// itself, now: a position means nothing to a process that has been started since the last look.
+// masters returns the masters with slots in the order of their IDs, and a hash that identifies their processes and slots.
+// It asks each of them now, because a position is not valid in a process that was started since.
 func (c *Client) masters(ctx context.Context) ([]*peer.Peer, uint64, error) {
 	if _, err := c.watch.Ready(ctx); err != nil {
 		return nil, 0, err
@@ -104,22 +104,22 @@ func (c *Client) masters(ctx context.Context) ([]*peer.Peer, uint64, error) {
 		case said.Err != nil:
 			return nil, 0, peer.Unavailable(said.Err)
 		case !ok || !me.Master:
-			return nil, 0, fmt.Errorf("%w: %s is no master any more", ErrUnavailable, masters[i].Addr)
+			return nil, 0, fmt.Errorf("%w: %s is no longer a master", ErrUnavailable, masters[i].Addr)
 		}
 		fmt.Fprintln(h, me.ID, said.RunID, me.Ranges)
 	}
 	return masters, binary.BigEndian.Uint64(h.Sum(nil)), nil
 }
 
-// A Sample is a part of what one master holds.
+// A Sample is a random sample of one master's keys.
 type Sample struct {
 	Size int64    // keys that the master holds (DBSIZE)
 	Keys []string // some of them, picked at random; a key may be picked twice (RANDOMKEY)
-	Head [][]byte // the beginning of each one's value, or nil if it is no string (GETRANGE)
+	Head [][]byte // the first bytes of each key's value; nil if it is not a string (GETRANGE)
 }
 
-// Sample picks n keys of every master at random, with the first bytes of their values: an estimate of what the cluster
-// holds, at a cost that does not grow with it.
+// Sample picks n keys of every master at random, with the first head bytes of their values. It serves estimates whose
+// cost does not grow with the number of keys.
 func (c *Client) Sample(ctx context.Context, n, head int) ([]Sample, error) {
 	t := c.watch.Topology()
 	if t == nil {
@@ -158,7 +158,7 @@ func sampleOf(ctx context.Context, rdb *redis.Client, count, head int) (Sample, 
 	if len(heads) == 0 {
 		return s, nil
 	}
-	// The answers are looked at one by one: a key of another type is an error of its own, and no failure.
+	// Each reply is checked on its own: a key of another type is an error reply, but no failure.
 	if _, err := pipe.Exec(ctx); err != nil && transient(err) {
 		return Sample{}, err
 	}

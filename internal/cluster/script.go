@@ -8,7 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// A Script is a Lua script, run by its digest (EVALSHA) and sent whole (EVAL) to a node that does not hold it yet.
+// A Script is a Lua script. It is run by its digest (EVALSHA), and sent whole (EVAL) to a node that does not have it yet.
 type Script struct {
 	source, sha string
 	loose, wide bool
@@ -16,30 +16,32 @@ type Script struct {
 
 // NewScript prepares a script from its source.
 //
-// Where it acknowledges something, it must write something, even if it finds all done already: only behind a write on
-// the same connection does WAIT prove that the replica has what the script saw.
+// A script that acknowledges an effect must write something even if it finds the effect already there: WAIT proves that the
+// replica has what the script saw only if it follows a write on the same connection.
 func NewScript(source string) *Script {
 	digest := sha1.Sum([]byte(source))
 	return &Script{source: source, sha: hex.EncodeToString(digest[:])}
 }
 
-// Loosely returns the script with another default: it waits for no replica unless the request asks for it.
+// Loosely returns the script with Async as its default durability, whatever the client's default is.
 func (s *Script) Loosely() *Script {
 	other := *s
 	other.loose = true
 	return &other
 }
 
-// Widely returns the script as one that looks at more keys of its slot than it is given. While a slot is on the move they
-// may be in two places: where the slot leaves Redis fails such a script, but where it arrives (ASKING) it lets the script
-// take what has not come yet for absent. So a wide script waits for the end of the move instead of following it there.
+// Widely returns the script marked as one that accesses more keys of its slot than it is given. While a slot is being
+// moved, its keys may be on two nodes. On the source Redis fails such a script. On the target (ASKING) it runs the
+// script, which takes the keys that have not arrived yet for absent. So a wide script does not follow ASK but waits for
+// the end of the move.
 func (s *Script) Widely() *Script {
 	other := *s
 	other.wide = true
 	return &other
 }
 
-// command is the call of the script, by its digest or whole. The suffix is that of the two commands' names.
+// command makes the command that runs the script, by its digest or whole. The suffix completes the name of the command:
+// "" or "_ro".
 func (s *Script) command(ctx context.Context, whole bool, suffix string, keys []string, args []any) *redis.Cmd {
 	name, body := "evalsha", s.sha
 	if whole {
@@ -53,7 +55,7 @@ func (s *Script) command(ctx context.Context, whole bool, suffix string, keys []
 	return redis.NewCmd(ctx, append(call, args...)...)
 }
 
-// durability is what one call of the script has to achieve.
+// durability is the durability that one run of the script must achieve.
 func (s *Script) durability(asked, standard Durability) Durability {
 	switch {
 	case asked != "":

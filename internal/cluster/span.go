@@ -10,10 +10,11 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/peer"
 )
 
-// A span is the trace of one read or write, below its caller's span. Nil, where the caller is not traced, costs nothing.
+// A span traces one read or write as a child of the caller's span. It is nil if the caller is not traced; its methods
+// then do nothing.
 type span struct{ trace.Span }
 
-// startSpan takes the tracer from the caller's span, so that nobody has to hand one down.
+// startSpan starts a span with the tracer provider of the caller's span, so that none needs to be passed down.
 func startSpan(ctx context.Context, name string, slot int) *span {
 	caller := trace.SpanFromContext(ctx)
 	if !caller.IsRecording() {
@@ -25,14 +26,14 @@ func startSpan(ctx context.Context, name string, slot int) *span {
 	return &span{started}
 }
 
-// sent notes that the command goes to a node, as a master or as a replica.
+// sent records that the command is sent to a node as a master or as a replica.
 func (s *span) sent(p *peer.Peer, role string) {
 	if s != nil {
 		s.AddEvent("sent", trace.WithAttributes(attribute.String("server.address", p.Addr), attribute.String("role", role)))
 	}
 }
 
-// again notes that another round follows. No error of this package holds a key.
+// again records that another round follows. No error of this package contains a key.
 func (s *span) again(round int, err error) {
 	if s != nil {
 		s.AddEvent("again", trace.WithAttributes(attribute.Int("round", round+1), attribute.String("error", err.Error())))

@@ -2,29 +2,28 @@ package cluster
 
 import "sync"
 
-// Durability says how many copies of a write there must be before it is acknowledged.
+// Durability says how many nodes must have a write before it is acknowledged.
 type Durability string
 
 const (
 	// Async: the master has it. It is lost if the master dies before its replica has it too.
 	Async Durability = "async"
-	// Replicated: a replica has it too (WAIT 1), or the shard has lost its replica and it is proven that its master still
-	// rules; then Single is what was achieved.
+	// Replicated: a replica has it too (WAIT 1). If the shard has lost its replica and it is proven that its master still
+	// rules, the write is acknowledged as Single.
 	Replicated Durability = "replicated"
 	// Strict: a replica has it too, or the write fails.
 	Strict Durability = "strict"
-	// Single is achieved, never asked for: one copy, because there is no replica.
+	// Single is achieved, never asked for: only the master has it, because it has no replica.
 	Single Durability = "single"
 )
 
-// weaker orders what is achieved.
+// weaker orders the durabilities that a write can achieve; a greater number is weaker.
 var weaker = map[Durability]int{Replicated: 0, Single: 1, Async: 2}
 
-// Terms are what one request asks of its reads and writes, and where it learns what it got. The fields are set before
-// the first call and stay as they are. Nil asks for the client's defaults and learns nothing. The methods may be called
-// concurrently.
+// Terms are what one request asks of its reads and writes, and they record what it got. The fields must not change after
+// the first call. Nil asks for the client's defaults and records nothing. The methods may be called concurrently.
 type Terms struct {
-	Durability Durability // of its writes: Async, Replicated or Strict; empty for the client's default
+	Durability Durability // of its writes: Async, Replicated or Strict; empty for the default
 	MasterOnly bool       // its reads never go to a replica
 
 	mu       sync.Mutex
@@ -32,7 +31,8 @@ type Terms struct {
 	replica  bool       // guarded by mu
 }
 
-// Achieved is the weakest durability of the request's writes: Replicated, Single or Async; empty if it wrote nothing.
+// Achieved returns the weakest durability among the request's writes: Replicated, Single or Async. It is empty if the
+// request wrote nothing.
 func (t *Terms) Achieved() Durability {
 	if t == nil {
 		return ""
@@ -42,7 +42,7 @@ func (t *Terms) Achieved() Durability {
 	return t.achieved
 }
 
-// FromReplica reports whether a replica answered one of the request's reads.
+// FromReplica reports whether a replica has answered any of the request's reads.
 func (t *Terms) FromReplica() bool {
 	if t == nil {
 		return false
@@ -52,7 +52,7 @@ func (t *Terms) FromReplica() bool {
 	return t.replica
 }
 
-// Wrote notes what a write achieved.
+// Wrote records the durability that a write achieved.
 func (t *Terms) Wrote(d Durability) {
 	if t == nil {
 		return
@@ -64,7 +64,7 @@ func (t *Terms) Wrote(d Durability) {
 	}
 }
 
-// ReadReplica notes that a replica answered a read.
+// ReadReplica records that a replica has answered a read.
 func (t *Terms) ReadReplica() {
 	if t == nil {
 		return
@@ -74,7 +74,7 @@ func (t *Terms) ReadReplica() {
 	t.replica = true
 }
 
-// durability is what the request asks of its writes; empty if it leaves that to others.
+// durability returns what the request asks of its writes; empty if it asks for nothing.
 func (t *Terms) durability() Durability {
 	if t == nil {
 		return ""

@@ -13,9 +13,8 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
 
-// Traffic keeps the connections for reads and writes in a ClusterClient of go-redis. That routes nothing: where a command
-// goes, and whether it is sent again, is decided above, by what the watcher knows. The way of a new view is a straight
-// line:
+// Traffic keeps the connections for reads and writes in a ClusterClient of go-redis, which routes nothing. The Client
+// decides where a command goes and whether it is sent again, by what the watcher knows. A new view takes a straight path:
 //
 //	the watcher adopts it -> follow makes it the ClusterClient's slot map -> each peer gets its connections
 type traffic struct {
@@ -39,9 +38,9 @@ func newTraffic(cfg Config, peers *peer.Set) *traffic {
 		WriteTimeout:          cfg.Attempt,
 		PoolTimeout:           cfg.Attempt,
 		PoolSize:              cfg.PoolSize,
-		MinIdleConns:          min(2, cfg.PoolSize), // a replica that is suddenly needed is not dialled first
-		MaxIdleConns:          min(8, cfg.PoolSize), // a fault leaves no more behind than peace needs
-		ContextTimeoutEnabled: true,                 // or a read outlives the request that asked for it
+		MinIdleConns:          min(2, cfg.PoolSize), // a replica that is suddenly needed has connections already
+		MaxIdleConns:          min(8, cfg.PoolSize), // a fault leaves no more connections behind than normal load needs
+		ContextTimeoutEnabled: true,                 // or a read would outlive its request
 		MaxRetries:            -1,
 		MaxRedirects:          -1,
 
@@ -52,7 +51,7 @@ func newTraffic(cfg Config, peers *peer.Set) *traffic {
 	return t
 }
 
-// follow takes a topology as the slot map, which makes the connections to nodes that are new. Calls must not overlap.
+// follow makes a topology the slot map, and gives each peer its connections. Calls must not overlap.
 func (t *traffic) follow(top *watch.Topology) {
 	slots := slotMap(top)
 	t.slots.Store(&slots)
@@ -62,7 +61,7 @@ func (t *traffic) follow(top *watch.Topology) {
 	})
 }
 
-// clusterSlots is how the ClusterClient reads the slot map.
+// clusterSlots returns the slot map to the ClusterClient.
 func (t *traffic) clusterSlots(context.Context) ([]redis.ClusterSlot, error) {
 	slots := t.slots.Load()
 	if slots == nil {
@@ -71,7 +70,7 @@ func (t *traffic) clusterSlots(context.Context) ([]redis.ClusterSlot, error) {
 	return *slots, nil
 }
 
-// connect makes the client of one node, whose connections go through the node's breaker.
+// connect makes the client of one node. Its connections go through the node's circuit breaker.
 func (t *traffic) connect(opt *redis.Options) *redis.Client {
 	addr := cmp.Or(opt.NodeAddress, opt.Addr) // for a loopback address, Addr has lost its host
 	opt.Dialer = func(ctx context.Context, network, _ string) (net.Conn, error) {
@@ -82,7 +81,7 @@ func (t *traffic) connect(opt *redis.Options) *redis.Client {
 
 func (t *traffic) close() error { return t.rdb.Close() }
 
-// slotMap is a topology as the ClusterClient takes it: the master of each range of slots first, then its replicas.
+// slotMap converts a topology for the ClusterClient: for each range of slots, first the master and then its replicas.
 func slotMap(top *watch.Topology) []redis.ClusterSlot {
 	var slots []redis.ClusterSlot
 	for _, s := range top.Shards {

@@ -12,19 +12,19 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
 
-// A Call is one run of a script.
+// A Call holds the keys and arguments for one run of a script.
 type Call struct {
 	Keys []string
 	Args []any
 }
 
-// A Reply is what [Client.Run] returns.
+// A Reply is the result of one [Client.Run].
 type Reply struct {
 	Reply []string
 	Err   error
 }
 
-// RunMany is [Client.Run] for many calls of a script at once. The answers are in the order of the calls.
+// RunMany is [Client.Run] for many calls of a script at once. The replies are in the order of the calls.
 func (c *Client) RunMany(ctx context.Context, t *Terms, s *Script, calls []Call) []Reply {
 	replies := make([]Reply, len(calls))
 	var wg sync.WaitGroup
@@ -35,8 +35,9 @@ func (c *Client) RunMany(ctx context.Context, t *Terms, s *Script, calls []Call)
 	return replies
 }
 
-// Run runs a script that answers with an array of strings, with the durability that the terms ask for. All keys must lie
-// in one slot. The script may run more than once for one call, when an answer was lost: it must recognise its own effect.
+// Run runs a script that returns an array of strings, with the durability that the terms ask for. All keys must lie in one
+// slot. If a reply is lost, the script may run more than once for one call, so it must recognise its own effect. Run fails
+// with ErrUnavailable, ErrOutcomeUnknown or ErrFull; any other error is a defect.
 func (c *Client) Run(ctx context.Context, t *Terms, s *Script, keys []string, args ...any) ([]string, error) {
 	slot := view.Slot(keys[0])
 	w := writing{
@@ -48,16 +49,16 @@ func (c *Client) Run(ctx context.Context, t *Terms, s *Script, keys []string, ar
 	return reply, err
 }
 
-// A writing is one write on its way.
+// A writing is one write in progress.
 type writing struct {
 	call
 	keys       []string
 	args       []any
 	durability Durability
-	inDoubt    bool // an attempt may have been executed without our knowing
+	inDoubt    bool // an attempt may have been executed although its reply never came
 }
 
-// run tries until the outcome is certain or the context ends.
+// run tries the write until its outcome is certain or the context ends.
 func (w *writing) run() ([]string, error) {
 	s, err := w.client.watch.Place(w.ctx, w.slot)
 	if err != nil {
@@ -75,7 +76,7 @@ func (w *writing) run() ([]string, error) {
 	case spoken && !w.inDoubt:
 		return nil, peer.Translate(err)
 	}
-	return nil, w.giveUp(err) // a refusal says nothing of an attempt before it that may have been executed
+	return nil, w.giveUp(err) // an error reply says nothing about an earlier attempt that may have been executed
 }
 
 // once sends the write to the master, if it is well.
@@ -111,7 +112,7 @@ func (w *writing) once() (redis.Cmder, error) {
 	return a.Cmd, nil
 }
 
-// alone reports whether a node that is to get a write of the shard has no replica. A redirect may lead to another shard.
+// alone reports whether the node that is to receive the write has no replica. A redirect may have led to another shard.
 func (w *writing) alone(s *watch.Shard, p *peer.Peer) bool {
 	if s.Master != p {
 		s = w.client.watch.Topology().MasteredBy(p)
@@ -119,7 +120,7 @@ func (w *writing) alone(s *watch.Shard, p *peer.Peer) bool {
 	return s != nil && s.MayBeAlone()
 }
 
-// send queues the write at a node.
+// send queues the write for a node.
 func (w *writing) send(to redirect) *peer.Attempt {
 	a := peer.NewAttempt(w.ctx, w.script.command(w.ctx, w.whole, "", w.keys, w.args))
 	a.Asking = to.asking
@@ -132,7 +133,7 @@ func (w *writing) send(to redirect) *peer.Attempt {
 	return a
 }
 
-// achieved is what an attempt that succeeded is worth.
+// achieved returns the durability that a successful attempt has achieved.
 func (w *writing) achieved(a *peer.Attempt) Durability {
 	switch {
 	case w.durability == Async:
@@ -143,7 +144,7 @@ func (w *writing) achieved(a *peer.Attempt) Durability {
 	return Single
 }
 
-// giveUp is what the write answers when its outcome is not certain.
+// giveUp returns the error of a write that is given up: ErrOutcomeUnknown if an attempt is in doubt, else ErrUnavailable.
 func (w *writing) giveUp(last error) error {
 	if w.inDoubt {
 		w.client.metrics.unknown.Inc()

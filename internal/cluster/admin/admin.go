@@ -1,5 +1,5 @@
-// Package admin forms a Redis Cluster, shows how it is, and brings every VM back to one master. It asks the nodes over the
-// few connections that are for questions, and opens none for traffic.
+// Package admin forms a Redis Cluster, reports its status, and rebalances it so that every VM has one master again. It uses
+// only the few connections for questions to each node, and opens none for traffic.
 package admin
 
 import (
@@ -16,25 +16,25 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
 
-// lookTimeout bounds the question to one node. Half a second of silence is an answer too.
+// lookTimeout bounds the probe of one node. A node that is silent for half a second counts as unreachable.
 const lookTimeout = 500 * time.Millisecond
 
-// A Client looks after a cluster. Its methods may be called concurrently.
+// A Client administers a cluster. Its methods may be called concurrently.
 type Client struct {
 	peers *peer.Set
 
 	mu      sync.Mutex
-	watch   *watch.Watcher // from the first rebalance on; guarded by mu
+	watch   *watch.Watcher // nil before the first rebalance; guarded by mu
 	stop    context.CancelFunc
 	stopped sync.WaitGroup
 }
 
-// New makes a client. It connects to nobody yet.
+// New makes a client. It does not connect yet.
 func New(a peer.Access) *Client {
 	return &Client{peers: peer.NewSet(a, nil, peer.Hooks{})}
 }
 
-// Close closes every connection.
+// Close stops watching and closes all connections.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -45,7 +45,8 @@ func (c *Client) Close() error {
 	return c.peers.Close()
 }
 
-// watcher watches until the client is closed: what it knows by the next rebalance, that need not wait for.
+// watcher returns the client's watcher and starts it if there is none. It watches until the client is closed, so that a
+// later rebalance need not wait for it again.
 func (c *Client) watcher() *watch.Watcher {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -58,14 +59,15 @@ func (c *Client) watcher() *watch.Watcher {
 	return c.watch
 }
 
-// Look asks all nodes it knows of at once and returns the newest view: the highest epoch, and among equals the one that
-// knows the most slots covered and the most nodes to be well. It fails with [peer.ErrUnavailable] if no node answers.
+// Look asks all nodes at once, and the nodes that it learns of, and returns the newest view: the one with the highest
+// epoch, and among those the one with the most covered slots, and then the most healthy nodes. It fails with
+// [peer.ErrUnavailable] if no node answers.
 func (c *Client) Look(ctx context.Context) (view.View, error) {
 	best, _, err := c.look(ctx)
 	return best, err
 }
 
-// look also returns what each node said.
+// look also returns the answer of each node, by its address.
 func (c *Client) look(ctx context.Context) (view.View, map[string]peer.Probed, error) {
 	said := map[string]peer.Probed{}
 	for {
@@ -94,7 +96,7 @@ func (c *Client) ask(ctx context.Context, peers []*peer.Peer) []peer.Probed {
 	return peer.ProbeAll(ctx, peers)
 }
 
-// newest is the best view of those that were answered with.
+// newest returns the newest of the views that the nodes answered with.
 func newest(said map[string]peer.Probed) (view.View, error) {
 	var best view.View
 	var errs []error
@@ -112,7 +114,7 @@ func newest(said map[string]peer.Probed) (view.View, error) {
 	return best, nil
 }
 
-// askOne asks one node.
+// askOne returns the answer of one node.
 func (c *Client) askOne(ctx context.Context, addr string) (peer.Answer, error) {
 	probed := c.ask(ctx, []*peer.Peer{c.peers.At(addr)})[0]
 	if probed.Err != nil {
@@ -121,10 +123,10 @@ func (c *Client) askOne(ctx context.Context, addr string) (peer.Answer, error) {
 	return probed.Answer, nil
 }
 
-// questions are connections to one node.
+// questions returns the client for one node.
 func (c *Client) questions(addr string) *redis.Client { return c.peers.At(addr).Questions() }
 
-// until calls step every 100 ms until it succeeds, and returns its last error if the context ends first.
+// until calls step every 100 ms until it succeeds. If the context ends first, it returns the last error of step.
 func until(ctx context.Context, step func(context.Context) error) error {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()

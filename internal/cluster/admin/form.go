@@ -11,15 +11,15 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
-// A Layout is the nodes of one shard that is to be formed: its master and its replicas, as host:port.
+// A Layout lists the nodes of one shard to be formed: its master and its replicas, as host:port.
 type Layout struct {
 	Master   string
 	Replicas []string
 }
 
-// Form makes a cluster of the shards' nodes, the slots shared out evenly, waits until it serves, and then asserts that
-// no replica shares its master's VM. It may be called again at any time: a cluster that is there is only waited for and
-// checked, whoever is master by then, and one that was left half made is completed.
+// Form makes a cluster of the shards' nodes, with an even share of the slots for each, waits until the cluster serves, and
+// then fails if a replica shares its master's VM. It may be called again at any time. A half-formed cluster is completed. A
+// complete one is only waited for and checked, whichever nodes are masters by then.
 func (c *Client) Form(ctx context.Context, shards []Layout, log *slog.Logger) error {
 	f := &former{client: c, shards: shards, log: log, ids: map[string]string{}}
 	steps := []struct {
@@ -47,13 +47,13 @@ func (c *Client) Form(ctx context.Context, shards []Layout, log *slog.Logger) er
 	return view.CheckPlacement()
 }
 
-// former makes a cluster step by step. Each step does what is missing and fails until nothing is.
+// former makes a cluster step by step. Each step does what is missing, and fails until nothing is missing.
 type former struct {
 	client *Client
 	shards []Layout
 	log    *slog.Logger
-	ids    map[string]string // node ID by address, from the node itself
-	formed bool              // all slots had a master when we came: they stay where they are
+	ids    map[string]string // node ID by address, as the node reports it
+	formed bool              // all slots had a master at the start, so none is assigned
 }
 
 func (f *former) addrs() []string {
@@ -64,7 +64,7 @@ func (f *former) addrs() []string {
 	return addrs
 }
 
-// self is a node's view and its own line in it.
+// self returns a node's view and its own line in it.
 func (f *former) self(ctx context.Context, addr string) (view.View, view.Node, error) {
 	a, err := f.client.askOne(ctx, addr)
 	if err != nil {
@@ -90,7 +90,7 @@ func (f *former) answering(ctx context.Context) error {
 	return nil
 }
 
-// assigned gives every master that has no slots its share.
+// assigned gives every master without slots its share.
 func (f *former) assigned(ctx context.Context) error {
 	if f.formed {
 		return nil
@@ -105,7 +105,7 @@ func (f *former) assigned(ctx context.Context) error {
 		}
 		rdb := f.client.questions(s.Master)
 		if len(v.Nodes) == 1 && me.Epoch == 0 {
-			// Masters that start with the same epoch settle it by themselves, but only after they have met.
+			// Masters with equal epochs resolve the conflict themselves, but only after they have met.
 			if err := rdb.Do(ctx, "CLUSTER", "SET-CONFIG-EPOCH", i+1).Err(); err != nil {
 				return fmt.Errorf("%s: SET-CONFIG-EPOCH: %w", s.Master, err)
 			}
@@ -143,7 +143,7 @@ func (f *former) met(ctx context.Context) error {
 	return nil
 }
 
-// meet introduces a node by IP, since the cluster's bus takes no names.
+// meet introduces a node by its IP address, because CLUSTER MEET takes no host names.
 func (f *former) meet(ctx context.Context, from, to string) error {
 	host, port, err := net.SplitHostPort(to)
 	if err != nil {
@@ -159,8 +159,8 @@ func (f *former) meet(ctx context.Context, from, to string) error {
 	return nil
 }
 
-// replicating makes every node of a shard that owns no slots a replica of the one that does, which after a failover is
-// not the one that the shard was formed with.
+// replicating makes every node of a shard a replica of the node that owns its slots. After a failover, that is not the
+// master of the layout.
 func (f *former) replicating(ctx context.Context) error {
 	for _, s := range f.shards {
 		nodes := map[string]view.Node{}
@@ -220,7 +220,7 @@ func (f *former) inStep(ctx context.Context) error {
 	return nil
 }
 
-// replicated waits for gossip: a node learns of a new replica's role later than that it is there.
+// replicated waits for gossip, by which a node learns the role of a new replica later than its existence.
 func (f *former) replicated(ctx context.Context) error {
 	for _, addr := range f.addrs() {
 		v, _, err := f.self(ctx, addr)
@@ -234,7 +234,7 @@ func (f *former) replicated(ctx context.Context) error {
 	return nil
 }
 
-// ParseLayout reads "master,replica,...", each host:port.
+// ParseLayout parses "master,replica,...", each as host:port.
 func ParseLayout(s string) (Layout, error) {
 	addrs := strings.Split(s, ",")
 	for _, a := range addrs {

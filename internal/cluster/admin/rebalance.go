@@ -10,19 +10,22 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
 
-// maxLag is how far behind its master a replica may be to count as in step, in bytes of the replication stream: under
-// load it is never at exactly the same byte. CLUSTER FAILOVER holds the master's writes back until the rest has arrived.
+// maxLag is how many bytes of the replication stream a replica may be behind its master and still count as in step. Under
+// load it is never at exactly the same byte. CLUSTER FAILOVER pauses the master's writes until the rest has arrived.
 const maxLag = 64 << 10
 
-// failoverTimeout is how long Redis pursues a CLUSTER FAILOVER before it gives up and lets the writes go on, and a little.
+// failoverTimeout is a little longer than Redis takes (5 s) to give up a CLUSTER FAILOVER and resume the writes.
 const failoverTimeout = 6 * time.Second
 
-// Rebalance makes the moves that [view.PlanRebalance] finds, one after the other, each by a plain CLUSTER FAILOVER, which
-// loses nothing: writes to the shard wait for some milliseconds. It begins when no votes of earlier elections can count any
-// more, which a client knows only after it has watched for four node timeouts, as it does from its first rebalance on. Each move begins when the replica is
-// in step, and the next when all nodes that answer have seen the promotion and the former master follows. It fails where
-// the plan does, before anything was moved, and with the step that was waited for when the context ends; what was moved
-// until then stays so.
+// Rebalance makes the moves of [view.PlanRebalance] one after the other, each by a plain CLUSTER FAILOVER. That loses
+// nothing; writes to the shard wait for some milliseconds.
+//
+// It begins once votes of earlier elections no longer count. A client knows that only after it has watched for four node
+// timeouts, and it watches from its first rebalance on. A move begins when its replica is in step. The next one begins when
+// all nodes that answer have seen the promotion and the former master follows the new one.
+//
+// If there is no plan, Rebalance fails before it moves anything. If the context ends, the error names the step that it was
+// waiting for, and the moves made by then remain.
 func (c *Client) Rebalance(ctx context.Context, log *slog.Logger) error {
 	b := balancer{client: c, watch: c.watcher(), log: log}
 	moves, err := b.plan(ctx)
@@ -46,8 +49,8 @@ type balancer struct {
 	log    *slog.Logger
 }
 
-// plan finds the moves, and waits until nothing speaks against them any more. After a wait the plan is made anew: the one
-// from before is as old as the wait.
+// plan finds the moves, and waits until votes of earlier elections no longer count for their replicas. After a wait it
+// plans again, because the cluster may have changed in between.
 func (b *balancer) plan(ctx context.Context) ([]view.Move, error) {
 	for {
 		v, err := b.client.Look(ctx)
@@ -64,8 +67,8 @@ func (b *balancer) plan(ctx context.Context) ([]view.Move, error) {
 	}
 }
 
-// outlastVotes waits until no votes can count any more that the replicas were given, and reports whether it had to. If the
-// context will end before, it fails at once.
+// outlastVotes waits until votes of earlier elections no longer count for the replicas, and reports whether it had to
+// wait. If the context would end first, it fails at once.
 func (b *balancer) outlastVotes(ctx context.Context, moves []view.Move) (waited bool, err error) {
 	for _, m := range moves {
 		wait, err := b.votesCount(ctx, m.Replica.Addr)
@@ -89,8 +92,8 @@ func (b *balancer) outlastVotes(ctx context.Context, moves []view.Move) (waited 
 	return waited, nil
 }
 
-// votesCount is for how long votes may still count that a replica was given. It waits for a word of the replica, which
-// tells the node timeout.
+// votesCount returns how long votes may still count for a replica. It waits for an answer from the replica, which reports
+// its node timeout.
 func (b *balancer) votesCount(ctx context.Context, replica string) (wait time.Duration, err error) {
 	err = until(ctx, func(context.Context) error {
 		var known bool
@@ -125,7 +128,7 @@ func (b *balancer) move(ctx context.Context, m view.Move) error {
 	return nil
 }
 
-// promoted asks the replica to take over, again when Redis has given up, and fails until it has.
+// promoted asks the replica to take over, and asks again when Redis has given up. It fails until the replica is the master.
 func (b *balancer) promoted(ctx context.Context, m view.Move, asked *time.Time) error {
 	said, err := b.client.askOne(ctx, m.Replica.Addr)
 	if err != nil {
@@ -136,7 +139,7 @@ func (b *balancer) promoted(ctx context.Context, m view.Move, asked *time.Time) 
 	}
 	if time.Since(*asked) > failoverTimeout {
 		p := b.client.peers.At(m.Replica.Addr)
-		if wait, _ := b.watch.VotesCount(p); wait > 0 { // somebody else has moved the shard since the plan
+		if wait, _ := b.watch.VotesCount(p); wait > 0 { // the shard has moved since the plan was made
 			return fmt.Errorf("votes of an earlier election may still count for %s", m.Replica.Addr)
 		}
 		if err := p.Questions().ClusterFailover(ctx).Err(); err != nil {
@@ -166,7 +169,7 @@ func (b *balancer) follows(ctx context.Context, replica, master view.Node) error
 	return nil
 }
 
-// agreed fails until every node that answers sees the move done; the two that it is about must answer.
+// agreed fails until every node that answers shows the move as done. The two nodes of the move must answer.
 func (b *balancer) agreed(ctx context.Context, m view.Move) error {
 	for _, said := range b.client.ask(ctx, b.client.peers.All()) {
 		if said.Err != nil {
