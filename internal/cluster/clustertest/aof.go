@@ -17,7 +17,7 @@ import (
 
 const aofDir = "/data/appendonlydir/"
 
-// killAndLose lets a node go on for a while, kills it, and takes from its append-only file what came in during the while.
+// killAndLose lets a node run for a while, kills it, and removes from its append-only file what it wrote in that time.
 func (r *Real) killAndLose(t testing.TB, engine *testcontainers.DockerClient, c *container, while time.Duration) (ended time.Time, err error) {
 	t.Helper()
 	file, err := currentAOF(t.Context(), engine, c.id)
@@ -43,7 +43,7 @@ func (r *Real) killAndLose(t testing.TB, engine *testcontainers.DockerClient, c 
 	return ended, cutFile(t.Context(), engine, c.id, file, before.Stat.Size)
 }
 
-// currentAOF is the name of the increment that a node writes to, from the manifest of its append-only file.
+// currentAOF returns the name of the incremental file that a node writes to, from the manifest of its append-only file.
 func currentAOF(ctx context.Context, engine *testcontainers.DockerClient, id string) (string, error) {
 	_, manifest, err := readFile(ctx, engine, id, "appendonly.aof.manifest")
 	if err != nil {
@@ -76,7 +76,7 @@ func readFile(ctx context.Context, engine *testcontainers.DockerClient, id, name
 	return h, content, err
 }
 
-// cutFile shortens a file of a node that is down. What is left may end in the middle of a command, which Redis cuts off
+// cutFile truncates a file of a node that is down. The file may then end in the middle of a command, which Redis cuts off
 // when it starts (aof-load-truncated).
 func cutFile(ctx context.Context, engine *testcontainers.DockerClient, id, name string, size int64) error {
 	h, content, err := readFile(ctx, engine, id, name)

@@ -12,18 +12,18 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster"
 )
 
-// Embedded is a one-node cluster in the process, with a clock that only the test moves.
+// Embedded is a cluster of one node in this process, with a clock that only the test moves.
 type Embedded struct {
 	*miniredis.Miniredis
 
 	clock sync.Mutex
 	now   time.Time // guarded by clock
 
-	log      sync.Mutex // apart from clock: the hook below runs under miniredis' own lock, which Advance takes
-	commands []string   // what was executed, in order, without the connections' own set-up; guarded by log
+	log      sync.Mutex // not clock: the hook below runs under miniredis' own lock, which Advance takes
+	commands []string   // the commands executed, in order, except those that set up connections; guarded by log
 }
 
-// StartEmbedded starts one that ends with the test.
+// StartEmbedded starts a cluster that ends with the test.
 func StartEmbedded(t testing.TB) *Embedded {
 	t.Helper()
 	e := &Embedded{Miniredis: miniredis.RunT(t), now: time.Now().UTC()}
@@ -42,7 +42,7 @@ func StartEmbedded(t testing.TB) *Embedded {
 	return e
 }
 
-// Advance moves the clock. Keys whose time has come expire.
+// Advance moves the clock forward. Keys whose deadline has passed expire.
 func (e *Embedded) Advance(d time.Duration) {
 	e.clock.Lock()
 	defer e.clock.Unlock()
@@ -50,14 +50,14 @@ func (e *Embedded) Advance(d time.Duration) {
 	e.SetTime(e.now)
 }
 
-// Now is what the clock shows.
+// Now returns the time of the clock.
 func (e *Embedded) Now() time.Time {
 	e.clock.Lock()
 	defer e.clock.Unlock()
 	return e.now
 }
 
-// Commands returns the commands executed since the last call, those inside scripts included.
+// Commands returns the commands executed since the last call, including those inside scripts.
 func (e *Embedded) Commands() []string {
 	e.log.Lock()
 	defer e.log.Unlock()
@@ -66,7 +66,7 @@ func (e *Embedded) Commands() []string {
 	return c
 }
 
-// Client connects to it, with config's other fields as they are.
+// Client makes a client of the cluster that is closed with the test. It sets config.Addrs.
 func (e *Embedded) Client(t testing.TB, config cluster.Config) *cluster.Client {
 	t.Helper()
 	config.Addrs = []string{e.Addr()}

@@ -11,7 +11,7 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 )
 
-// What is asked of the Docker engine directly.
+// Direct requests to the Docker engine.
 
 // The labels hold the host and the process ID of the test binary that made a container or a network. Several hosts, or
 // containers with process IDs of their own, may share one engine.

@@ -14,8 +14,8 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 )
 
-// What happens to whole VMs: their processes end, their power fails, they hang, they return. All containers of a VM are
-// treated at once.
+// Faults of whole VMs: their processes end, their power fails, they hang, they return. A fault hits all containers of a VM
+// at once.
 
 // KillVM kills a VM's processes at once, without a shutdown. Its network stays: connections are reset, and new ones
 // refused.
@@ -24,13 +24,13 @@ func (r *Real) KillVM(t testing.TB, vm string) {
 	r.onVM(t, vm, r.kill)
 }
 
-// CutPower is the first half of PowerOffVM, and all that others can see of it: the VM's network is gone, so that no FIN
-// and no RST says goodbye. What is sent to it is met by silence, for some seconds; after that the host, like any neighbour
-// on its link, finds that nobody answers for the address, and dialling fails with "no route to host".
+// CutPower is the first half of PowerOffVM, and all that others can see of it: the VM's network is gone, so that it sends
+// no FIN and no RST. What is sent to it is met by silence, for some seconds; after that the host, like any neighbour on
+// its link, finds that nobody answers for the address, and dialling fails with "no route to host".
 //
-// KillVM, the other half, ends the processes; StartVM brings back what has been through both. Who measures what the survivors
-// feel calls it when that is done: here they share their cores with the engine, which for a third of a second is busy with
-// clearing away the containers (seen).
+// KillVM is the other half and ends the processes. StartVM brings back a VM after both. Call KillVM when all measurements
+// of the survivors are done: they share their cores with the engine, which is busy for a third of a second with clearing
+// away the containers (seen).
 func (r *Real) CutPower(t testing.TB, vm string) {
 	t.Helper()
 	script := scripts{}
@@ -40,7 +40,7 @@ func (r *Real) CutPower(t testing.TB, vm string) {
 	r.inNetworks(t, script)
 }
 
-// PowerOffVM cuts a VM's power: its network goes first and its processes then.
+// PowerOffVM cuts a VM's power: first its network is gone, then its processes.
 func (r *Real) PowerOffVM(t testing.TB, vm string) {
 	t.Helper()
 	r.CutPower(t, vm)
@@ -72,7 +72,7 @@ func (r *Real) UnpauseVM(t testing.TB, vm string) {
 	r.onVM(t, vm, r.unpause)
 }
 
-// RestartOptions say how a node ends before it starts again. The zero value is a planned restart.
+// RestartOptions say how a node stops before it starts again. The zero value is a planned restart.
 type RestartOptions struct {
 	// Kill ends it without a shutdown (SIGKILL), as a crash does. Otherwise it is asked to stop (SIGTERM), has 10 s for
 	// it, and fails the test if it needs more.
@@ -111,7 +111,7 @@ func (r *Real) RestartNode(t testing.TB, name string, how RestartOptions) (ended
 	return ended
 }
 
-// Log is what a node and its entrypoint have said so far, over all its starts.
+// Log returns the log of a node and its entrypoint so far, over all its starts.
 func (r *Real) Log(t testing.TB, name string) string {
 	t.Helper()
 	log, err := r.node(t, name).container.Logs(t.Context())
@@ -126,7 +126,7 @@ func (r *Real) Log(t testing.TB, name string) string {
 	return string(text)
 }
 
-// stop ends a container by SIGTERM, and fails if it had to be killed, or did not exit with 0.
+// stop ends a container with SIGTERM. It fails if the container had to be killed or did not exit with 0.
 func stop(ctx context.Context, engine *testcontainers.DockerClient, id string, patience time.Duration) error {
 	seconds := int(patience.Seconds())
 	if _, err := engine.ContainerStop(ctx, id, client.ContainerStopOptions{Timeout: &seconds}); err != nil {
@@ -139,7 +139,7 @@ func stop(ctx context.Context, engine *testcontainers.DockerClient, id string, p
 	return err
 }
 
-// kill returns when the container has ended.
+// kill kills a container and returns when it has ended.
 func (r *Real) kill(ctx context.Context, engine *testcontainers.DockerClient, c *container) error {
 	gone := engine.ContainerWait(ctx, c.id, client.ContainerWaitOptions{})
 	if _, err := engine.ContainerKill(ctx, c.id, client.ContainerKillOptions{Signal: "KILL"}); err != nil {
@@ -169,14 +169,14 @@ func (r *Real) start1(ctx context.Context, engine *testcontainers.DockerClient, 
 	return nil
 }
 
-// A container is one that faults may befall: a node, or a service.
+// A container is the target of a fault: a node or a service.
 type container struct {
 	name, id string
 	ip       netip.Addr
-	node     *node // nil of a service
+	node     *node // nil for a service
 }
 
-// of are the containers of a VM, services that live there included.
+// of returns the containers of a VM, including its services.
 func (r *Real) of(vm string) []*container {
 	var of []*container
 	for _, n := range r.nodes {
@@ -204,7 +204,7 @@ func (r *Real) onVM(t testing.TB, vm string, do deed) {
 	}
 }
 
-// eachOf does it to all containers of a VM at the same time.
+// eachOf calls a function for all containers of a VM at the same time.
 func (r *Real) eachOf(ctx context.Context, vm string, do deed) error {
 	engine, err := testcontainers.NewDockerClientWithOpts(ctx)
 	if err != nil {

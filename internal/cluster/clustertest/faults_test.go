@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { clustertest.Main(m) }
 
-// single is a client of one node that makes one attempt, within half a second.
+// single is a client of one node that makes one attempt, of at most half a second.
 func single(t *testing.T, real *clustertest.Real, name string) *redis.Client {
 	t.Helper()
 	rdb := redis.NewClient(&redis.Options{
@@ -32,14 +32,14 @@ func single(t *testing.T, real *clustertest.Real, name string) *redis.Client {
 	return rdb
 }
 
-// inOrder waits until all six nodes are well for all others, all replicas in step.
+// inOrder waits until every node sees all six as healthy, and all replicas are in step.
 func inOrder(t *testing.T, real *clustertest.Real) {
 	t.Helper()
 	c := real.Admin(t)
 	if err := c.Form(t.Context(), real.Shards(), slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
-	polltest.Eventually(t, "all nodes are well", func() bool {
+	polltest.Eventually(t, "every node sees all nodes as healthy", func() bool {
 		nodes, err := c.Status(t.Context())
 		for _, n := range nodes {
 			if err != nil || n.Health != view.Healthy || !n.Answers {
@@ -72,7 +72,7 @@ func connect(t *testing.T, addr string) net.Conn {
 	return conn
 }
 
-// The faults are what they claim to be, one after the other on one cluster.
+// Each fault is what it claims to be. They run one after the other on one cluster.
 func TestFaultsOnRealCluster(t *testing.T) {
 	real := clustertest.Start(t)
 	witness := real.Poll(t)
@@ -165,7 +165,7 @@ func TestFaultsOnRealCluster(t *testing.T) {
 		t.Logf("power off took %s; promoted after %s, all slots covered after %s", after.Sub(began),
 			witness.Promoted(t, "redis-4", began).Sub(began), witness.Covered(t, after).Sub(began))
 		real.StartVM(t, "vm1")
-		up("redis-1", "redis-5") // at the addresses that they had
+		up("redis-1", "redis-5") // at their former addresses
 		inOrder(t, real)
 		real.Failover(t, "redis-1")
 		inOrder(t, real)
@@ -202,7 +202,7 @@ func TestFaultsOnRealCluster(t *testing.T) {
 	})
 }
 
-// alive asks without patience: what has left the network is silent.
+// alive asks with a short timeout: a container without a network is silent.
 func alive(s *clustertest.Service) bool {
 	answer, err := (&http.Client{Timeout: 500 * time.Millisecond}).Get(s.URL + "/livez")
 	if err == nil {
@@ -327,7 +327,7 @@ func TestFastRestartLosesNothingOnRealCluster(t *testing.T) {
 		t.Fatalf("only %d writes before the fault", len(acknowledged))
 	}
 
-	// Whoever is master in the end, the other one follows.
+	// Whichever node is master in the end, the other one follows it.
 	replication := func(name string) string {
 		info, _ := single(t, real, name).Info(t.Context(), "replication").Result()
 		return info

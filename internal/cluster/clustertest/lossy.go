@@ -22,13 +22,13 @@ type Lossy struct {
 // and the write that depends on it.
 func (l *Lossy) BeforeNext(f func()) { l.before.Store(&f) }
 
-// LoseNext arms the network for the next n answers.
+// LoseNext makes the network lose the next n answers.
 func (l *Lossy) LoseNext(n int) { l.lose.Store(int32(n)) }
 
-// Lost reports whether all answers that were to be lost have been.
+// Lost reports whether all answers that were to be lost have been lost.
 func (l *Lossy) Lost() bool { return l.lose.Load() == 0 }
 
-// Dial is for cluster.Config.
+// Dial is the dial function for cluster.Config.
 func (l *Lossy) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	dial := l.Base
 	if dial == nil {

@@ -29,19 +29,19 @@ func (r *Real) MoveSlots(t testing.TB, from, to string, n int) {
 	}
 }
 
-// A Move is a slot on its way from one master to another, step by step.
+// A Move moves a slot from one master to another, step by step.
 type Move struct {
 	*way
 	slot int
 }
 
-// BeginMove marks a slot as on the move (CLUSTER SETSLOT IMPORTING, MIGRATING). Its keys stay where they are.
+// BeginMove marks a slot as being moved (CLUSTER SETSLOT IMPORTING, MIGRATING). Its keys stay where they are.
 func (r *Real) BeginMove(t testing.TB, from, to string, slot int) *Move {
 	t.Helper()
 	return r.wayBetween(t, from, to).begin(t, slot)
 }
 
-// Keys are some of the slot's that have not moved yet.
+// Keys returns some of the slot's keys that have not moved yet.
 func (m *Move) Keys(t testing.TB) []string {
 	t.Helper()
 	keys, err := m.source.ClusterGetKeysInSlot(t.Context(), m.slot, 100).Result()
@@ -51,7 +51,7 @@ func (m *Move) Keys(t testing.TB) []string {
 	return keys
 }
 
-// Migrate moves some keys, all at once.
+// Migrate moves some keys in one step (MIGRATE).
 func (m *Move) Migrate(t testing.TB, keys ...string) {
 	t.Helper()
 	args := []any{"MIGRATE", m.host, m.port, "", 0, 5000, "KEYS"}
@@ -61,8 +61,8 @@ func (m *Move) Migrate(t testing.TB, keys ...string) {
 	must(t, m.source, args...)
 }
 
-// End gives the slot to its new master. The target first: if the source gave it away before, nobody would own it for a
-// moment.
+// End gives the slot to its new master. The target comes first: if the source gave the slot away first, nobody would own it
+// for a moment.
 func (m *Move) End(t testing.TB) {
 	t.Helper()
 	for _, rdb := range []*redis.Client{m.target, m.source} {
@@ -106,7 +106,7 @@ func must(t testing.TB, rdb *redis.Client, args ...any) {
 	}
 }
 
-// Slot is the slot of a key (CLUSTER KEYSLOT).
+// Slot returns the slot of a key (CLUSTER KEYSLOT).
 func (r *Real) Slot(t testing.TB, key string) int {
 	t.Helper()
 	rdb := r.single(r.nodes[0])
@@ -118,7 +118,7 @@ func (r *Real) Slot(t testing.TB, key string) int {
 	return int(slot)
 }
 
-// fullestFirst sorts slots by how many keys they hold.
+// fullestFirst sorts slots by the number of their keys, the largest first.
 func fullestFirst(t testing.TB, rdb *redis.Client, slots []int) []int {
 	t.Helper()
 	counts := map[int]int64{}

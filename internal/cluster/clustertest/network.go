@@ -15,8 +15,8 @@ import (
 	tcnetwork "github.com/testcontainers/testcontainers-go/network"
 )
 
-// The containers' network. Its subnet is chosen here, because the engine gives fixed addresses only on a chosen subnet: a
-// VM returns under those that it had.
+// The containers' network. Its subnet is chosen here, because the engine gives fixed addresses only on a chosen subnet,
+// and a VM must return under its former addresses.
 
 // Where in the subnet the addresses of nodes and services begin; the gateway, which is the host, has the first.
 const (
@@ -24,7 +24,7 @@ const (
 	serviceIPs = 101
 )
 
-// makeNetwork takes a subnet that nobody has. The engine refuses one that overlaps another network.
+// makeNetwork takes a subnet that is not in use. The engine refuses one that overlaps another network.
 func (r *Real) makeNetwork(ctx context.Context) error {
 	var errs []error
 	for range 20 {
@@ -45,14 +45,14 @@ func (r *Real) makeNetwork(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// ip is an address on the network.
+// ip returns an address on the network.
 func (r *Real) ip(i int) netip.Addr {
 	a := r.subnet.Addr().As4()
 	a[3] = byte(i)
 	return netip.AddrFrom4(a)
 }
 
-// isOurs reports whether an address is one of this machine's. If the gateway is, so is the bridge behind it.
+// isOurs reports whether an address belongs to this machine. If the gateway's does, so does the bridge behind it.
 func isOurs(ip netip.Addr) (bool, error) {
 	addrs, err := net.InterfaceAddrs()
 	return slices.ContainsFunc(addrs, func(a net.Addr) bool {
@@ -61,8 +61,8 @@ func isOurs(ip netip.Addr) (bool, error) {
 	}), err
 }
 
-// needDirect skips a test whose fault cannot be made where the engine is another machine's, and fails it instead if
-// SESSIOND_TEST_CLUSTER is "required".
+// needDirect skips a test whose fault cannot be made if the engine runs on another machine. If SESSIOND_TEST_CLUSTER is
+// "required", it fails the test instead.
 func (r *Real) needDirect(t testing.TB) {
 	t.Helper()
 	if r.direct {

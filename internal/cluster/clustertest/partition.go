@@ -16,29 +16,29 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 )
 
-// Cuts in the network, made by packet filters in the containers' own network namespaces, which the host may enter. What
-// is cut off gets no answer at all: no RST, no ICMP. A container that starts anew has lost its cuts.
+// Cuts in the network, made by packet filters in the containers' own network namespaces, which the host may enter. A party
+// that is cut off gets no answer at all: no RST, no ICMP. A container that starts again has lost its cuts.
 
-// Host is the party that is this machine, tests and load included, for Cut, Heal and IsolateVM.
+// Host is the party for this machine, including tests and load, in Cut, Heal and IsolateVM.
 const Host = "host"
 
 // Cut drops everything between two parties, in both directions. A party is a node's name, a VM's (all its containers), a
-// service's, Host, or an IP address; at least one of the two must be of this cluster. What is left when the test ends is
-// healed then.
+// service's, Host, or an IP address; at least one of the two must belong to this cluster. The cut is healed at
+// the end of the test if it has not been before.
 func (r *Real) Cut(t testing.TB, a, b string) {
 	t.Helper()
 	r.inNetworks(t, cutScript(insert, a, b, r.parties(t, a), r.parties(t, b)))
 	t.Cleanup(func() { _ = r.heal(cutScript(remove, a, b, r.parties(t, a), r.parties(t, b))) })
 }
 
-// Heal ends a Cut of the same two parties.
+// Heal ends the Cut between the same two parties.
 func (r *Real) Heal(t testing.TB, a, b string) {
 	t.Helper()
 	r.inNetworks(t, cutScript(remove, a, b, r.parties(t, a), r.parties(t, b)))
 }
 
-// IsolateVM cuts a VM off from everything but its own containers and the parties in except. What is left when the test
-// ends is healed then.
+// IsolateVM cuts a VM off from everything but its own containers and the parties in except. The cut is healed at the end of
+// the test if it has not been before.
 func (r *Real) IsolateVM(t testing.TB, vm string, except ...string) {
 	t.Helper()
 	inside := r.parties(t, vm)
@@ -78,7 +78,7 @@ func (s scripts) add(c *container, script string) {
 	s[c.id] += script
 }
 
-// insert and remove are the shell commands for a rule. What is to be removed may be gone, with a container's last start.
+// insert and remove are the shell commands for a rule. A rule to be removed may be gone since the container's last start.
 func insert(rule string) string { return "iptables -w 5 -I " + rule }
 func remove(rule string) string {
 	return "if iptables -w 5 -C " + rule + " 2>/dev/null; then iptables -w 5 -D " + rule + "; fi"
@@ -114,7 +114,7 @@ func healScript(of []*container) scripts {
 	return script
 }
 
-// parties are the containers, or what else has an address, behind a name.
+// parties returns the containers, or the plain address, behind a name.
 func (r *Real) parties(t testing.TB, name string) []*container {
 	t.Helper()
 	if name == Host {
@@ -146,10 +146,10 @@ func (r *Real) inNetworks(t testing.TB, script scripts) {
 	}
 }
 
-// heal is for the end of a test: what is healed or gone already is none of its troubles.
+// heal is for the end of a test. It does not fail for cuts that are healed or gone already.
 func (r *Real) heal(script scripts) error { return runScripts(context.Background(), script) }
 
-// runScripts runs all scripts at the same time. Those of containers that do not run have nothing to do.
+// runScripts runs all scripts at the same time. It skips those of containers that do not run.
 func runScripts(ctx context.Context, script scripts) error {
 	engine, err := testcontainers.NewDockerClientWithOpts(ctx)
 	if err != nil {
@@ -176,7 +176,7 @@ func runScripts(ctx context.Context, script scripts) error {
 	return errors.Join(all...)
 }
 
-// inNetworkOf runs shell commands in a process' network namespace, by sudo where the test is not root's.
+// inNetworkOf runs shell commands in the network namespace of a process, with sudo if the test does not run as root.
 func inNetworkOf(ctx context.Context, pid int, commands string) error {
 	args := []string{"nsenter", "-t", strconv.Itoa(pid), "-n", "sh", "-c", commands}
 	if os.Geteuid() != 0 {

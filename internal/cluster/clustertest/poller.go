@@ -13,17 +13,17 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
-// A Poller is a witness of failovers that shares nothing with the product: it asks each node every 20 ms, on a
-// connection of its own, what it says of itself (CLUSTER NODES), and keeps every answer.
+// A Poller is a witness of failovers that shares nothing with the product: every 20 ms it asks each node, on a connection
+// of its own, what it reports about itself (CLUSTER NODES), and keeps every answer.
 type Poller struct {
 	nodes []string // names
 	stop  func()
 
 	mu      sync.Mutex
-	answers []answer // in the order in which they came; guarded by mu
+	answers []answer // in order of arrival; guarded by mu
 }
 
-// An answer is what one node said of itself.
+// An answer is what one node reported about itself.
 type answer struct {
 	node     string
 	asked    time.Time // when the question was sent
@@ -31,7 +31,7 @@ type answer struct {
 	ranges   string // of the slots that it owns as a master
 }
 
-// pollEvery is how often each node is asked, pollTimeout how long a silent one keeps the poller from asking again.
+// pollEvery is the time between two questions to a node, and pollTimeout how long a silent node delays the next one.
 const (
 	pollEvery   = 20 * time.Millisecond
 	pollTimeout = 100 * time.Millisecond
@@ -65,7 +65,7 @@ func (r *Real) Poll(t testing.TB, names ...string) *Poller {
 	return p
 }
 
-// Stop ends the polling. It keeps what was answered.
+// Stop ends the polling. The answers are kept.
 func (p *Poller) Stop() { p.stop() }
 
 func (p *Poller) watch(ctx context.Context, node string, rdb *redis.Client) {
@@ -87,7 +87,7 @@ func (p *Poller) watch(ctx context.Context, node string, rdb *redis.Client) {
 	}
 }
 
-// since are the answers to questions that were sent after a moment. A long drill keeps many from before.
+// since returns the answers to questions that were sent after a moment. A long drill keeps many from before.
 func (p *Poller) since(moment time.Time) []answer {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -95,8 +95,8 @@ func (p *Poller) since(moment time.Time) []answer {
 	return slices.DeleteFunc(slices.Clone(p.answers[first:]), func(a answer) bool { return a.asked.Before(moment) })
 }
 
-// Promoted waits until a node, asked after a moment, has said that it is a master with slots, and returns when it first
-// did, right to about 20 ms. It fails the test if that does not happen within a minute.
+// Promoted waits until a node, asked after a moment, reports that it is a master with slots. It returns when it first did,
+// accurate to about 20 ms. It fails the test if that does not happen within a minute.
 func (p *Poller) Promoted(t testing.TB, name string, after time.Time) time.Time {
 	t.Helper()
 	if !slices.Contains(p.nodes, name) {
@@ -112,8 +112,8 @@ func (p *Poller) Promoted(t testing.TB, name string, after time.Time) time.Time 
 	})
 }
 
-// Covered waits until the nodes that answer after a moment own all slots between them, each by its own word, and returns
-// when they first did. Take the moment when the fault is complete: what a node says before it dies counts too.
+// Covered waits until the nodes that answer after a moment own all slots between them, each by its own report, and returns
+// when they first did. Pass the moment when the fault was complete: the report of a node that dies later counts too.
 func (p *Poller) Covered(t testing.TB, after time.Time) time.Time {
 	t.Helper()
 	return p.wait(t, "all slots are covered", func() (time.Time, bool) {

@@ -12,8 +12,8 @@ import (
 )
 
 // StartPrometheus starts Prometheus with this repository's configuration and rules, and the exporter of the Redis nodes,
-// on the cluster's network, and returns its URL when it is ready. They end with the test. Their images are those that
-// PROMETHEUS_IMAGE and REDIS_EXPORTER_IMAGE name; without them the test is skipped, or fails where clusters are required.
+// on the cluster's network, and returns its URL when it is ready. They end with the test. PROMETHEUS_IMAGE and
+// REDIS_EXPORTER_IMAGE name their images. Without them the test is skipped, or fails if clusters are required.
 func (r *Real) StartPrometheus(t testing.TB) string {
 	t.Helper()
 	r.needDirect(t)
@@ -45,7 +45,7 @@ func (r *Real) StartPrometheus(t testing.TB) string {
 	return url
 }
 
-// companion starts what stands beside the cluster, and returns its address.
+// companion starts a container beside the cluster and returns its address.
 func (r *Real) companion(t testing.TB, image, name string, host int, port string, options ...testcontainers.ContainerCustomizer) string {
 	t.Helper()
 	ip := r.ip(host)

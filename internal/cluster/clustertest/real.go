@@ -25,12 +25,12 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/peer"
 )
 
-// Real is a Redis Cluster of three masters and three replicas in containers, with the configuration and the placement
-// of the bundle: shard i has its master on VM i and its replica on another.
+// Real is a Redis Cluster of three masters and three replicas in containers, configured and placed as in the bundle:
+// shard i has its master on VM i and its replica on another VM.
 type Real struct {
 	network  *testcontainers.DockerNetwork
 	subnet   netip.Prefix // of the network; addresses in it are given out by ip
-	direct   bool         // the engine is this machine's: the containers' own addresses are reached
+	direct   bool         // the engine runs on this machine, so the containers' own addresses can be reached
 	nodes    []*node
 	mapped   sync.Map // published address by the one that the cluster announces; empty if direct
 	services services
@@ -43,13 +43,13 @@ type node struct {
 	addr      string     // ip:port, which the cluster announces
 }
 
-// placement is the bundle's: node names, VMs, and the shards by index.
+// placement is that of the bundle: node names, VMs, and the shards by index.
 var placement = []struct{ name, vm string }{
 	{"redis-1", "vm1"}, {"redis-2", "vm2"}, {"redis-3", "vm3"}, {"redis-4", "vm3"}, {"redis-5", "vm1"}, {"redis-6", "vm2"},
 }
 
-// shared is what the tests of a binary have in common, made for the first that asks for it: a cluster, and the service's
-// own binary.
+// shared is what the tests of a binary share: a cluster and the binary of the service. Each is made for the first test that
+// asks for it.
 var shared struct {
 	once sync.Once
 	real *Real
@@ -60,9 +60,9 @@ var shared struct {
 	buildErr error
 }
 
-// Main runs a package's tests and ends what they share. Call it from TestMain.
+// Main runs the tests of a package and ends what they share. Call it from TestMain.
 func Main(m *testing.M) {
-	cluster.LogTo(slog.New(slog.DiscardHandler)) // the driver's words on faults that a test makes
+	cluster.LogTo(slog.New(slog.DiscardHandler)) // drop what the driver logs about the faults that tests make
 	code := m.Run()
 	if shared.real != nil {
 		if err := shared.real.stop(); err != nil {
@@ -75,7 +75,7 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-// Shared returns the cluster that all tests of this binary share; they must not break it.
+// Shared returns the cluster that all tests of this binary share. They must not break it.
 func Shared(t *testing.T) *Real {
 	t.Helper()
 	needEngine(t)
@@ -92,7 +92,7 @@ func Start(t *testing.T) *Real {
 	return startOwn(t, true)
 }
 
-// StartUnformed starts six nodes for one test that know nothing of each other.
+// StartUnformed starts, for one test, six nodes that do not know each other.
 func StartUnformed(t *testing.T) *Real {
 	t.Helper()
 	return startOwn(t, false)
@@ -113,7 +113,7 @@ func startOwn(t *testing.T, formed bool) *Real {
 	return r
 }
 
-// needEngine skips a test where there is no Docker engine, and fails it instead if SESSIOND_TEST_CLUSTER is "required".
+// needEngine skips a test if there is no Docker engine. If SESSIOND_TEST_CLUSTER is "required", it fails the test instead.
 func needEngine(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
@@ -188,8 +188,8 @@ func (r *Real) startNode(ctx context.Context, name, vm string, ip netip.Addr) (*
 	return n, nil
 }
 
-// run starts a container of the Redis image at an address on the cluster's network. Its port is published only where its
-// own address is out of reach.
+// run starts a container of the Redis image at an address on the cluster's network. It publishes the port only if that
+// address cannot be reached.
 func (r *Real) run(ctx context.Context, name string, ip netip.Addr, port string, options ...testcontainers.ContainerCustomizer) (*testcontainers.DockerContainer, error) {
 	image := os.Getenv("REDIS_IMAGE")
 	if image == "" {
@@ -213,13 +213,13 @@ func (r *Real) runImage(ctx context.Context, image, name string, ip netip.Addr, 
 	return testcontainers.Run(ctx, image, options...)
 }
 
-// inRepository is the path of one of this repository's files.
+// inRepository returns the path of a file in this repository.
 func inRepository(path string) string {
 	_, here, _, _ := runtime.Caller(0)
 	return filepath.Join(filepath.Dir(here), "../../..", path)
 }
 
-// publish notes where the engine publishes a node's port.
+// publish records the address at which the engine publishes a node's port.
 func (r *Real) publish(ctx context.Context, n *node) error {
 	if r.direct {
 		return nil
@@ -231,7 +231,7 @@ func (r *Real) publish(ctx context.Context, n *node) error {
 	return err
 }
 
-// Shards are the addresses by shard: node i is master of shard i, node i+3 its replica.
+// Shards returns the layout by shard: node i is the master of shard i, and node i+3 its replica.
 func (r *Real) Shards() []admin.Layout {
 	var shards []admin.Layout
 	for i := range 3 {
@@ -258,10 +258,10 @@ func (r *Real) dial(ctx context.Context, network, addr string) (net.Conn, error)
 	return new(net.Dialer).DialContext(ctx, network, addr)
 }
 
-// Config is a client's of the cluster, with nothing but the access to it.
+// Config returns the configuration of a client of the cluster. Only the access is set.
 func (r *Real) Config() cluster.Config { return cluster.Config{Access: r.Access()} }
 
-// Admin looks after the cluster until the test ends.
+// Admin makes an admin client of the cluster that is closed with the test.
 func (r *Real) Admin(t testing.TB) *admin.Client {
 	t.Helper()
 	c := admin.New(r.Access())
@@ -269,7 +269,7 @@ func (r *Real) Admin(t testing.TB) *admin.Client {
 	return c
 }
 
-// Client connects to the cluster until the test ends.
+// Client makes a client of the cluster that is closed with the test.
 func (r *Real) Client(t testing.TB) *cluster.Client {
 	t.Helper()
 	c := cluster.New(r.Config())
@@ -311,12 +311,12 @@ func (r *Real) WaitFor(t testing.TB, d time.Duration) {
 	}
 }
 
-// raw is a client for what the production code does not do.
+// raw is a client for commands that the production code does not send.
 func (r *Real) raw() *redis.ClusterClient {
 	return redis.NewClusterClient(&redis.ClusterOptions{Addrs: r.Access().Addrs, Dialer: r.dial})
 }
 
-// MemoryUsage is what a key takes in its node's memory, in bytes, all of its elements counted (MEMORY USAGE).
+// MemoryUsage returns how many bytes of its node's memory a key takes, counting all of its elements (MEMORY USAGE).
 func (r *Real) MemoryUsage(t testing.TB, key string) int64 {
 	t.Helper()
 	rdb := r.raw()
@@ -328,7 +328,7 @@ func (r *Real) MemoryUsage(t testing.TB, key string) int64 {
 	return n
 }
 
-// Set stores a plain value that expires (SET EX).
+// Set stores a string that expires (SET EX).
 func (r *Real) Set(t testing.TB, key, value string, ttl time.Duration) {
 	t.Helper()
 	rdb := r.raw()

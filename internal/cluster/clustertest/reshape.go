@@ -11,15 +11,15 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// What operators do to a cluster, by Redis' own commands.
+// What operators do to a cluster, with the commands of Redis.
 
-// Addr is the ip:port of a node, as the cluster announces it.
+// Addr returns the ip:port of a node, as the cluster announces it.
 func (r *Real) Addr(t testing.TB, name string) string {
 	t.Helper()
 	return r.node(t, name).addr
 }
 
-// Name is the name of the node at an address, or empty.
+// Name returns the name of the node at an address; empty if there is none.
 func (r *Real) Name(addr string) string {
 	for _, n := range r.nodes {
 		if n.addr == addr {
@@ -29,8 +29,8 @@ func (r *Real) Name(addr string) string {
 	return ""
 }
 
-// Failover is a planned one (CLUSTER FAILOVER): the replica takes its master's place, without loss. It returns when the
-// replica says that it is the master.
+// Failover makes a planned failover (CLUSTER FAILOVER): the replica takes its master's place without loss. It returns when
+// the replica reports that it is the master.
 func (r *Real) Failover(t testing.TB, replica string) {
 	t.Helper()
 	rdb := r.at(t, replica)
@@ -41,8 +41,8 @@ func (r *Real) Failover(t testing.TB, replica string) {
 }
 
 // SetMaxMemory limits every node's memory (CONFIG SET maxmemory), in bytes; 1 makes every write fail that needs memory.
-// The limit that they had returns with the end of the test, or by the function returned. A node that starts again has
-// the configured one.
+// The former limit returns at the end of the test, or when the returned function is called. A node that starts again has
+// the configured limit.
 func (r *Real) SetMaxMemory(t testing.TB, bytes int64) (restore func()) {
 	t.Helper()
 	before, err := r.at(t, r.nodes[0].name).ConfigGet(t.Context(), "maxmemory").Result()
@@ -69,7 +69,7 @@ func (r *Real) single(n *node) *redis.Client {
 	return redis.NewClient(&redis.Options{Addr: n.addr, Dialer: r.dial, DialTimeout: time.Second, ReadTimeout: 5 * time.Second, MaxRetries: -1})
 }
 
-// at is a client of one node until the test ends.
+// at is a client of one node that is closed with the test.
 func (r *Real) at(t testing.TB, name string) *redis.Client {
 	t.Helper()
 	rdb := r.single(r.node(t, name))
@@ -77,10 +77,10 @@ func (r *Real) at(t testing.TB, name string) *redis.Client {
 	return rdb
 }
 
-// A self is what a node says of itself (CLUSTER NODES).
+// A self is what a node reports about itself (CLUSTER NODES).
 type self struct {
 	id     string
-	ranges []string // of slots, those on the move left out; none of a replica
+	ranges []string // of slots, without those that are being moved; empty for a replica
 }
 
 func parseSelf(nodes string) self {
@@ -121,7 +121,7 @@ func (r *Real) self(t testing.TB, name string) self {
 	return parseSelf(text)
 }
 
-// poll returns when the condition holds, and fails the test if it does not within a minute.
+// poll waits until the condition holds. It fails the test if that takes more than a minute.
 func (r *Real) poll(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)

@@ -20,16 +20,16 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 )
 
-// ServiceOptions say how an instance of the service is started.
+// ServiceOptions say how to start an instance of the service.
 type ServiceOptions struct {
-	// Args are flags of sessiond serve, behind --redis with all nodes (unless they hold it), --listen 0.0.0.0:8080,
-	// --insecure-no-auth and --log-level warn, which they override.
+	// Args are flags of sessiond serve. They follow, and override, --redis with all nodes (unless Args contain it),
+	// --listen 0.0.0.0:8080, --insecure-no-auth and --log-level warn.
 	Args []string
 
-	// VM makes the service one of a VM's containers, so that the VM's faults befall it too. Empty for a machine of its own.
+	// VM makes the service one of a VM's containers, so that faults of the VM hit it too. Empty means a machine of its own.
 	VM string
 
-	// LiveOnly does not wait until the service is ready, only until it serves (/livez).
+	// LiveOnly waits only until the service serves (/livez), not until it is ready.
 	LiveOnly bool
 }
 
@@ -43,7 +43,7 @@ type Service struct {
 	container *testcontainers.DockerContainer
 }
 
-// services are those of a cluster, in the order of their starts, those that have ended included.
+// services are the services of a cluster in the order of their starts, including those that have ended.
 type services struct {
 	mu   sync.Mutex
 	list []*Service // guarded by mu; nil while one is being started
@@ -56,7 +56,7 @@ func (s *services) all() []*Service {
 }
 
 // StartService starts an instance of this repository's service, built once for all tests of the binary, and returns when
-// it is ready. It ends with the test, and its log goes to the test's if that has failed.
+// it is ready. It ends with the test. If the test has failed, it logs the service's log.
 func (r *Real) StartService(t testing.TB, options ServiceOptions) *Service {
 	t.Helper()
 	r.needDirect(t)
@@ -107,8 +107,8 @@ func (r *Real) StartService(t testing.TB, options ServiceOptions) *Service {
 	return s
 }
 
-// Stop asks the service to end (SIGTERM) and waits for it. It fails the test if it had to be killed after 15 s, or
-// if its exit status is not 0.
+// Stop asks the service to end (SIGTERM) and waits until it has. It fails the test if the service had to be killed after
+// 15 s, or if its exit status is not 0.
 func (s *Service) Stop(t testing.TB) {
 	t.Helper()
 	engine, err := testcontainers.NewDockerClientWithOpts(t.Context())
@@ -145,7 +145,7 @@ func (s *Service) remove(t testing.TB) {
 	}
 }
 
-// builtService is the path of the service's binary.
+// builtService returns the path of the service's binary.
 func builtService() (string, error) {
 	shared.build.Do(func() {
 		if shared.dir, shared.buildErr = os.MkdirTemp("", "sessiond-test-"); shared.buildErr != nil {
@@ -153,7 +153,7 @@ func builtService() (string, error) {
 		}
 		build := exec.Command("go", "build", "-o", shared.dir, "./cmd/sessiond")
 		build.Dir = inRepository("")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0") // the image has another C library, or none
+		build.Env = append(os.Environ(), "CGO_ENABLED=0") // the image has a different C library or none
 		if out, err := build.CombinedOutput(); err != nil {
 			shared.buildErr = errors.Join(fmt.Errorf("building the service: %w", err), errors.New(string(out)))
 		}
