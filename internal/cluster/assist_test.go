@@ -11,14 +11,14 @@ import (
 	"github.com/sessiond/sessiond/internal/polltest"
 )
 
-// assistAfter is the limit of a master's silence in these tests, and waited how much of it they see before they hold that
-// nothing was asked.
+// assistAfter is the limit of a master's silence in these tests. waited is the silence after which they conclude that no
+// replica was asked.
 const (
 	assistAfter = 500 * time.Millisecond
 	waited      = 1200 * time.Millisecond
 )
 
-// assistantOf makes a client that has seen all nodes well, and has watched for long enough to assist.
+// assistantOf makes a client that has seen all nodes well and has watched for long enough to assist.
 func assistantOf(t *testing.T, real *clustertest.Real) *cluster.Client {
 	t.Helper()
 	c := clientOf(t, real, assistAfter)
@@ -26,13 +26,13 @@ func assistantOf(t *testing.T, real *clustertest.Real) *cluster.Client {
 	return c
 }
 
-// watched waits until the votes of elections before a client's time have expired, which is true of restore's too.
+// watched waits until the votes of elections from before the client started have expired, including those of restore.
 func watched(t *testing.T, real *clustertest.Real, c *cluster.Client) {
 	t.Helper()
 	polltest.Eventually(t, "the votes of earlier elections have expired", func() bool { return c.VotesExpired(real.Addr(t, "redis-5")) })
 }
 
-// asked counts what a client asked of the replica of shard 1, and promotions of that which it saw.
+// asked counts what a client asked of the replica of shard 1, and the promotions of it that the client saw.
 func asked(c *cluster.Client) (plain, forced, promoted int) {
 	events, _ := c.Events().Since(0)
 	for _, ev := range events {
@@ -51,7 +51,7 @@ func asked(c *cluster.Client) (plain, forced, promoted int) {
 	return plain, forced, promoted
 }
 
-// notAsked asserts that a client has not asked anything of any shard.
+// notAsked asserts that a client has asked no replica to take over.
 func notAsked(t *testing.T, c *cluster.Client) {
 	t.Helper()
 	if n := told(c, watch.FailoverAsked) + told(c, watch.FailoverForced); n > 0 {
@@ -60,8 +60,8 @@ func notAsked(t *testing.T, c *cluster.Client) {
 	}
 }
 
-// Assisted failover, condition by condition, on one cluster with new clients: what a shard has been through is remembered
-// by the client that saw it.
+// Assisted failover, condition by condition, on one cluster. Each test has new clients, because a client remembers what it
+// has seen happen to a shard.
 func TestAssistOnRealCluster(t *testing.T) {
 	real := clustertest.Start(t)
 	for _, c := range []struct {
@@ -117,7 +117,7 @@ func testPausedBriefly(t *testing.T, real *clustertest.Real) {
 	}
 }
 
-// The replica has not got the last writes when its master falls silent: promoting it would lose them.
+// The replica does not have the last writes when its master falls silent. Promoting it would lose them.
 func testReplicaBehind(t *testing.T, real *clustertest.Real) {
 	c := assistantOf(t, real)
 	real.Cut(t, "redis-1", "redis-4")
@@ -139,7 +139,7 @@ func testReplicaBehind(t *testing.T, real *clustertest.Real) {
 	}
 }
 
-// Two masters of three are silent: they may have a majority of their own with somebody whom we do not see.
+// Two masters of three are silent. They may form a majority with other clients, which we cannot see.
 func testNoMajority(t *testing.T, real *clustertest.Real) {
 	c := assistantOf(t, real)
 	atOnce(
@@ -158,8 +158,8 @@ func testNoMajority(t *testing.T, real *clustertest.Real) {
 	)
 }
 
-// The master is fine, and only the service cannot reach it: it hands over and loses nothing. When the new master is cut
-// off too, the shard has moved a moment ago and is left alone.
+// Only the service cannot reach the healthy master, which hands over and loses nothing. When the new master is cut off too,
+// the shard has just moved and is left alone.
 func testServiceCutOff(t *testing.T, real *clustertest.Real) {
 	c := assistantOf(t, real)
 	l := keepWriting(t, c, 1, "cut")
@@ -184,14 +184,14 @@ func testServiceCutOff(t *testing.T, real *clustertest.Real) {
 	if s := see(c, "redis-1"); s.Seen != "well" || !s.InStep || s.Master {
 		t.Errorf("something else is missing: redis-1 is %s, in step %t", s.Seen, s.InStep)
 	}
-	// One that never saw the master well has no business there either.
+	// A client that has never seen the master well does not ask either.
 	watched(t, real, newcomer)
 	silentFor(t, newcomer, "redis-4", waited)
 	notAsked(t, newcomer)
 	real.Heal(t, clustertest.Host, "redis-4")
 }
 
-// newcomer is a client that has come while a node was cut off.
+// newcomer is a client that was started while a node was cut off.
 func newcomer(t *testing.T, real *clustertest.Real) *cluster.Client {
 	cfg := real.Config()
 	cfg.FailoverAssist = assistAfter
@@ -200,7 +200,8 @@ func newcomer(t *testing.T, real *clustertest.Real) *cluster.Client {
 	return ready(t, c)
 }
 
-// The master hears nobody: no agreement, so it is forced; and two who ask at once make one promotion.
+// The master cannot be reached by anyone, so there is no agreement, and the takeover is forced. Two instances that ask at
+// once cause one promotion.
 func testMasterPaused(t *testing.T, real *clustertest.Real) {
 	one, two := assistantOf(t, real), assistantOf(t, real)
 	l := keepWriting(t, one, 1, "paused")
@@ -234,14 +235,14 @@ func testMasterPaused(t *testing.T, real *clustertest.Real) {
 			t.Errorf("%s says that the master is %s", witness, got)
 		}
 	}
-	// A second promotion would have had an epoch of its own.
+	// A second promotion would have an epoch of its own.
 	epochs := promotionEpochs(one, two)
 	if len(epochs) != 1 {
 		t.Errorf("promotions were seen at %v", epochs)
 	}
 }
 
-// promotionEpochs are what clients were told of promotions of shard 1, each once.
+// promotionEpochs returns the events of promotions of shard 1 that clients have seen, each once.
 func promotionEpochs(clients ...*cluster.Client) []string {
 	var texts []string
 	for _, c := range clients {

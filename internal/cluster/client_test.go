@@ -20,12 +20,12 @@ import (
 	"github.com/sessiond/sessiond/internal/polltest"
 )
 
-// put sets a key and answers with the value; again, it finds it done and writes all the same.
+// putSource sets a key and returns the value. It writes again if it runs again.
 const putSource = `redis.call('SET', KEYS[1], ARGV[1], 'PX', 600000) return {ARGV[1]}`
 
 func put() *cluster.Script { return cluster.NewScript(putSource) }
 
-// ready returns when the client has seen the cluster.
+// ready waits until the client has seen the cluster.
 func ready(t *testing.T, c *cluster.Client) *cluster.Client {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -123,7 +123,7 @@ func TestOverloadedWhileNoMasterIsThere(t *testing.T) {
 	if _, err := c.Run(t.Context(), nil, put(), []string{"after"}, 1); err != nil {
 		t.Errorf("after that: %v", err)
 	}
-	// On a slow machine the node may be lost from sight once more while the three are let through.
+	// On a slow machine the node may become suspect once more while the three are let through.
 	if stalls, ends := told(c, watch.WritesStalled), told(c, watch.WritesResumed); stalls == 0 || ends != stalls {
 		t.Errorf("%d stalls were told, and the end of %d", stalls, ends)
 	}
@@ -185,7 +185,7 @@ func TestDeadlineInDoubt(t *testing.T) {
 	}
 }
 
-// A refusal after a lost answer says nothing of the first attempt.
+// A refusal after a lost answer says nothing about the first attempt.
 func TestRefusedInDoubt(t *testing.T) {
 	e := clustertest.StartEmbedded(t)
 	lossy := &clustertest.Lossy{Match: []byte("evalsha")}
@@ -231,7 +231,7 @@ func TestScriptIsSentWholeOnce(t *testing.T) {
 	}
 }
 
-// A connection that is made to be there when it is needed brings no word, and must not make its node suspect.
+// An idle connection that is made in advance receives nothing, and must not make its node suspect.
 func TestNoSuspicionInPeace(t *testing.T) {
 	c := ready(t, clustertest.StartEmbedded(t).Client(t, cluster.Config{}))
 	answered := func() time.Time { return c.Snapshot().Nodes[0].Answered }
@@ -303,7 +303,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// series are all label sets, the node's address as NODE.
+// series returns all label sets, with the node's address as NODE.
 func series(t *testing.T, registry prometheus.Gatherer, node string) map[string]bool {
 	t.Helper()
 	families, err := registry.Gather()

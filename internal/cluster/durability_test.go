@@ -14,14 +14,14 @@ import (
 	"github.com/sessiond/sessiond/internal/polltest"
 )
 
-// A written is what came of one write.
+// A written is the outcome of one write.
 type written struct {
 	achieved cluster.Durability
 	err      error
 	at       time.Time
 }
 
-// write asks for a durability, and allows so much time.
+// write writes with a durability and a time limit.
 func write(t *testing.T, c *cluster.Client, key, value string, d cluster.Durability, limit time.Duration) written {
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
@@ -30,7 +30,7 @@ func write(t *testing.T, c *cluster.Client, key, value string, d cluster.Durabil
 	return written{terms.Achieved(), err, time.Now()}
 }
 
-// What each durability is worth, and reads, while nodes are paused.
+// What writes of each durability, and reads, do while nodes are paused.
 func TestDurabilityAndReadsOnRealCluster(t *testing.T) {
 	real := clustertest.Start(t)
 	for _, c := range []struct {
@@ -61,7 +61,7 @@ func testDurability(t *testing.T, real *clustertest.Real) {
 		t.Fatal(v, err)
 	}
 
-	// The replica of shard 1 stops. The masters of shards 1 and 2 are the majority that sees shard 1's rule.
+	// The replica of shard 1 stops. The masters of shards 1 and 2 are the majority that confirms shard 1's master.
 	began := time.Now()
 	real.PauseVM(t, "vm3")
 	var replicated, strict, async written
@@ -84,7 +84,7 @@ func testDurability(t *testing.T, real *clustertest.Real) {
 	if async.err != nil || async.achieved != cluster.Async {
 		t.Errorf("async: got %q, %v", async.achieved, async.err)
 	}
-	// The proof is there now: strict is refused without being sent.
+	// By now the proof exists, so a strict write is refused without being sent.
 	if got := write(t, c, key+"refused", "strict", cluster.Strict, 5*time.Second); !errors.Is(got.err, cluster.ErrUnavailable) {
 		t.Errorf("strict, with the replica known to be gone: got %q, %v", got.achieved, got.err)
 	}
@@ -101,8 +101,8 @@ func testDurability(t *testing.T, real *clustertest.Real) {
 	}
 }
 
-// The contract of NewScript: WAIT speaks for the writes of its own connection alone. A script that finds its effect done,
-// and writes nothing, would be acknowledged as replicated while its replica has none of it.
+// The contract of NewScript: WAIT covers only the writes of its own connection. A script that finds its effect already
+// there and writes nothing would be acknowledged as replicated although the replica does not have the effect.
 func testScriptMustWrite(t *testing.T, real *clustertest.Real) {
 	const effect = `redis.call('SET', KEYS[1], 'v')`
 	const finds = `if redis.call('GET', KEYS[1]) == 'v' then return 'done' end`
@@ -204,7 +204,7 @@ func testReads(t *testing.T, real *clustertest.Real) {
 	})
 }
 
-// The replica was out of step when its master was last seen well: it proves nothing, least of all absence.
+// The replica was out of step when its master was last well. Its answers prove nothing, and least of all absence.
 func testReadsBehind(t *testing.T, real *clustertest.Real) {
 	c := clientOf(t, real, 0)
 	key := keyOf(1, "behind")

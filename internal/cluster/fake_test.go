@@ -19,16 +19,16 @@ import (
 	"github.com/sessiond/sessiond/internal/polltest"
 )
 
-// A fake is a shard of two nodes, and a master without slots, that say what the test has them say. Its scripts write one
-// byte to the stream each.
+// A fake is a shard of two nodes, and a master without slots, whose answers the test sets. Each script writes one byte to
+// the replication stream.
 type fake struct {
 	addrs  [3]*net.TCPAddr // of the master, its replica, and the other master
 	failed atomic.Bool     // the cluster has marked the replica FAIL
-	copies atomic.Int32    // what WAIT says
-	offset atomic.Int64    // what both have of the stream
-	mute   atomic.Bool     // the replica answers, but keeps its replication to itself for longer than a probe lasts
+	copies atomic.Int32    // what WAIT returns
+	offset atomic.Int64    // of both nodes in the replication stream
+	mute   atomic.Bool     // the replica answers, but delays the report of its replication for longer than a probe lasts
 	silent atomic.Bool     // the master answers nothing
-	gets   atomic.Bool     // the other master is getting the slot of the key "moving"
+	gets   atomic.Bool     // the other master is importing the slot of the key "moving"
 
 	mu  sync.Mutex
 	ran []string // first keys of the scripts; guarded by mu
@@ -132,7 +132,7 @@ func (f *fake) has(key string) bool {
 	return false
 }
 
-// client is one that has seen both nodes well, the replica in step.
+// client makes a client that has seen both nodes well and the replica in step.
 func (f *fake) client(t *testing.T) *cluster.Client {
 	t.Helper()
 	c := cluster.New(cluster.Config{Access: peer.Access{Addrs: []string{f.addrs[0].String()}}})
@@ -142,15 +142,15 @@ func (f *fake) client(t *testing.T) *cluster.Client {
 	return c
 }
 
-// A write that is acknowledged with one copy takes the replica out of step there and then, not at its next answer: were
-// the master to die in between, the replica would answer reads without it.
+// A write that is acknowledged with one copy takes the replica out of step at once, not at its next answer. Otherwise, if
+// the master died in between, the replica would answer reads without the write.
 func TestSingleTakesTheReplicaOutOfStep(t *testing.T) {
 	f := startFake(t)
 	c := f.client(t)
 	if got := write(t, c, "k", "v", cluster.Replicated, 5*time.Second); got.err != nil || got.achieved != cluster.Replicated {
 		t.Fatalf("in peace: got %q, %v", got.achieved, got.err)
 	}
-	f.mute.Store(true) // the last that is known of it is good
+	f.mute.Store(true) // its last known state is good
 	f.copies.Store(0)
 	got := write(t, c, "k", "v", cluster.Replicated, 10*time.Second)
 	after := see(c, "redis-1").InStep
@@ -162,7 +162,8 @@ func TestSingleTakesTheReplicaOutOfStep(t *testing.T) {
 	}
 }
 
-// Strict writes that are refused because the replica kept behind must not be what keeps them from finding it back.
+// Strict writes that are refused while the replica is behind must not prevent the client from noticing that it has caught
+// up.
 func TestStrictFindsTheWayBack(t *testing.T) {
 	f := startFake(t)
 	c := f.client(t)
@@ -177,8 +178,8 @@ func TestStrictFindsTheWayBack(t *testing.T) {
 	})
 }
 
-// A replica does not notice that its master gives keys away: what it says for want of one counts only once nobody is known
-// to be getting the slot.
+// A replica does not notice that its master moves keys elsewhere. Its answer that there is no key counts only once it is
+// proven that nobody imports the slot.
 func TestReplicaFindsNothingOfASlotOnTheMove(t *testing.T) {
 	f := startFake(t)
 	c := f.client(t)

@@ -32,13 +32,13 @@ r2 10.0.0.5:6379@1,redis-5.vm1 slave m2 0 0 2 connected
 r3 10.0.0.6:6379@1,redis-6.vm2 slave m3 0 0 3 connected
 `
 
-// A still is a client that asks nobody: it knows what the test has the nodes say. Its clock is synctest's.
+// A still is a client that probes nobody: the test sets the answers of the nodes. Its clock is synctest's.
 type still struct {
 	*Client
 	t *testing.T
 }
 
-// inStill runs a test on a client that has just heard of all six nodes.
+// inStill runs a test on a client that has just heard from all six nodes.
 func inStill(t *testing.T, test func(*still)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -47,15 +47,15 @@ func inStill(t *testing.T, test func(*still)) {
 		defer x.traffic.close()
 		defer x.peers.Close()
 		x.says(0, sixNodes)
-		time.Sleep(time.Second) // what the nodes have answered is older than the reads
+		time.Sleep(time.Second) // the answers of the nodes are older than the reads
 		test(x)
 	})
 }
 
-// node is one of m1 to m3, r1 to r3, counted from 0.
+// node returns one of m1 to m3 and r1 to r3, counted from 0.
 func (x *still) node(i int) *peer.Peer { return x.peers.At(fmt.Sprintf("10.0.0.%d:6379", i+1)) }
 
-// says has a node say what it sees.
+// says makes a node answer with a view.
 func (x *still) says(i int, nodes string) {
 	x.t.Helper()
 	v, err := view.Parse(nodes, x.node(i).Addr)
@@ -66,7 +66,7 @@ func (x *still) says(i int, nodes string) {
 	x.watch.Take(x.node(i), peer.Answer{Asked: time.Now(), View: v}, nil)
 }
 
-// falls has a node owe an answer for so long.
+// falls makes a node owe an answer for some time.
 func (x *still) falls(i int, silence time.Duration) {
 	x.node(i).Stage(peer.Staged{Silence: silence})
 	x.watch.Take(x.node(i), peer.Answer{}, context.DeadlineExceeded)
@@ -77,13 +77,13 @@ func (x *still) reading() *reading {
 	return &reading{call: call{client: x.Client, ctx: x.t.Context(), terms: new(Terms)}}
 }
 
-// A hedged is a read of slot 0 that has asked its master and its replica, and whose answers are the test's.
+// A hedged is a read of slot 0 that has asked the master and the replica. The test gives their answers.
 type hedged struct {
 	*still
 	cancel        context.CancelFunc
 	r             *reading
 	first, second *peer.Attempt
-	cmd           redis.Cmder // what the read returned, with err, once returned is true
+	cmd           redis.Cmder // what the read returned together with err, once returned is true
 	err           error
 	returned      bool
 }
@@ -114,7 +114,7 @@ func (h *hedged) ends(a *peer.Attempt, err error) {
 	synctest.Wait()
 }
 
-// proves has the other masters say, from now on, that they have nothing to do with the slot.
+// proves makes the other masters answer, from now on, that they neither own nor import the slot.
 func (h *hedged) proves() {
 	time.Sleep(time.Millisecond)
 	h.says(1, sixNodes)
@@ -193,7 +193,7 @@ func TestRaceOfHedgedReads(t *testing.T) {
 	}
 }
 
-// While the master is well, a replica's answer for want of a key waits for it, and nothing else ends the wait.
+// While the master is well, a replica's answer that there is no key waits for the master's, and nothing else ends the wait.
 func TestRaceWaitsForTheMaster(t *testing.T) {
 	inStill(t, func(x *still) {
 		h := x.hedgedRead()
@@ -210,7 +210,8 @@ func TestRaceWaitsForTheMaster(t *testing.T) {
 	})
 }
 
-// What a replica of one shard lacked is not the answer once the slot is another shard's: its proof would be about others.
+// A lack seen by a replica of one shard is no answer once another shard owns the slot: its proof would be about other
+// masters.
 func TestLackIsForgottenWithItsShard(t *testing.T) {
 	inStill(t, func(x *still) {
 		ctx := x.t.Context()

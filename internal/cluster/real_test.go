@@ -18,7 +18,7 @@ import (
 	"github.com/sessiond/sessiond/internal/polltest"
 )
 
-// What the tests on real clusters have in common. Shard i has its master redis-i on VM i; the replicas are redis-4 on vm3,
+// What the tests on real clusters share. Shard i has its master redis-i on VM i; the replicas are redis-4 on vm3,
 // redis-5 on vm1 and redis-6 on vm2, in the order of the shards.
 
 // keyOf makes a key that lies in a shard, counted from 1.
@@ -31,7 +31,7 @@ func keyOf(shard int, name string) string {
 	}
 }
 
-// raw is a client of one node that asks once.
+// raw is a client of one node that makes one attempt.
 func raw(t *testing.T, real *clustertest.Real, name string) *redis.Client {
 	t.Helper()
 	rdb := redis.NewClient(&redis.Options{
@@ -42,7 +42,7 @@ func raw(t *testing.T, real *clustertest.Real, name string) *redis.Client {
 	return rdb
 }
 
-// clientOf makes a client that has seen all six nodes well, the replicas in step.
+// clientOf makes a client that has seen all six nodes well and the replicas in step.
 func clientOf(t *testing.T, real *clustertest.Real, assist time.Duration) *cluster.Client {
 	t.Helper()
 	cfg := real.Config()
@@ -66,7 +66,7 @@ func inStep(t *testing.T, c *cluster.Client) {
 	})
 }
 
-// see is what a client sees in a node.
+// see returns how a client sees a node.
 func see(c *cluster.Client, name string) watch.NodeSnapshot {
 	for _, n := range c.Snapshot().Nodes {
 		if strings.HasPrefix(n.Hostname, name+".") {
@@ -76,13 +76,13 @@ func see(c *cluster.Client, name string) watch.NodeSnapshot {
 	return watch.NodeSnapshot{}
 }
 
-// silentFor waits until a node has owed a client an answer for so long.
+// silentFor waits until a node has owed a client an answer for d.
 func silentFor(t *testing.T, c *cluster.Client, name string, d time.Duration) {
 	t.Helper()
 	polltest.Eventually(t, fmt.Sprintf("%s is silent for %s", name, d), func() bool { return see(c, name).Silence >= d })
 }
 
-// masterOf is who is master of a slot, by the word of one node.
+// masterOf returns the name of the master of a slot, according to one node.
 func masterOf(t *testing.T, real *clustertest.Real, witness string, slot int) string {
 	t.Helper()
 	slots, err := raw(t, real, witness).Do(t.Context(), "CLUSTER", "SLOTS").Slice() // each: first, last, [ip, port, ...] of the master, ...
@@ -98,7 +98,7 @@ func masterOf(t *testing.T, real *clustertest.Real, witness string, slot int) st
 	return ""
 }
 
-// restore brings every shard back to its first master.
+// restore makes the first master of every shard its master again.
 func restore(t *testing.T, real *clustertest.Real) {
 	t.Helper()
 	c := clientOf(t, real, 0)
@@ -113,7 +113,7 @@ func restore(t *testing.T, real *clustertest.Real) {
 	inStep(t, c)
 }
 
-// A ledger keeps what was acknowledged.
+// A ledger records which writes were acknowledged.
 type ledger struct {
 	mu    sync.Mutex
 	acked []string // keys, each holding itself; guarded by mu
@@ -150,7 +150,7 @@ func (l *ledger) len() int {
 	return len(l.acked)
 }
 
-// check ends the writing and reads all of it.
+// check ends the writing and reads every acknowledged key.
 func (l *ledger) check(t *testing.T, c *cluster.Client) {
 	t.Helper()
 	l.stop()
@@ -167,7 +167,7 @@ func (l *ledger) check(t *testing.T, c *cluster.Client) {
 	}
 }
 
-// atOnce runs functions at the same time.
+// atOnce runs functions concurrently.
 func atOnce(fs ...func()) {
 	var wg sync.WaitGroup
 	for _, f := range fs {
@@ -176,7 +176,7 @@ func atOnce(fs ...func()) {
 	wg.Wait()
 }
 
-// logsOf shows what the nodes said of elections and of replication, if the test has failed.
+// logsOf logs what the nodes logged about elections and replication, if the test has failed.
 func logsOf(t *testing.T, real *clustertest.Real) {
 	if !t.Failed() {
 		return

@@ -86,17 +86,18 @@ func TestRedirectsOnRealCluster(t *testing.T) {
 	if got := write(t, c, fresh, fresh+"2", cluster.Async, 5*time.Second); got.err != nil {
 		t.Errorf("during the move, a new key: %v", got.err)
 	}
-	// Each of key's and absent's reads, and the first writes of key and fresh, by digest and whole.
+	// The reads of key and absent, and the first writes of key and fresh, each by digest and whole.
 	if n := asked("ask"); n < 4 {
 		t.Errorf("%d ASK redirects were followed", n)
 	}
-	// A script that looks at more than its key neither runs on without what has moved, nor ahead of what has not.
+	// A script that accesses more than its keys runs neither on the source, without the keys that have moved, nor on the
+	// target, ahead of those that have not.
 	wide := func(declared, other string) error {
 		script := cluster.NewScript("redis.call('SET', KEYS[1], 'x') return {redis.call('GET', ARGV[1])}").Widely()
 		_, err := c.Run(within(t, 300*time.Millisecond), nil, script, []string{declared}, other)
 		return err
 	}
-	if err := wide(key, stays); !errors.Is(err, cluster.ErrUnavailable) && !errors.Is(err, cluster.ErrOutcomeUnknown) { // where its time ends in an attempt
+	if err := wide(key, stays); !errors.Is(err, cluster.ErrUnavailable) && !errors.Is(err, cluster.ErrOutcomeUnknown) { // if its time ends during an attempt
 		t.Errorf("during the move, a wide script on a key that has moved: %v", err)
 	}
 	if v, err := c.Get(within(t, 5*time.Second), nil, key); err != nil || string(v) != key+"2" {
@@ -113,7 +114,7 @@ func TestRedirectsOnRealCluster(t *testing.T) {
 	}
 	must(source, "MIGRATE", host, port, "", 0, 5000, "KEYS", stays)
 
-	// The other client has just heard that the slot is where it was.
+	// The other client has just heard that the slot is still at its old place.
 	before := see(stale, "redis-2").Answered
 	polltest.Eventually(t, "it has asked again", func() bool { return see(stale, "redis-2").Answered.After(before) })
 	must(target, "CLUSTER", "SETSLOT", slot, "NODE", to)
@@ -137,7 +138,7 @@ func TestRedirectsOnRealCluster(t *testing.T) {
 	}
 }
 
-// Slots move under load: nothing fails.
+// While slots move under load, nothing fails.
 func TestMovingSlotsUnderLoadOnRealCluster(t *testing.T) {
 	real := clustertest.Start(t)
 	c := clientOf(t, real, 0)

@@ -7,7 +7,7 @@ import (
 
 func TestRedirected(t *testing.T) {
 	inStill(t, func(x *still) {
-		// m4 is a master that has no slots yet, and with that no connections for traffic.
+		// m4 is a master without slots, and therefore without connections for traffic.
 		x.says(0, sixNodes+"m4 10.0.0.7:6379@1,redis-7.vm4 master - 0 0 4 connected\n")
 		for _, c := range []struct {
 			err    error
@@ -18,7 +18,7 @@ func TestRedirected(t *testing.T) {
 			{reply("MOVED 3999 10.0.0.2:6379"), false, "10.0.0.2:6379", false},
 			{reply("ASK 3999 10.0.0.2:6379"), false, "10.0.0.2:6379", true},
 			{reply("MOVED 3999 10.0.0.2:6379"), true, "10.0.0.2:6379", false},
-			{reply("ASK 3999 10.0.0.2:6379"), true, "", false}, // it does not go ahead of its slot
+			{reply("ASK 3999 10.0.0.2:6379"), true, "", false}, // it does not follow ASK
 			{reply("MOVED 3999 10.0.0.7:6379"), false, "", false},
 			{reply("MOVED 3999 10.0.0.99:6379"), false, "", false},
 			{reply("MOVED 3999 :6379"), false, "", false},

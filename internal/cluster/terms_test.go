@@ -23,7 +23,7 @@ func TestAchievedIsTheWeakest(t *testing.T) {
 	}
 }
 
-// Whoever asks for nothing passes no terms.
+// A caller that asks for nothing passes nil.
 func TestNoTerms(t *testing.T) {
 	var none *Terms
 	none.Wrote(Async)

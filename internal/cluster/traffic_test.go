@@ -20,7 +20,7 @@ func TestSlotMap(t *testing.T) {
 	})
 }
 
-// A topology that is adopted is the ClusterClient's slot map at once, and every node of it has connections.
+// An adopted topology is the ClusterClient's slot map at once, and all of its nodes have connections.
 func TestTrafficFollowsTheWatcher(t *testing.T) {
 	inStill(t, func(x *still) {
 		for i := range 6 {

@@ -28,7 +28,7 @@ func (s stopAfter) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// A cluster that was left half made is completed, and one that is made stays as it is.
+// A half-formed cluster is completed, and a complete one is left as it is.
 func TestFormCompletesRealCluster(t *testing.T) {
 	real := clustertest.StartUnformed(t)
 	c := real.Admin(t)

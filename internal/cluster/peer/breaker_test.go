@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// piped is a dialler whose other ends come out of a channel.
+// piped is a dial function that sends the other end of each connection to a channel.
 func piped() (dialFunc, <-chan net.Conn) {
 	ends := make(chan net.Conn, 100)
 	return func(context.Context, string, string) (net.Conn, error) {
@@ -64,7 +64,7 @@ func TestSilenceBeginsWithAQuestionAndEndsWithAnyByte(t *testing.T) {
 	})
 }
 
-// A paused process has a kernel that accepts.
+// The kernel of a paused process still accepts connections.
 func TestAConnectionThatIsAcceptedEndsNoSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dial, _ := piped()
@@ -85,7 +85,7 @@ func TestAConnectionThatIsAcceptedEndsNoSilence(t *testing.T) {
 	})
 }
 
-// What go-redis is not told of a dial, it meets at the first use: as a command that was never sent.
+// go-redis does not see the error of a dial. It meets the error at the first use, as a command that was never sent.
 func TestStillbornConnection(t *testing.T) {
 	refused := os.NewSyscallError("connect", syscall.ECONNREFUSED)
 	b := newBreaker(func(context.Context, string, string) (net.Conn, error) { return nil, refused }, time.Second, newPulse())
@@ -179,7 +179,7 @@ func TestOpenBreaker(t *testing.T) {
 	}
 }
 
-// The breaker's own closing of connections is no sign of the node.
+// When the breaker closes connections, that says nothing about the node.
 func TestOpeningTheBreakerBreaksNothing(t *testing.T) {
 	dial, _ := piped()
 	b := newBreaker(dial, time.Second, newPulse())

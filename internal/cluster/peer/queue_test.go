@@ -15,7 +15,7 @@ import (
 	"github.com/sessiond/sessiond/internal/polltest"
 )
 
-// A line is a queue whose node answers when the test says so.
+// A line is a queue whose node answers when the test tells it to.
 type line struct {
 	queue
 	batches chan []*Attempt // as they are sent
@@ -206,7 +206,7 @@ func TestFullBacklogRefuses(t *testing.T) {
 	})
 }
 
-// Many callers, some of whom leave: each attempt is finished or abandoned, once, and none is in two batches.
+// Some of many callers leave. Each attempt is finished or abandoned exactly once, and none is in two batches.
 func TestQueueFinishesEachOnce(t *testing.T) {
 	var inBatches sync.Map
 	var most, twice, under atomic.Int64

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// States by the pulse: suspect and down by the length of the silence, and the breaker with them.
+// The state follows the length of the silence, and the breaker follows the state.
 func TestAssess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		set := NewSet(Access{}, nil, Hooks{})

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// placed makes a view from "name@vm" for a master, "name@vm>master" for a replica; a "!" in front marks it failed.
+// placed makes a view from "name@vm" for a master and "name@vm>master" for a replica. A leading "!" marks a failed node.
 func placed(nodes ...string) View {
 	var v View
 	for _, s := range nodes {
@@ -71,8 +71,8 @@ func TestPlanRebalance(t *testing.T) {
 	}
 }
 
-// checkMoves makes the moves and asserts that no VM gets more masters on the way than it had, or than it may have, and
-// that all have their share in the end.
+// checkMoves makes the moves and asserts that, at each step, no VM has more masters than both its number before and its
+// share, and that every VM has its share at the end.
 func checkMoves(t *testing.T, v View, moves []Move) {
 	t.Helper()
 	before := v.MastersByVM()
@@ -99,7 +99,7 @@ func checkMoves(t *testing.T, v View, moves []Move) {
 	}
 }
 
-// Every way in which the bundle's shards can have failed over is brought back to one master on each VM.
+// However the bundle's shards have failed over, every VM gets one master again.
 func TestPlanRebalanceOfTheBundle(t *testing.T) {
 	for bits := range 8 {
 		role := func(shard int, replica bool) string {

@@ -19,7 +19,7 @@ func TestEvidenceAgainst(t *testing.T) {
 		plain, forced bool // may be asked
 	}{
 		{"nothing is missing", func(*evidence) {}, true, true},
-		{"never seen well", func(e *evidence) { e.wasWell = false }, false, false},
+		{"never well", func(e *evidence) { e.wasWell = false }, false, false},
 		{"not silent for long enough", func(e *evidence) { e.silence-- }, false, false},
 		{"the replica is not known to be in step", func(e *evidence) { e.replica = false }, false, false},
 		{"no majority answers", func(e *evidence) { e.majority = false }, false, false},
@@ -47,7 +47,7 @@ func TestGather(t *testing.T) {
 		want  func(*evidence)
 	}{
 		{"nothing is missing", func(*world, *assistant) {}, func(*evidence) {}},
-		{"never seen well", func(x *world, _ *assistant) { x.never("m1") }, func(e *evidence) { e.wasWell = false }},
+		{"never well", func(x *world, _ *assistant) { x.never("m1") }, func(e *evidence) { e.wasWell = false }},
 		{"the replica is behind", func(x *world, _ *assistant) { x.checkup("r1").inStep = false }, func(e *evidence) { e.replica = false }},
 		{"the replica is suspect", func(x *world, _ *assistant) { x.state("r1", peer.Suspect) }, func(e *evidence) { e.replica = false }},
 		{"one other master does not answer", func(x *world, _ *assistant) { x.never("m2") }, func(e *evidence) { e.majority = false }},
@@ -69,7 +69,7 @@ func TestGather(t *testing.T) {
 			x.shard("m1").moved = time.Now().Add(-5 * time.Second)
 		}, func(e *evidence) { e.quiet = 5 * time.Second }},
 		{"it was asked", func(x *world, a *assistant) { a.last["0"] = time.Now().Add(-7 * time.Second) }, func(e *evidence) { e.quiet = 7 * time.Second }},
-		{"the votes of an election from before our time still count", func(x *world, _ *assistant) {
+		{"votes of an election from before the watcher started still count", func(x *world, _ *assistant) {
 			x.checkup("m1").last.NodeTimeout = 2 * time.Second
 			x.w.since = time.Now().Add(-8*time.Second + 1)
 		}, func(e *evidence) { e.watched = false }},
@@ -97,7 +97,7 @@ func TestGather(t *testing.T) {
 	}
 }
 
-// The silent master's own answer, from just before, is no vote of the majority.
+// The last answer of the silent master itself does not count towards the majority.
 func TestTheSilentMasterHasNoVote(t *testing.T) {
 	inWorld(t, func(x *world) {
 		a := newAssistant(x.w, limit)
@@ -109,7 +109,7 @@ func TestTheSilentMasterHasNoVote(t *testing.T) {
 	})
 }
 
-// Two beats do not ask twice, and a shard that is well is not asked about.
+// Two beats do not ask twice, and no replica of a healthy shard is asked.
 func TestConsider(t *testing.T) {
 	inWorld(t, func(x *world) {
 		a := newAssistant(x.w, limit)
@@ -129,7 +129,7 @@ func TestConsider(t *testing.T) {
 			t.Errorf("told %v while the shard is being asked", x.types())
 		}
 		a.end(x.shard("m1"))
-		// By the second look the master has answered.
+		// The master has answered by the second check.
 		a.consider(x.t.Context(), &running)
 		x.silent("m1", 0)
 		running.Wait()
@@ -139,7 +139,7 @@ func TestConsider(t *testing.T) {
 	})
 }
 
-// Votes may count that were given since a client began to watch, or since the shard last moved, whichever is later.
+// Votes may count from when the watcher began to watch, or from when the shard last moved, whichever is later.
 func TestVotesCount(t *testing.T) {
 	inWorld(t, func(x *world) {
 		expect := func(name, replica string, want time.Duration) {
@@ -167,7 +167,7 @@ func TestVotesCount(t *testing.T) {
 	})
 }
 
-// What promotions are judged by does not depend on anybody being told of them.
+// The guards of promotions do not depend on events.
 func TestVotesHoldWithoutEvents(t *testing.T) {
 	inWorld(t, func(x *world) {
 		x.w.events = nil
@@ -209,7 +209,7 @@ func TestReplaced(t *testing.T) {
 	})
 }
 
-// A node's new state is told, and has the nodes asked often until all is settled.
+// A node's new state is told, and makes the watcher probe often until the cluster has settled.
 func TestAssess(t *testing.T) {
 	inWorld(t, func(x *world) {
 		expect := func(name string, told ...EventType) {

@@ -7,8 +7,8 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/peer"
 )
 
-// How often a node is asked: seldom in peace, often when something may be wrong, and at once when a read waits for what it
-// says of a moment that has just passed.
+// How often a node is probed: seldom while all is well, often when something may be wrong, and soon when a read waits for
+// its answer about a moment that has just passed.
 func TestPaceOfQuestions(t *testing.T) {
 	for _, c := range []struct {
 		name  string

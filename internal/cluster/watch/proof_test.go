@@ -8,7 +8,7 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
-// judged is the verdict on r1 after its new answer.
+// judged reports whether r1 is in step after its new answer.
 func (x *world) judged(was bool, age time.Duration, changes ...func(*received)) bool {
 	u := x.checkup("r1")
 	u.inStep = was
@@ -17,7 +17,7 @@ func (x *world) judged(was bool, age time.Duration, changes ...func(*received)) 
 	return u.inStep
 }
 
-// ackless has WAIT find no replica of m1 for so long, the last time just now.
+// ackless makes WAIT find no replica of m1 for a duration, the last time just now.
 func (x *world) ackless(d, every time.Duration) {
 	for end := time.Now().Add(d); ; time.Sleep(min(every, time.Until(end))) {
 		x.shard("m1").Waited(false)
@@ -76,7 +76,7 @@ func TestJudgeOffsets(t *testing.T) {
 	}
 }
 
-// A broken link is held against a replica only once its master has answered a question from after that.
+// A broken link counts against a replica only once its master has answered a question asked after the break.
 func TestJudgeLinks(t *testing.T) {
 	inWorld(t, func(x *world) {
 		down := func() bool { return x.judged(true, 0, linkDown) }
@@ -172,7 +172,7 @@ func TestStandIn(t *testing.T) {
 	})
 }
 
-// Every condition of the proof alone.
+// Each condition of the proof on its own.
 func TestMayBeAlone(t *testing.T) {
 	const node = 2 * time.Second // timeout
 	unheard := func(x *world) { x.silent("r1", evidenceLasts+1) }
@@ -317,7 +317,7 @@ func TestMayBeAlone(t *testing.T) {
 	}
 }
 
-// A replica's word that there is no such key is proof once every other master, asked since, has nothing to do with the
+// A replica's answer that there is no such key is proof once every other master, asked since, neither owns nor imports the
 // slot.
 func TestAbsent(t *testing.T) {
 	const slot = 17 // of m1

@@ -51,7 +51,7 @@ func TestTellChange(t *testing.T) {
 	}
 }
 
-// movedSlots is the view in which slots of m1, its first or its last, have moved to m2.
+// movedSlots returns the view in which the first or the last slots of m1 have moved to m2.
 func movedSlots(v view.View, first, last int) view.View {
 	v = changed(v, "m1", func(n *view.Node) {
 		n.Ranges = []view.SlotRange{{First: last + 1, Last: 5460}}
@@ -65,7 +65,7 @@ func movedSlots(v view.View, first, last int) view.View {
 	})
 }
 
-// newMaster is the view with a fourth master that has the first slots of m1.
+// newMaster returns the view with a fourth master that owns the first slots of m1.
 func newMaster(v view.View, slots int) view.View {
 	v = changed(v, "m1", func(n *view.Node) { n.Ranges, n.Slots = []view.SlotRange{{First: slots, Last: 5460}}, 5461-slots })
 	m4 := view.Node{ID: "m4", Addr: "10.0.0.7:6379", Hostname: "redis-7.vm4", Master: true, Epoch: 2, Health: view.Healthy, Slots: slots}
@@ -76,7 +76,7 @@ func newMaster(v view.View, slots int) view.View {
 	return v
 }
 
-// A shard keeps its memory, and no promotion is made up, when another master takes its lowest slots.
+// When another master takes the lowest slots of a shard, the shard keeps its memory, and no promotion is told.
 func TestMovedSlotsAreNoPromotion(t *testing.T) {
 	inWorld(t, func(x *world) {
 		before := x.w.Topology()
@@ -108,7 +108,7 @@ func TestTellFirstView(t *testing.T) {
 	})
 }
 
-// With assisted failover nobody but this instance has noticed the death before the promotion.
+// With assisted failover, only this instance has noticed the loss before the promotion.
 func TestCoverageIsThisInstancesOwn(t *testing.T) {
 	inWorld(t, func(x *world) {
 		x.w.checkCoverage(time.Now())

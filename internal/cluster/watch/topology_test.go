@@ -56,7 +56,7 @@ func TestTopologyLeavesOut(t *testing.T) {
 	}
 }
 
-// What is remembered of a shard goes with its slots, whoever is its master.
+// The memory of a shard stays with its slots, whichever node is master.
 func TestShardOutlivesItsMaster(t *testing.T) {
 	inWorld(t, func(x *world) {
 		before := x.w.Topology()
@@ -123,7 +123,7 @@ func TestShardTroubles(t *testing.T) {
 	})
 }
 
-// A replica that gets slots of its own, beside its master, begins a shard of its own.
+// A replica that receives slots of its own while its master keeps others becomes the master of a new shard.
 func TestTwoMastersOfOneShardDoNotShareItsMemory(t *testing.T) {
 	inWorld(t, func(x *world) {
 		before := x.w.Topology()

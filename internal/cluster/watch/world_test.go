@@ -10,8 +10,8 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
-// A world is a watcher of three shards that does not run: what it knows is what the test says. Its clock is synctest's, so
-// ages are exact.
+// A world is a watcher of three shards that does not run: it knows what the test tells it. Its clock is synctest's, so ages
+// are exact.
 type world struct {
 	t     *testing.T
 	peers *peer.Set
@@ -19,7 +19,7 @@ type world struct {
 	view  view.View
 }
 
-// inWorld runs a test in one where all six nodes are well and have just answered, the replicas in step.
+// inWorld runs a test in a world where all six nodes are well and have just answered, and the replicas are in step.
 func inWorld(t *testing.T, test func(*world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -39,7 +39,7 @@ func inWorld(t *testing.T, test func(*world)) {
 	})
 }
 
-// threeShards is the bundle's: masters m1 to m3 and their replicas r1 to r3.
+// threeShards returns the view of the bundle: masters m1 to m3 and their replicas r1 to r3.
 func threeShards() view.View {
 	node := func(id, addr, host, master string, first, last int) view.Node {
 		n := view.Node{ID: id, Addr: addr, Hostname: host, Master: master == "", MasterID: master, Epoch: 1, Health: view.Healthy}
@@ -58,7 +58,7 @@ func threeShards() view.View {
 	}}
 }
 
-// changed is the view with one node's line changed.
+// changed returns the view with one node changed.
 func changed(v view.View, id string, change func(*view.Node)) view.View {
 	v.Nodes = slices.Clone(v.Nodes)
 	for i := range v.Nodes {
@@ -69,7 +69,7 @@ func changed(v view.View, id string, change func(*view.Node)) view.View {
 	return v
 }
 
-// promoted is the view in which a replica has taken its master's place.
+// promoted returns the view in which a replica has taken its master's place.
 func promoted(v view.View, replica string) view.View {
 	r, _ := v.Node(replica)
 	m, _ := v.Node(r.MasterID)
@@ -84,14 +84,14 @@ func without(v view.View, id string) view.View {
 	return v
 }
 
-// adopt makes a view the topology, and tells nobody.
+// adopt makes a view the topology and tells no event.
 func (x *world) adopt(v view.View) {
 	before := x.w.Topology()
 	after := x.w.place(v, before)
 	x.w.apply(after, changeBetween(before, after))
 }
 
-// tellChange tells of the change from one topology to another.
+// tellChange tells the change from one topology to another.
 func (x *world) tellChange(before, after *Topology) {
 	x.w.tellChange(after, changeBetween(before, after))
 }
@@ -107,7 +107,7 @@ func (x *world) node(id string) *peer.Peer {
 
 func (x *world) checkup(id string) *checkup { return x.w.checkupOf(x.node(id)) }
 
-// shard is where a node is master or replica.
+// shard returns the shard that a node is master or replica of.
 func (x *world) shard(id string) *Shard {
 	t := x.w.Topology()
 	if p := t.MasteredBy(x.node(id)); p != nil {
@@ -136,10 +136,10 @@ func (x *world) answers(id string, ago time.Duration, changes ...func(*received)
 	u.earlier, u.last = u.last, a
 }
 
-// never takes back that a node has answered.
+// never makes a node one that has never answered.
 func (x *world) never(id string) { x.checkup(id).last, x.checkup(id).earlier = received{}, received{} }
 
-// silent has a node owe an answer for so long.
+// silent makes a node owe an answer for d.
 func (x *world) silent(id string, d time.Duration) {
 	p := x.node(id)
 	p.Stage(peer.Staged{State: p.State(), Silence: d})
@@ -163,7 +163,7 @@ func pong(of string, age time.Duration) func(*received) {
 func offset(n int64) func(*received) { return func(a *received) { a.Replication.Offset = n } }
 func linkDown(a *received)           { a.Replication.LinkUp = false }
 
-// types are the events told so far, in order.
+// types returns the types of the events told so far, in order.
 func (x *world) types() []EventType {
 	var types []EventType
 	told, _ := x.w.events.Since(0)
