@@ -54,7 +54,7 @@ func testDurability(t *testing.T, real *clustertest.Real) {
 		"": cluster.Replicated, cluster.Replicated: cluster.Replicated, cluster.Strict: cluster.Replicated, cluster.Async: cluster.Async,
 	} {
 		if got := write(t, c, key, "peace", asked, 5*time.Second); got.err != nil || got.achieved != want {
-			t.Errorf("in peace, asked %q: got %q, %v", asked, got.achieved, got.err)
+			t.Errorf("all is well, asked %q: got %q, %v", asked, got.achieved, got.err)
 		}
 	}
 	if v, err := raw(t, real, "redis-4").Do(t.Context(), "READONLY").Text(); err != nil || v != "OK" {
@@ -157,7 +157,7 @@ func testReads(t *testing.T, real *clustertest.Real) {
 	}
 	for _, masterOnly := range []bool{false, true} {
 		if v, err, replica := get(key, masterOnly, 5*time.Second); v != "the value" || err != nil || replica {
-			t.Errorf("in peace: got %q, %v, from a replica %t", v, err, replica)
+			t.Errorf("all is well: got %q, %v, from a replica %t", v, err, replica)
 		}
 	}
 	script := cluster.NewScript("return {redis.call('GET', KEYS[1]), ARGV[1]}")
@@ -167,7 +167,7 @@ func testReads(t *testing.T, real *clustertest.Real) {
 		return strings.Join(v, " "), err, terms.FromReplica()
 	}
 	if v, err, replica := query(5 * time.Second); v != "the value and an argument" || err != nil || replica {
-		t.Errorf("a script in peace: got %q, %v, from a replica %t", v, err, replica)
+		t.Errorf("a script, all is well: got %q, %v, from a replica %t", v, err, replica)
 	}
 	writes := cluster.NewScript("return {redis.call('SET', KEYS[1], 'x')}")
 	if v, err := c.Query(within(t, 5*time.Second), nil, writes, []string{key}); err == nil {

@@ -148,7 +148,7 @@ func TestSingleTakesTheReplicaOutOfStep(t *testing.T) {
 	f := startFake(t)
 	c := f.client(t)
 	if got := write(t, c, "k", "v", cluster.Replicated, 5*time.Second); got.err != nil || got.achieved != cluster.Replicated {
-		t.Fatalf("in peace: got %q, %v", got.achieved, got.err)
+		t.Fatalf("all is well: got %q, %v", got.achieved, got.err)
 	}
 	f.mute.Store(true) // its last known state is good
 	f.copies.Store(0)
@@ -164,7 +164,7 @@ func TestSingleTakesTheReplicaOutOfStep(t *testing.T) {
 
 // Strict writes that are refused while the replica is behind must not prevent the client from noticing that it has caught
 // up.
-func TestStrictFindsTheWayBack(t *testing.T) {
+func TestStrictWritesResumeOnceTheReplicaCatchesUp(t *testing.T) {
 	f := startFake(t)
 	c := f.client(t)
 	f.copies.Store(0)
@@ -180,7 +180,7 @@ func TestStrictFindsTheWayBack(t *testing.T) {
 
 // A replica does not notice that its master moves keys elsewhere. Its answer that there is no key counts only once it is
 // proven that nobody imports the slot.
-func TestReplicaFindsNothingOfASlotOnTheMove(t *testing.T) {
+func TestReplicaDoesNotProveAbsenceWhileTheSlotMoves(t *testing.T) {
 	f := startFake(t)
 	c := f.client(t)
 	f.gets.Store(true)
@@ -201,7 +201,7 @@ func TestReplicaFindsNothingOfASlotOnTheMove(t *testing.T) {
 	for name, read := range reads {
 		terms := new(cluster.Terms)
 		if err := read(within(t, 500*time.Millisecond), terms); !errors.Is(err, cluster.ErrUnavailable) || terms.FromReplica() {
-			t.Errorf("%s of a slot on the move: got %v, from a replica %t", name, err, terms.FromReplica())
+			t.Errorf("%s of a slot that is being moved: got %v, from a replica %t", name, err, terms.FromReplica())
 		}
 	}
 	f.gets.Store(false)

@@ -38,7 +38,7 @@ func (r *Real) killAndLose(t testing.TB, engine *testcontainers.DockerClient, c 
 		return ended, err
 	}
 	if now, err := currentAOF(t.Context(), engine, c.id); err != nil || now != file {
-		return ended, errors.Join(err, errors.New("the append-only file was rewritten meanwhile"))
+		return ended, errors.Join(err, errors.New("the append-only file was rewritten in between"))
 	}
 	return ended, cutFile(t.Context(), engine, c.id, file, before.Stat.Size)
 }

@@ -153,7 +153,7 @@ func TestEntrypoint(t *testing.T) {
 			answers: map[string]string{"3": seenBy("o", asMaster), "4": seenBy("r", asMaster)}},
 		{name: "others who do not know it", nodes: asMaster, says: "0 other masters", held: time.Second, at: 4 * time.Second,
 			answers: map[string]string{"2": "n 10.0.0.2:2@12 myself,master - 0 0 2 connected 1-2\n", "3": "LOADING Redis is loading\n"}},
-		{name: "slots on the move are not owned", nodes: strings.Replace(asMaster, " 0-5460", " [7-<-n]", 1)},
+		{name: "slots that are being imported are not owned", nodes: strings.Replace(asMaster, " 0-5460", " [7-<-n]", 1)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -21,7 +21,7 @@ func TestAssess(t *testing.T) {
 			}
 		}
 		silent := func(d time.Duration) { p.pulse.asked.Store(p.pulse.now() - int64(d)) }
-		expect("in peace", Well, false)
+		expect("all is well", Well, false)
 		silent(SuspectAfter - time.Millisecond)
 		expect("not silent for long", Well, false)
 		silent(SuspectAfter)

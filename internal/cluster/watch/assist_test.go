@@ -116,7 +116,7 @@ func TestConsider(t *testing.T) {
 		var running sync.WaitGroup
 		a.consider(x.t.Context(), &running)
 		if len(a.busy) != 0 {
-			t.Fatalf("asking about %v in peace", a.busy)
+			t.Fatalf("asking about %v while all is well", a.busy)
 		}
 		x.silent("m1", limit)
 		if !a.begin(x.shard("m1")) || a.begin(x.shard("m1")) || !a.begin(x.shard("m2")) {
@@ -220,7 +220,7 @@ func TestAssess(t *testing.T) {
 				t.Errorf("%s: told %v", name, x.types()[before:])
 			}
 		}
-		expect("in peace")
+		expect("all is well")
 		x.silent("m1", peer.SuspectAfter)
 		expect("silent", NodeSuspect)
 		expect("still")

@@ -16,13 +16,13 @@ func TestPaceOfQuestions(t *testing.T) {
 		node  string
 		every time.Duration
 	}{
-		{"in peace", func(*world) {}, "m1", peaceful},
+		{"all is well", func(*world) {}, "m1", peaceful},
 		{"something failed", func(x *world) { x.w.Hasten() }, "m1", hastened},
-		{"a node is ill", func(x *world) {
+		{"a node is not well", func(x *world) {
 			x.state("m1", peer.Suspect)
 			x.w.pace.hastenUntilSettled()
 		}, "m2", hastened},
-		{"its master is ill", func(x *world) {
+		{"its master is not well", func(x *world) {
 			x.state("m1", peer.Suspect)
 			x.w.pace.hastenUntilSettled()
 		}, "r1", heartbeat},
