@@ -26,7 +26,7 @@ func onCluster(t *testing.T, real *clustertest.Real) serveCmd {
 	return cfg
 }
 
-// Two instances on one cluster: what one stores the other reads, whichever shard holds it.
+// Two instances on one cluster: each reads what the other stores, whichever shard holds it.
 func TestTwoInstancesOnRealCluster(t *testing.T) {
 	real := clustertest.Shared(t)
 	first, log := serve(t, onCluster(t, real))
@@ -136,8 +136,8 @@ func TestClusterCommandsOnRealCluster(t *testing.T) {
 	}
 }
 
-// After a VM was killed and has returned, its master is elsewhere. cluster status says so, cluster rebalance refuses to
-// do anything while the VM is down, and brings the master back when it is up.
+// After a VM was killed and has returned, its master is elsewhere. cluster status shows it. cluster rebalance refuses to do
+// anything while the VM is down, and brings the master back once it is up.
 func TestRebalanceOnRealCluster(t *testing.T) {
 	real := clustertest.Start(t)
 	client := real.Admin(t)
@@ -173,7 +173,7 @@ func TestRebalanceOnRealCluster(t *testing.T) {
 	}
 
 	real.StartVM(t, "vm2")
-	// Until every node sees every other well, another way round may be planned, or none.
+	// Until every node sees every other as healthy, there may be another plan or none.
 	if err := client.Form(t.Context(), real.Shards(), slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +188,7 @@ func TestRebalanceOnRealCluster(t *testing.T) {
 	if got := masters(); got["vm1"] != 2 {
 		t.Errorf("--dry-run moved something: %v", got)
 	}
-	// A command that has just come cannot know of elections before its time: what has less than four node timeouts fails.
+	// A command that has just started cannot know of earlier elections, so it fails if it has less than four node timeouts.
 	hasty := rebalanceCmd{Redis: redis, Timeout: 5 * time.Second}
 	if err := hasty.Run(t.Context(), console{io.Discard, io.Discard}); err == nil || !strings.Contains(err.Error(), "votes of earlier elections may count for another") {
 		t.Errorf("in a hurry: %v", err)

@@ -33,7 +33,7 @@ type catalogue struct {
 
 type documented struct{ name, kind, help, labels string }
 
-// shape parses the text of a description, which has no other way to tell its name, help and labels.
+// shape parses the text of a description, which exposes its name, help and labels in no other way.
 var shape = regexp.MustCompile(`^Desc\{fqName: "([^"]*)", help: "([^"]*)", (?:unit: "[^"]*", )?constLabels: \{[^}]*\}, variableLabels: \{([^}]*)\}`)
 
 // MustRegister implements [prometheus.Registerer].
@@ -61,7 +61,7 @@ func (c *catalogue) add(collector prometheus.Collector) {
 		case *prometheus.HistogramVec:
 			kind = "histogram"
 		default:
-			if strings.HasSuffix(m[1], "_total") { // GatherAndLint holds that this is so
+			if strings.HasSuffix(m[1], "_total") { // GatherAndLint enforces this
 				kind = "counter"
 			}
 		}

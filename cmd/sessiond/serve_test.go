@@ -24,7 +24,7 @@ import (
 	"github.com/sessiond/sessiond/internal/polltest"
 )
 
-// parse reads a command line as the program does. Nothing waits for callers to leave at the end of a test.
+// parse reads a command line as the program does. At the end of a test, it does not wait for callers to leave.
 func parse(t *testing.T, args ...string) serveCmd {
 	t.Helper()
 	var c cli

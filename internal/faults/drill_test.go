@@ -76,7 +76,7 @@ func begin(t *testing.T, s setup) *drill {
 // start starts instances and load on the drill's cluster.
 func (d *drill) start(s setup) {
 	d.t.Helper()
-	d.inStep() // so that the first look of an instance finds a cluster in peace
+	d.inStep() // so that an instance first sees a settled cluster
 	if s.instances == 0 {
 		s.instances = 2
 	}
@@ -88,7 +88,7 @@ func (d *drill) start(s setup) {
 	d.lasts(quiet)
 }
 
-// flags are the instances'.
+// flags returns the flags of the instances.
 func (s setup) flags() []string {
 	args := []string{"--log-level=" + *profile}
 	if !s.noAssist {
@@ -159,14 +159,14 @@ func (d *drill) observe(r load.Result) {
 	d.seen = append(d.seen, o)
 }
 
-// lasts returns after a time of load.
+// lasts keeps the load running for a while.
 func (d *drill) lasts(long time.Duration) {
 	d.t.Helper()
 	end := time.Now().Add(long)
 	polltest.Eventually(d.t, "the load has gone on", func() bool { return time.Now().After(end) })
 }
 
-// promotes has a fault happen after which a replica takes over, and returns when it was promoted, by a witness's word.
+// promotes causes a fault after which a replica takes over, and returns when it was promoted according to a witness.
 func (d *drill) promotes(replica string, fault func()) time.Time {
 	d.t.Helper()
 	witness := d.real.Poll(d.t, replica)
@@ -176,7 +176,7 @@ func (d *drill) promotes(replica string, fault func()) time.Time {
 	return witness.Promoted(d.t, replica, began)
 }
 
-// observations are those whose requests were due from one moment to another; a zero moment is no bound.
+// observations returns those whose requests were due between two moments; a zero moment is no bound.
 func (d *drill) observations(from, to time.Time) []observation {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -189,7 +189,7 @@ func (d *drill) observations(from, to time.Time) []observation {
 	return some
 }
 
-// inStep waits until all six nodes are well and every replica is in step.
+// inStep waits until all six nodes are healthy and every replica is in step.
 func (d *drill) inStep() {
 	d.t.Helper()
 	polltest.Eventually(d.t, "every replica is in step", func() bool {
@@ -210,7 +210,7 @@ func (d *drill) inStep() {
 	})
 }
 
-// covered waits until every slot has a master that is well, as every reachable node sees it.
+// covered waits until every slot has a healthy master in the view of every reachable node.
 func (d *drill) covered() {
 	d.t.Helper()
 	polltest.Eventually(d.t, "all slots are covered", func() bool {
@@ -248,7 +248,7 @@ func (d *drill) judge() (violations uint64) {
 	return report.Ledger.Total()
 }
 
-// shardOf is the shard that a slot belongs to, from 1, as the cluster was formed.
+// shardOf returns the shard, counted from 1, that a slot belongs to as the cluster was formed.
 func shardOf(slot uint16) int {
 	for i := range 3 {
 		if int(slot) < (i+1)*view.Slots/3 {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// An outage is a fault of a VM as the figures see it: one shard lost its master, another its replica.
+// An outage is the loss of a VM as the figures see it: one shard lost its master, another its replica.
 type outage struct {
 	began      time.Time // the fault was ordered
 	promoted   time.Time // by the poller's word; zero where nobody was to be promoted
@@ -16,7 +16,7 @@ type outage struct {
 	lostCopy   int       // the shard that lost its replica; 0 if none did
 }
 
-// placements of the cluster as it was formed: who is on each VM, and who takes over from its master.
+// placements of the cluster as it was formed: the nodes of each VM, and the node that takes over from its master.
 var (
 	masterOn  = map[string]int{"vm1": 1, "vm2": 2, "vm3": 3}
 	replicaOn = map[string]int{"vm1": 2, "vm2": 3, "vm3": 1}
@@ -28,7 +28,7 @@ func vmOutage(vm string) outage {
 	return outage{began: time.Now(), lostMaster: masterOn[vm], lostCopy: replicaOn[vm]}
 }
 
-// figure is what a drill prints.
+// A figure is what a drill prints.
 type figure struct {
 	began        time.Time
 	promotion    time.Duration // from the fault's order to the promotion
@@ -173,11 +173,11 @@ func (d *drill) report(name string, f figure) {
 	}
 }
 
-// atMost fails the drill if a time is above its limit by more than the worst of its kind in peace, before the fault: a
-// machine that stands still for a moment in peace does so in a fault too.
+// atMost fails the drill if a time exceeds its limit by more than the worst time of its kind before the fault: a machine
+// that stands still for a moment before a fault may do so during one too.
 func (d *drill) atMost(what string, got, limit, peace time.Duration) {
 	d.t.Helper()
 	if *limits && got > limit+peace {
-		d.t.Errorf("%s took %s, at most %s is wanted beyond the %s seen in peace", what, ms(got), ms(limit), ms(peace))
+		d.t.Errorf("%s took %s, want at most %s beyond the %s seen before the fault", what, ms(got), ms(limit), ms(peace))
 	}
 }

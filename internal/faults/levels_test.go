@@ -9,14 +9,14 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// Levels are what an instance must not keep from a fault.
+// Levels of what an instance must not retain after a fault.
 type levels struct{ goroutines, connections float64 }
 
 // slack is what an instance may hold beyond its level before the load: connections that the load warmed up, at most as
 // many as a pool keeps idle to six nodes, and the goroutines of keep-alive connections that are not closed yet.
 var slack = levels{goroutines: 40, connections: 6 * 8}
 
-// levels are the sum over the instances that answer.
+// levels returns the sum over the instances that answer.
 func (d *drill) levels() levels {
 	d.t.Helper()
 	var sum levels

@@ -17,7 +17,7 @@ func (d *drill) rebalance() {
 	}
 }
 
-// disturb runs a fault of which nobody should notice anything, and reports it.
+// disturb runs a fault that nobody should notice, and reports it.
 func (d *drill) disturb(name string, what func()) figure {
 	d.t.Helper()
 	o := outage{began: time.Now()}
@@ -78,7 +78,7 @@ func slotsMoved(t *testing.T) {
 	d.finish()
 }
 
-// maxMemory fills the cluster until it refuses writes. They answer 507, which is no failure of ours and no loss.
+// maxMemory fills the cluster until it refuses writes. The service answers 507, which is neither a failure nor a loss.
 func maxMemory(t *testing.T) {
 	d := begin(t, setup{})
 	o := outage{began: time.Now()}
@@ -101,9 +101,9 @@ func maxMemory(t *testing.T) {
 	if f.failedReads > 0 {
 		t.Errorf("%d reads failed", f.failedReads)
 	}
-	// Those that were under way when the memory ended count too.
+	// Writes that were in flight when the memory ran out count too.
 	if all := d.figure(outage{began: o.began.Add(-quiet), ended: full.ended}); all.failedWrites != refused() {
-		t.Errorf("%d writes failed, of which %d were refused for want of memory", all.failedWrites, refused())
+		t.Errorf("%d writes failed, of which %d were refused for lack of memory", all.failedWrites, refused())
 	}
 	d.disturb("with memory again", func() {})
 	d.finish()

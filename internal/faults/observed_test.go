@@ -23,7 +23,7 @@ func TestKillIsSeen(t *testing.T) {
 	if !*observe {
 		t.Skip("no observed kill asked for: make test-observed runs it, or -observe")
 	}
-	// Gauges are scraped once a second: they surely show what lasts longer, which with the bundle's 500 ms it does not.
+	// Gauges are scraped once a second, so they surely show only what lasts longer. With the bundle's 500 ms, it does not.
 	d := begin(t, setup{rate: 300, noAssist: true, args: []string{"--census=1s", "--failover-assist=1500ms"}})
 	client, err := api.NewClient(api.Config{Address: d.real.StartPrometheus(t)})
 	if err != nil {
@@ -40,7 +40,7 @@ func TestKillIsSeen(t *testing.T) {
 	p.becomes("the replica was promoted", `max(sessiond_cluster_node_role{node="redis-5.vm1", role="master"}) == 1`)
 	p.becomes("all slots are covered", `min(sessiond_cluster_slots{state="covered"}) == 16384 and max(sessiond_events_total{type="slots-covered"}) > 0`)
 	p.becomes("the write stall has ended", `max(sessiond_events_total{type="writes-resumed"}) > 0 and max(sessiond_shard_stalled_seconds) == 0`)
-	// The alerts with the longest patience need half a minute of it.
+	// The alerts with the longest "for" need half a minute.
 	for _, alert := range []string{"SessiondFailover", "SessiondNodeDown", "SessiondVMHoldsTwoMasters", "SessiondShardWithoutReplica"} {
 		p.becomes(alert+" fires", `count(ALERTS{alertstate="firing", alertname="`+alert+`"}) > 0`)
 	}
@@ -56,7 +56,7 @@ func TestKillIsSeen(t *testing.T) {
 	p.everyPanel(died)
 	p.everyRule()
 	if f := d.figure(outage{began: died, ended: time.Now()}); f.failedReads+f.failedWrites > 0 {
-		t.Errorf("meanwhile: %s", f)
+		t.Errorf("while the fault lasted: %s", f)
 	}
 	d.finish()
 }
@@ -68,7 +68,7 @@ type observer struct {
 	from time.Time
 }
 
-// last is a query's value now, or -1 if there is none.
+// last returns the current value of a query; -1 if there is none.
 func (p *observer) last(expr string) float64 {
 	p.t.Helper()
 	value, _, _, err := p.api.Query(p.t.Context(), expr, time.Time{})
@@ -81,7 +81,7 @@ func (p *observer) last(expr string) float64 {
 	return -1
 }
 
-// becomes waits until an expression that filters leaves something.
+// becomes waits until a filtering expression has a result.
 func (p *observer) becomes(what, expr string) {
 	p.t.Helper()
 	began := time.Now()
@@ -89,7 +89,7 @@ func (p *observer) becomes(what, expr string) {
 	p.t.Logf("%s: seen %s later", what, time.Since(began).Round(100*time.Millisecond))
 }
 
-// over runs a query over the test's time, as a panel does, and returns what it finds.
+// over runs a query over the time of the test, as a panel does, and returns the result.
 func (p *observer) over(expr string) model.Matrix {
 	p.t.Helper()
 	now := time.Now() // the last step, so that what has just come is found
@@ -102,7 +102,7 @@ func (p *observer) over(expr string) model.Matrix {
 	return value.(model.Matrix)
 }
 
-// everyPanel runs all queries of all dashboards. What is filled in is what Grafana fills in.
+// everyPanel runs all queries of all dashboards, with the variables filled in as Grafana does.
 func (p *observer) everyPanel(died time.Time) {
 	p.t.Helper()
 	shown := map[string]model.Matrix{}

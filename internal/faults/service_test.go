@@ -7,7 +7,7 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
 )
 
-// serviceCutOff cuts the only instance off from a master that is fine. Assisted, its replica takes over by agreement.
+// serviceCutOff cuts the only instance off from a healthy master. With assistance, its replica takes over by agreement.
 func serviceCutOff(t *testing.T) {
 	d := begin(t, setup{instances: 1})
 	o := outage{began: time.Now(), lostMaster: 1}
@@ -23,7 +23,8 @@ func serviceCutOff(t *testing.T) {
 }
 
 // minority cuts a VM with an instance and its clients off from the rest, where another instance serves other clients.
-// What the minority acknowledged must still be there when the network heals; what it could not, it must not say.
+// Every write that the minority acknowledged must still be there when the network has healed, and it must not acknowledge a
+// write that is not.
 func minority(t *testing.T) {
 	f := theMinority(t)
 	t.Logf("minority: %s", f)

@@ -52,14 +52,14 @@ func TestFigures(t *testing.T) {
 	t.Logf("%.0f requests/s, half of them reads; longest over all kills, medians in brackets\n%s", *rate, table(columns))
 }
 
-// order is in which VMs are killed.
+// order is the order in which VMs are killed.
 var order = []string{"vm2", "vm1", "vm3"}
 
 // formed are the masters that the cluster was formed with.
 var formed = []string{"redis-1", "redis-2", "redis-3"}
 
-// asFormed gives each shard the master back that it was formed with, where the rebalance has spread them otherwise, and
-// waits until every instance sees that.
+// asFormed makes the master that each shard was formed with its master again, if the rebalance has placed it elsewhere, and
+// waits until every instance sees it.
 func (d *drill) asFormed() {
 	d.t.Helper()
 	view, err := d.admin.Look(d.t.Context())
@@ -87,7 +87,7 @@ func (d *drill) asFormed() {
 	})
 }
 
-// atRest waits until a shard has not moved for so long that the instances would help it to fail over again.
+// atRest waits until a shard has not moved for long enough that the instances would assist another failover.
 func (d *drill) atRest(shard int) {
 	d.t.Helper()
 	last := time.Now()
@@ -129,9 +129,8 @@ func manyKills(t *testing.T, s setup, n int) column {
 		d.forget()
 		d.lasts(quiet)
 	}
-	// A single outage has some 25 requests above its p99, which one moment of standing still makes: the median tells. Without
-	// assistance the writes of some seconds are let through at once, which the machine that all of this runs on feels
-	// everywhere.
+	// A single outage has some 25 requests above its p99, and one moment of standing still can cause as many, so the median is
+	// what counts. Without assistance, the writes of some seconds are let through at once, which slows the whole machine.
 	if _, median := spread(c, slowed); *limits && !s.noAssist && median > mostOfQuiet {
 		t.Errorf("the p99 of the third shard was %.1f times its quiet value, at most %d is wanted of the median", median, mostOfQuiet)
 	}
@@ -147,8 +146,8 @@ func (d *drill) forget() {
 	d.seen = nil
 }
 
-// stockControl is what a team would write itself: the same calls, but for lists, patches and rotations, on a plain go-redis
-// client, in this process.
+// stockControl is what a team would write itself: the same calls, except lists, patches and rotations, on a plain go-redis
+// client in this process.
 func stockControl(t *testing.T) column {
 	d := &drill{t: t, real: clustertest.Start(t)}
 	d.admin = d.real.Admin(t)
@@ -233,7 +232,7 @@ func table(columns []column) string {
 	return b.String()
 }
 
-// slowed is how many times its quiet value the p99 of the third shard was.
+// slowed is the p99 of the third shard as a multiple of its quiet value.
 func slowed(f figure, _ outage) float64 {
 	if f.quietP99 == 0 {
 		return 0
@@ -241,7 +240,7 @@ func slowed(f figure, _ outage) float64 {
 	return float64(f.thirdP99) / float64(f.quietP99)
 }
 
-// spread is the most and the median of a figure over a column's outages; zero if there are none.
+// spread returns the maximum and the median of a figure over a column's outages; zero if there are none.
 func spread(c column, of func(figure, outage) float64) (most, median float64) {
 	var all []float64
 	for i, o := range c.outages {

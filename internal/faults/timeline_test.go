@@ -26,7 +26,7 @@ func clusterOf(url string) (s clusterState, err error) {
 	return s, json.NewDecoder(answer.Body).Decode(&s)
 }
 
-// timeline is what the first instance that answers saw from a moment on, a line for each event.
+// timeline returns the events that the first instance that answers has seen since a moment, one per line.
 func (d *drill) timeline(began time.Time) string {
 	client := &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	for _, s := range d.services {

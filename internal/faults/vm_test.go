@@ -16,7 +16,7 @@ const (
 	mostOfQuiet     = 2 // times the quiet p99 of the shard that lost nothing
 )
 
-// die has a VM die under load, and returns the figure of its outage.
+// die causes a VM to fail under load, and returns the figure of its outage.
 func (d *drill) die(vm string, how func(testing.TB, string)) (outage, figure) {
 	d.t.Helper()
 	o := vmOutage(vm)
@@ -27,7 +27,7 @@ func (d *drill) die(vm string, how func(testing.TB, string)) (outage, figure) {
 	return o, d.figure(o)
 }
 
-// powerFails is die by a power cut. What is left of the VM is cleared away once its outage has been seen.
+// powerFails is die with a power cut. The rest of the VM is cleared away once its outage has been measured.
 func (d *drill) powerFails(vm string) (outage, figure) {
 	d.t.Helper()
 	o, f := d.die(vm, d.real.CutPower)
@@ -76,7 +76,7 @@ func isolated(t *testing.T) {
 	awayForAWhile(t, "vm2", cut, (*clustertest.Real).HealVM)
 }
 
-// awayForAWhile is a VM that goes without its processes' end, and comes back.
+// awayForAWhile is a VM that disappears, although its processes live on, and comes back.
 func awayForAWhile(t *testing.T, vm string, goes, comes func(*clustertest.Real, testing.TB, string)) {
 	d := begin(t, setup{})
 	o, f := d.die(vm, func(t testing.TB, vm string) { goes(d.real, t, vm) })
@@ -88,7 +88,7 @@ func awayForAWhile(t *testing.T, vm string, goes, comes func(*clustertest.Real, 
 	d.finish()
 }
 
-// returns is a VM that comes back under load, and a cluster that is rebalanced then.
+// returns is a VM that comes back under load, followed by a rebalance.
 func returns(t *testing.T) {
 	d := begin(t, setup{})
 	_, f := d.powerFails("vm2")
