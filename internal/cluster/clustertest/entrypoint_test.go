@@ -12,13 +12,14 @@ import (
 	"time"
 )
 
-// What the script asks of the world, in its PATH: redis-cli answers with the file named after the port, or not at all,
-// and redis-server exits with the status in the file "exit", or runs until a SIGTERM.
+// The commands in the script's PATH: redis-cli answers with the file named after the port, or not at all, and redis-server
+// exits with the status in the file "exit", or runs until a SIGTERM. Once the file "started" is there, it is ready for one.
 const (
 	fakeCLI    = `while [ "$1" != -p ]; do shift; done; cat "$WORLD/$2" 2>/dev/null`
-	fakeServer = `echo "$@" >"$WORLD/started"
+	fakeServer = `trap 'echo >"$WORLD/terminated"; exit 0' TERM
+echo "$@" >"$WORLD/started.new"
+mv "$WORLD/started.new" "$WORLD/started"
 if [ -f "$WORLD/exit" ]; then exit "$(cat "$WORLD/exit")"; fi
-trap 'echo >"$WORLD/terminated"; exit 0' TERM
 while :; do sleep 0.05; done`
 )
 
