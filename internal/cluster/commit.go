@@ -111,8 +111,8 @@ func (g *commitment) mayWait() error {
 
 // settle finishes the writes that were executed, with the outcome of the last WAIT.
 func (g *commitment) settle(copies int64, err error) {
-	if len(g.open) > 0 && err == nil && copies == 0 {
-		g.shard.OneCopy()
+	if len(g.open) > 0 && err == nil && copies == 0 && !g.shard.OneCopy() {
+		err = errReplaced
 	}
 	for _, a := range g.open {
 		if err != nil {

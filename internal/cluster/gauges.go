@@ -64,8 +64,13 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 		set(descWrites, float64(shard.Writes), shard.Name)
 		set(descStalled, shard.Stalled.Seconds(), shard.Name)
 	}
+	told := map[string]bool{}
 	for _, n := range s.Nodes {
 		name := n.Name()
+		if !n.Reachable() || told[name] { // a node that was replaced can be listed twice until the others forget it
+			continue
+		}
+		told[name] = true
 		g.client.metrics.peer.Meet(name)
 		set(descRole, 1, name, n.VM(), n.Role())
 		set(descHealth, 1, name, n.VM(), string(n.Health))

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -46,7 +47,7 @@ func (r *reading) hedged(s *watch.Shard, standIn *peer.Peer) (redis.Cmder, error
 	defer delay.Stop()
 	select {
 	case <-first.Done():
-		if spoken(first.Err) {
+		if conclusive(first.Err) {
 			return r.fromMaster(first)
 		}
 		r.client.metrics.hedges.WithLabelValues("failed").Inc()
@@ -72,7 +73,7 @@ func (r *reading) race(s *watch.Shard, first, second *peer.Attempt) (redis.Cmder
 		replica := second.Done()
 		if isDone(second) {
 			switch {
-			case transient(second.Err):
+			case !usable(second):
 				return r.fromMaster(first)
 			case !mayLack(second) || s.Master.State() != peer.Well:
 				first.Abandon()
@@ -83,7 +84,7 @@ func (r *reading) race(s *watch.Shard, first, second *peer.Attempt) (redis.Cmder
 		}
 		select {
 		case <-first.Done():
-			if !spoken(first.Err) {
+			if !conclusive(first.Err) {
 				return r.fromReplica(s, second)
 			}
 			second.Abandon()
@@ -97,6 +98,10 @@ func (r *reading) race(s *watch.Shard, first, second *peer.Attempt) (redis.Cmder
 	}
 }
 
+// usable reports whether a node has answered what it was asked, if only that there is no such key. An error of a replica
+// does not end a read that its master may still answer.
+func usable(a *peer.Attempt) bool { return a.Err == nil || errors.Is(a.Err, redis.Nil) }
+
 func isDone(a *peer.Attempt) bool {
 	select {
 	case <-a.Done():
@@ -106,8 +111,8 @@ func isDone(a *peer.Attempt) bool {
 	}
 }
 
-// spoken reports whether a master has answered or has redirected the read. After a redirect its replica must not be
+// conclusive reports whether a master has answered or has redirected the read. After a redirect its replica must not be
 // asked: it does not know that the slot is leaving.
-func spoken(err error) bool {
+func conclusive(err error) bool {
 	return !transient(err) || peer.IsRedirect(err) || peer.IsKeyElsewhere(err)
 }

@@ -47,8 +47,7 @@ func (r *reading) lacks(s *watch.Shard, a *peer.Attempt) {
 // fromReplica waits for a replica's answer. If the answer needs a proof that is not there yet, it fails with
 // errMaybeMoving, and the read takes another round.
 func (r *reading) fromReplica(s *watch.Shard, a *peer.Attempt) (redis.Cmder, error) {
-	err, _ := a.Wait()
-	if transient(err) {
+	if err, _ := a.Wait(); err != nil && !errors.Is(err, redis.Nil) {
 		return a.Cmd, err
 	}
 	if mayLack(a) {

@@ -151,6 +151,14 @@ func TestRaceOfHedgedReads(t *testing.T) {
 			h.falls(1, peer.SuspectAfter)
 			h.finds(h.first, "v")
 		}, "master", nil},
+		{"the replica refuses", func(h *hedged) {
+			h.ends(h.second, reply("NOPERM this user has no permissions"))
+			h.finds(h.first, "v")
+		}, "master", nil},
+		{"the replica's queue is full", func(h *hedged) {
+			h.ends(h.second, ErrOverloaded)
+			h.finds(h.first, "v")
+		}, "master", nil},
 		{"the replica fails", func(h *hedged) {
 			h.ends(h.second, io.EOF)
 			h.finds(h.first, "v")

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -148,7 +149,7 @@ func (r *reading) askReplica(p *peer.Peer) *peer.Attempt {
 // fromMaster waits for a master's answer.
 func (r *reading) fromMaster(a *peer.Attempt) (redis.Cmder, error) {
 	err, _ := a.Wait()
-	if !transient(err) {
+	if err == nil || errors.Is(err, redis.Nil) {
 		r.client.metrics.reads.WithLabelValues("master").Inc()
 	}
 	return a.Cmd, err

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -53,6 +54,9 @@ func (c *call) retry(once func() (redis.Cmder, error)) (answered redis.Cmder, sp
 		}
 		if refused := watch.Refusal(); refused != nil {
 			return nil, false, refused
+		}
+		if errors.Is(c.ctx.Err(), context.Canceled) { // the caller has left: that is no trouble of the shard
+			return nil, false, err
 		}
 		if c.failed != nil {
 			c.failed()

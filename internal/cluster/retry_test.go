@@ -1,8 +1,13 @@
 package cluster
 
 import (
+	"context"
+	"errors"
 	"io"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/redis/go-redis/v9"
 )
 
 func TestRedirected(t *testing.T) {
@@ -40,6 +45,22 @@ func TestRedirected(t *testing.T) {
 			if call.takeRedirect(); call.redirect.peer != nil {
 				t.Errorf("%v: a redirect is for one attempt only", c.err)
 			}
+		}
+	})
+}
+
+// A caller that leaves is no trouble of the shard.
+func TestCallerWhoLeavesIsNoTrouble(t *testing.T) {
+	inStill(t, func(x *still) {
+		ctx, cancel := context.WithCancel(x.t.Context())
+		failed := 0
+		c := call{client: x.Client, ctx: ctx, kind: "write", failed: func() { failed++ }}
+		_, spoken, err := c.retry(func() (redis.Cmder, error) {
+			cancel()
+			return nil, ctx.Err()
+		})
+		if spoken || !errors.Is(err, context.Canceled) || failed != 0 || testutil.ToFloat64(x.metrics.retries.WithLabelValues("write")) != 0 {
+			t.Errorf("spoken %t, %v; %d failures noted", spoken, err, failed)
 		}
 	})
 }

@@ -3,7 +3,6 @@ package cluster
 import (
 	"cmp"
 	"context"
-	"net"
 	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
@@ -70,13 +69,10 @@ func (t *traffic) clusterSlots(context.Context) ([]redis.ClusterSlot, error) {
 	return *slots, nil
 }
 
-// connect makes the client of one node. Its connections go through the node's circuit breaker.
+// connect makes the client of one node.
 func (t *traffic) connect(opt *redis.Options) *redis.Client {
 	addr := cmp.Or(opt.NodeAddress, opt.Addr) // for a loopback address, Addr has lost its host
-	opt.Dialer = func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return t.peers.At(addr).Dial(ctx, network)
-	}
-	return redis.NewClient(opt)
+	return t.peers.NewClient(addr, opt)
 }
 
 func (t *traffic) close() error { return t.rdb.Close() }

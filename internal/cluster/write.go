@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"slices"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
@@ -42,7 +41,7 @@ func (c *Client) Run(ctx context.Context, t *Terms, s *Script, keys []string, ar
 	slot := view.Slot(keys[0])
 	w := writing{
 		call: call{client: c, ctx: ctx, kind: "write", slot: slot, script: s, terms: t, span: startSpan(ctx, "redis write", slot)},
-		keys: keys, args: slices.Clone(args), durability: s.durability(t.durability(), c.cfg.Durability),
+		keys: keys, args: args, durability: s.durability(t.durability(), c.cfg.Durability),
 	}
 	reply, err := w.run()
 	w.span.end(err)

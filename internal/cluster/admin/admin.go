@@ -85,7 +85,7 @@ func (c *Client) look(ctx context.Context) (view.View, map[string]peer.Probed, e
 			said[probed.Addr] = probed
 		}
 		if best, err := newest(said); err == nil {
-			c.peers.Keep(best.Reachable())
+			c.peers.Meet(best.Reachable()) // only a watcher forgets peers, which its topology may hold
 		}
 	}
 }

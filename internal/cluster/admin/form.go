@@ -40,11 +40,11 @@ func (c *Client) Form(ctx context.Context, shards []Layout, log *slog.Logger) er
 		}
 		log.Info("cluster: " + s.what)
 	}
-	view, err := c.Look(ctx)
+	v, err := c.Look(ctx)
 	if err != nil {
 		return err
 	}
-	return view.CheckPlacement()
+	return v.CheckPlacement()
 }
 
 // former makes a cluster step by step. Each step does what is missing, and fails until nothing is missing.

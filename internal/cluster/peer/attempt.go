@@ -52,10 +52,14 @@ func (a *Attempt) Abandon() bool { return a.progress.CompareAndSwap(queued, aban
 func (a *Attempt) Wait() (err error, inDoubt bool) {
 	select {
 	case <-a.done:
-		return a.Err, a.Err != nil && !unsent(a.Err)
 	case <-a.ctx.Done():
-		return a.ctx.Err(), !a.Abandon()
+		select {
+		case <-a.done: // both came at once: the outcome is known
+		default:
+			return a.ctx.Err(), !a.Abandon()
+		}
 	}
+	return a.Err, a.Err != nil && !unsent(a.Err)
 }
 
 // FinishAll ends all attempts with the same error.

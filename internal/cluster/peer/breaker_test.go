@@ -321,3 +321,20 @@ func TestABrokenConnectionIsNoticed(t *testing.T) {
 		t.Errorf("got %v, broken %t", err, b.pulse.isBroken())
 	}
 }
+
+// A question that is sent while a connection is being made is owed an answer, whatever becomes of the connection.
+func TestDialCancelsNoQuestion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPulse()
+		made := p.dial()
+		time.Sleep(10 * time.Millisecond)
+		p.ask()
+		time.Sleep(20 * time.Millisecond)
+		if got := p.silence(); got != 30*time.Millisecond {
+			t.Errorf("while the connection is being made: silent for %s", got)
+		}
+		if made(); p.silence() != 20*time.Millisecond {
+			t.Errorf("once it is made: silent for %s", p.silence())
+		}
+	})
+}

@@ -4,8 +4,6 @@
 package peer
 
 import (
-	"context"
-	"net"
 	"sync"
 	"sync/atomic"
 
@@ -63,21 +61,8 @@ func newPeer(addr string, a Access, m *Metrics, h Hooks) *Peer {
 	return p
 }
 
-// Dial makes a connection for traffic. It goes through the circuit breaker, and the failure detector observes it.
-func (p *Peer) Dial(ctx context.Context, network string) (net.Conn, error) {
-	return p.breaker.connectFor(ctx, network, p.Addr)
-}
-
-// Carry sets the client that carries the peer's traffic, and counts its commands from then on. Calls must not overlap.
-func (p *Peer) Carry(rdb *redis.Client) {
-	if p.traffic.Load() == rdb {
-		return
-	}
-	if p.metrics != nil {
-		rdb.AddHook(attemptHook{p.metrics, p.name}) // before the client is in use: hooks must not be added then
-	}
-	p.traffic.Store(rdb)
-}
+// Carry sets the client that carries the peer's traffic. [Set.NewClient] has made it.
+func (p *Peer) Carry(rdb *redis.Client) { p.traffic.Store(rdb) }
 
 // Traffic returns the client that Carry has set. It fails if there is none yet.
 func (p *Peer) Traffic() (*redis.Client, error) {

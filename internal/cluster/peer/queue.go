@@ -18,18 +18,15 @@ type queue struct {
 	busy   int        // lanes in use; guarded by mu
 }
 
-// submit queues attempts, and sends those of one call in the same pipeline if it has room. If the backlog has no room for
-// them, they fail with ErrOverloaded.
-func (q *queue) submit(attempts ...*Attempt) {
+// submit queues an attempt. If the backlog has no room for it, it fails with ErrOverloaded.
+func (q *queue) submit(a *Attempt) {
 	q.mu.Lock()
-	if len(q.queued)+len(attempts) > backlog {
+	if len(q.queued) == backlog {
 		q.mu.Unlock()
-		for _, a := range attempts {
-			a.Finish(ErrOverloaded)
-		}
+		a.Finish(ErrOverloaded)
 		return
 	}
-	q.queued = append(q.queued, attempts...)
+	q.queued = append(q.queued, a)
 	start := q.busy < lanes
 	if start {
 		q.busy++

@@ -99,26 +99,14 @@ func TestQueueSendsTogetherWhatQueued(t *testing.T) {
 	})
 }
 
-func TestCallsOfOneSubmitGoTogether(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLine()
-		l.submit(someAttempts(t, 20)...)
-		synctest.Wait()
-		if got := <-l.batches; len(got) != 20 {
-			t.Errorf("got a batch of %d", len(got))
-		}
-		l.finishAll()
-	})
-}
-
 func TestAbandonedBeforeItIsSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLine()
-		l.submit(someAttempts(t, 1)...)
+		l.submit(someAttempts(t, 1)[0])
 		synctest.Wait()
-		l.submit(someAttempts(t, 1)...)
+		l.submit(someAttempts(t, 1)[0])
 		synctest.Wait()
-		l.submit(someAttempts(t, 1)...)
+		l.submit(someAttempts(t, 1)[0])
 		synctest.Wait()
 		for range lanes {
 			<-l.batches
@@ -179,6 +167,20 @@ func TestWaitTellsDoubt(t *testing.T) {
 	}
 }
 
+// An outcome that came in the moment in which the caller's time was up is known.
+func TestWaitPrefersTheOutcome(t *testing.T) {
+	for range 100 {
+		ctx, cancel := context.WithCancel(t.Context())
+		a := NewAttempt(ctx, redis.NewStringCmd(ctx, "get", "x"))
+		a.progress.Store(sent)
+		a.Finish(nil)
+		cancel()
+		if err, doubt := a.Wait(); err != nil || doubt {
+			t.Fatalf("got %v, in doubt %t", err, doubt)
+		}
+	}
+}
+
 func TestFullBacklogRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLine()
@@ -186,16 +188,15 @@ func TestFullBacklogRefuses(t *testing.T) {
 			l.submit(a)
 			synctest.Wait()
 		}
-		l.submit(someAttempts(t, backlog-1)...)
-		two := someAttempts(t, 2)
-		l.submit(two...) // only one has room
-		for _, a := range two {
-			if err, doubt := a.Wait(); !errors.Is(err, ErrOverloaded) || doubt {
-				t.Errorf("got %v, in doubt %t", err, doubt)
-			}
+		for _, a := range someAttempts(t, backlog-1) {
+			l.submit(a)
 		}
-		last := someAttempts(t, 1)[0]
+		last, refused := someAttempts(t, 1)[0], someAttempts(t, 1)[0]
 		l.submit(last)
+		l.submit(refused)
+		if err, doubt := refused.Wait(); !errors.Is(err, ErrOverloaded) || doubt {
+			t.Errorf("got %v, in doubt %t", err, doubt)
+		}
 		if got := l.waiting(); got != backlog {
 			t.Errorf("%d wait, want %d", got, backlog)
 		}

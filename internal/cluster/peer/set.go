@@ -1,10 +1,14 @@
 package peer
 
 import (
+	"context"
 	"errors"
+	"net"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // A Set holds the peers that a program knows, by address. Its methods may be called concurrently.
@@ -57,11 +61,16 @@ func (s *Set) All() []*Peer {
 	return all
 }
 
-// Keep makes the peers at these addresses. It closes and drops all others except the seeds.
-func (s *Set) Keep(addrs []string) {
+// Meet makes the peers at these addresses.
+func (s *Set) Meet(addrs []string) {
 	for _, addr := range addrs {
 		s.At(addr)
 	}
+}
+
+// Keep makes the peers at these addresses. It closes and drops all others except the seeds.
+func (s *Set) Keep(addrs []string) {
+	s.Meet(addrs)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for addr, p := range s.peers {
@@ -70,6 +79,20 @@ func (s *Set) Keep(addrs []string) {
 			delete(s.peers, addr)
 		}
 	}
+}
+
+// NewClient makes the client for a node's traffic. Its connections go through the node's circuit breaker, its failure
+// detector observes them, and its commands are counted. The client may outlive the peer, and serve the next one at the
+// address.
+func (s *Set) NewClient(addr string, opt *redis.Options) *redis.Client {
+	opt.Dialer = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return s.At(addr).breaker.connectFor(ctx, network, addr)
+	}
+	rdb := redis.NewClient(opt)
+	if s.metrics != nil {
+		rdb.AddHook(attemptHook{s.metrics, s.At(addr).name})
+	}
+	return rdb
 }
 
 // Has reports whether the peer is still in the set.

@@ -32,6 +32,8 @@ func (p *Peer) Loading() bool { return p.loading.Load() }
 // Assess sets the state that follows from the node's pulse and answers. The breaker opens when the node is down, and closes
 // when it answers again. changed reports whether the node was in another state before.
 func (p *Peer) Assess() (s State, changed bool) {
+	p.entering.Lock()
+	defer p.entering.Unlock()
 	silence := p.pulse.silence()
 	switch {
 	case silence >= DownAfter:
@@ -42,19 +44,11 @@ func (p *Peer) Assess() (s State, changed bool) {
 	if s == Suspect && p.State() == Down && silence > 0 {
 		s = Down // until it answers: a broken connection is no answer
 	}
-	return s, p.enter(s)
-}
-
-// enter sets the state and reports whether it was another before. The lock keeps state and breaker consistent when two
-// goroutines enter at once.
-func (p *Peer) enter(s State) (changed bool) {
-	p.entering.Lock()
-	defer p.entering.Unlock()
 	if State(p.state.Swap(int32(s))) == s {
-		return false
+		return s, false
 	}
 	p.breaker.set(s == Down)
-	return true
+	return s, true
 }
 
 // Staged is what [Peer.Stage] makes a failure detector report.

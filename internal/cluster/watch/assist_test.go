@@ -233,3 +233,22 @@ func TestAssess(t *testing.T) {
 		expect("it answers", NodeUp)
 	})
 }
+
+// A node that answers again as it did before changes nothing, and the instance is ready all the same.
+func TestReadyAfterAPause(t *testing.T) {
+	inWorld(t, func(x *world) {
+		time.Sleep(time.Minute) // nothing has answered for long
+		ready := make(chan error)
+		go func() {
+			_, err := x.w.Ready(x.t.Context())
+			ready <- err
+		}()
+		time.Sleep(time.Second)
+		x.w.mu.Lock()
+		x.answers("m1", 0)
+		x.w.mu.Unlock()
+		if err := <-ready; err != nil {
+			t.Error(err)
+		}
+	})
+}

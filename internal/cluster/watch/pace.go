@@ -88,7 +88,7 @@ func (w *Watcher) every(t *Topology, p *peer.Peer, asked, now time.Time) time.Du
 // slots.
 func (w *Watcher) settled(t *Topology) bool {
 	return !slices.ContainsFunc(t.View.Nodes, func(n view.Node) bool {
-		return n.Health != view.NoAddress && w.peers.At(n.Addr).State() != peer.Well && (n.Health != view.Failed || n.Master && n.Slots > 0)
+		return n.Reachable() && w.peers.At(n.Addr).State() != peer.Well && (n.Health != view.Failed || n.Master && n.Slots > 0)
 	})
 }
 

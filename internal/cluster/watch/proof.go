@@ -119,17 +119,19 @@ func (s *Shard) Absent(slot int, at time.Time) bool {
 	return true
 }
 
-// OneCopy takes the shard's replicas out of step, because a write that they do not have is about to be acknowledged.
-func (s *Shard) OneCopy() {
+// OneCopy takes the shard's replicas out of step, because a write that they do not have is about to be acknowledged. It
+// reports whether that may happen: not if the master has been replaced.
+func (s *Shard) OneCopy() bool {
 	now := s.now()
 	if now == nil {
-		return
+		return false
 	}
 	s.watch.mu.Lock()
 	defer s.watch.mu.Unlock()
 	for _, r := range now.Replicas {
 		s.watch.checkupOf(r.Peer).inStep = false
 	}
+	return true
 }
 
 // MayBeAlone reports whether a write that only the master has may be acknowledged: either no replica could take over, or
@@ -188,7 +190,7 @@ func (w *Watcher) rules(s *Shard, now time.Time) bool {
 			continue
 		}
 		line, ok := a.View.Node(s.Info.ID)
-		if ok && line.Master && line.Slots > 0 && (line.Self || a.Now.Sub(line.Pong) < a.NodeTimeout*3/4) {
+		if ok && line.Master && line.Slots > 0 && (line.Self || a.Now.Sub(line.Pong) < a.NodeTimeout-max(a.NodeTimeout/4, evidenceLasts)) {
 			votes++
 		}
 	}

@@ -154,6 +154,27 @@ func TestOneCopy(t *testing.T) {
 	})
 }
 
+// A write that only a former master has is not acknowledged, and what its WAIT found says nothing of the next one.
+func TestFormerMasterHasNoSay(t *testing.T) {
+	inWorld(t, func(x *world) {
+		former := x.shard("m1")
+		if !former.OneCopy() {
+			t.Error("the master rules, and may not acknowledge")
+		}
+		former.Waited(false)
+		x.adopt(promoted(x.view, "r1"))
+		x.checkup("m1").inStep = true
+		if former.OneCopy() || !x.checkup("m1").inStep {
+			t.Error("a former master's write may be acknowledged")
+		}
+		time.Sleep(acklessLasts)
+		former.Waited(false)
+		if got := x.shard("r1").acklessFor(time.Now()); got != 0 {
+			t.Errorf("the new master has waited in vain for %s", got)
+		}
+	})
+}
+
 func TestStandIn(t *testing.T) {
 	inWorld(t, func(x *world) {
 		p := x.shard("m1")

@@ -44,6 +44,14 @@ func (s *Shard) Name() string { return s.name }
 // Replaced reports whether the shard's master has been replaced.
 func (s *Shard) Replaced() bool { return s.now() == nil }
 
+// Waited records whether a WAIT at the shard's master found a replica that has everything. What a former master found says
+// nothing.
+func (s *Shard) Waited(acknowledged bool) {
+	if !s.Replaced() {
+		s.waited(acknowledged)
+	}
+}
+
 // Served records that a write to the shard has succeeded.
 func (s *Shard) Served() {
 	if gap, shown, moved := s.recovered(); gap > 0 {
@@ -77,8 +85,8 @@ func (m *memory) Admit(limit int) bool {
 // Leave ends a write that was admitted.
 func (m *memory) Leave() { m.writes.Add(-1) }
 
-// Waited records whether a WAIT found a replica that has all writes.
-func (m *memory) Waited(acknowledged bool) {
+// waited records whether a WAIT found a replica that has all writes.
+func (m *memory) waited(acknowledged bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
@@ -137,6 +145,7 @@ func (m *memory) move(at time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.moved = at
+	m.ackless, m.lastWait = time.Time{}, time.Time{} // they were of another master
 }
 
 func (m *memory) lastMoved() time.Time {

@@ -75,6 +75,7 @@ func (w *Watcher) Ready(ctx context.Context) (Snapshot, error) {
 		}
 		select {
 		case <-changed:
+		case <-time.After(hastened): // a node that answers again, as it did before, changes nothing
 		case <-ctx.Done():
 			return Snapshot{}, peer.Unavailable(ErrNoMaster)
 		}
@@ -98,7 +99,7 @@ func (s *Shard) snapshot() ShardSnapshot {
 // snapshotOf returns the snapshot of one node.
 func (w *Watcher) snapshotOf(t *Topology, n view.Node) NodeSnapshot {
 	shot := NodeSnapshot{Node: n, Seen: peer.Down.String(), Lag: -1}
-	if n.Health == view.NoAddress {
+	if !n.Reachable() {
 		return shot
 	}
 	p := w.peers.At(n.Addr)

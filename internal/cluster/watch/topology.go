@@ -144,18 +144,21 @@ func (t *Topology) regresses(v view.View) bool {
 	if t == nil {
 		return false
 	}
-	for _, n := range v.Nodes {
-		for _, r := range n.Ranges {
-			old := t.slots[r.First]
-			if old == nil || old.Info.ID == n.ID || old.Info.Epoch <= n.Epoch {
-				continue
-			}
-			if _, member := v.Node(old.Info.ID); member {
+	for _, old := range t.Shards {
+		_, member := v.Node(old.Info.ID)
+		for _, n := range v.Nodes {
+			if member && n.ID != old.Info.ID && n.Epoch < old.Info.Epoch && overlap(n.Ranges, old.Ranges) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+func overlap(as, bs []view.SlotRange) bool {
+	return slices.ContainsFunc(as, func(a view.SlotRange) bool {
+		return slices.ContainsFunc(bs, func(b view.SlotRange) bool { return a.First <= b.Last && b.First <= a.Last })
+	})
 }
 
 // listsAsMaster reports whether the view lists the peer as a master, with or without slots.

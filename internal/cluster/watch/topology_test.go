@@ -142,3 +142,30 @@ func TestTwoMastersOfOneShardDoNotShareItsMemory(t *testing.T) {
 		}
 	})
 }
+
+// A view from before a failover gives slots back to an owner of an older epoch, if only some of them, in a range of others.
+func TestRegresses(t *testing.T) {
+	inWorld(t, func(x *world) {
+		after := x.w.place(promoted(x.view, "r1"), nil)
+		owns := func(ranges ...view.SlotRange) view.View {
+			v := promoted(x.view, "r1")
+			v = changed(v, "r1", func(n *view.Node) { n.Ranges = []view.SlotRange{{First: 0, Last: 0}} })
+			return changed(v, "m2", func(n *view.Node) { n.Ranges = ranges })
+		}
+		for _, c := range []struct {
+			name string
+			view view.View
+			want bool
+		}{
+			{"the same", promoted(x.view, "r1"), false},
+			{"before the failover", x.view, true},
+			{"the winner has left", without(x.view, "r1"), false},
+			{"some of its slots, in the middle of a range of others", owns(view.SlotRange{First: 5000, Last: 10922}), true},
+			{"slots that are not its own", owns(view.SlotRange{First: 5461, Last: 10922}), false},
+		} {
+			if got := after.regresses(c.view); got != c.want {
+				t.Errorf("%s: got %t", c.name, got)
+			}
+		}
+	})
+}
