@@ -31,6 +31,15 @@ func keyOf(shard int, name string) string {
 	}
 }
 
+// keyIn makes a key that lies in a slot.
+func keyIn(slot int) string {
+	for i := 0; ; i++ {
+		if key := fmt.Sprint("slot", i); view.Slot(key) == slot {
+			return key
+		}
+	}
+}
+
 // raw is a client of one node that makes one attempt.
 func raw(t *testing.T, real *clustertest.Real, name string) *redis.Client {
 	t.Helper()
