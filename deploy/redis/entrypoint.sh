@@ -11,7 +11,8 @@ set -eu
 
 here=$(dirname "$0")
 conf=$here/redis.conf
-setting() { sed -n "s/^$1  *//p" "$conf"; }
+# setting prints a setting of redis.conf: of several the last, as in Redis, without its quotes.
+setting() { sed -n "s/^$1  *//p" "$conf" | sed -n '$s/^"\(.*\)"$/\1/;$p'; }
 dir=$(setting dir)
 nodes=$dir/$(setting cluster-config-file)
 clean=$dir/clean-exit # exists if the last exit was clean: the log is complete, and the replica has everything
@@ -58,6 +59,29 @@ verdict() {
 		END { if (known) print (!owner ? "gone" : replica ? "wait" : "alone") votes }'
 }
 
+# The other nodes are asked as this one asks them for replication: with the same password, and over TLS if they speak that.
+user=$(setting masteruser)
+password=$(setting masterauth)
+: "${REDISCLI_AUTH=${password:-$(setting requirepass)}}"
+export REDISCLI_AUTH
+[ -n "$REDISCLI_AUTH" ] || unset REDISCLI_AUTH # an empty one would be sent
+ask() {
+	set -- -h "${1%:*}" -p "${1##*:}" cluster nodes
+	if [ -n "$user" ]; then set -- --user "$user" "$@"; fi
+	if [ "$(setting tls-cluster)" = yes ]; then
+		set -- --tls --cacert "$(setting tls-ca-cert-file)" --cert "$(setting tls-cert-file)" --key "$(setting tls-key-file)" "$@"
+	fi
+	timeout 1 redis-cli "$@" 2>&1 || true
+}
+
+# unreadable tells whether a node is there and does not let this script in, which is not the same as a node that is gone.
+unreadable() {
+	case $1 in
+	*NOAUTH* | *WRONGPASS* | *NOPERM* | *'AUTH failed'* | *SSL* | *'closed the connection'* | *'reset by peer'* | *'I/O error'*) return 0 ;;
+	esac
+	return 1
+}
+
 hold() {
 	me=$(awk '$3 ~ /myself/ { print $1 }' "$nodes")
 	others=$(awk '$2 ~ /:/ && $3 !~ /myself|noaddr/ { sub(/@.*/, "", $2); print $2 }' "$nodes")
@@ -66,9 +90,11 @@ hold() {
 	began=$(now) quorum_seen=$began
 	say "this node was a master and did not end cleanly: it is held back until its replica has taken over, for up to ${hold_limit} s"
 	while [ -z "$signalled" ]; do
-		voters=0 answers=0 alone=0
+		voters=0 answers=0 alone=0 closed=''
 		for addr in $others; do
-			answer=$(timeout 1 redis-cli -h "${addr%:*}" -p "${addr##*:}" cluster nodes 2>/dev/null | verdict "$me") || continue
+			said=$(ask "$addr")
+			if unreadable "$said"; then closed=$addr refusal=$said; fi
+			answer=$(echo "$said" | verdict "$me")
 			case $answer in
 			gone*) say "$addr says that another node has its slots: starting as a replica"; return ;;
 			alone*) alone=$((alone + 1)) answers=$((answers + 1)) ;;
@@ -82,6 +108,10 @@ hold() {
 		fi
 		t=$(now)
 		if [ "$voters" -ge "$majority" ]; then quorum_seen=$t; fi
+		if [ $((t - quorum_seen)) -ge "$lonely_limit" ] && [ -n "$closed" ]; then
+			say "$closed is there, but does not tell this node about the cluster: starting could lose acknowledged writes, so it does not. Mend masterauth, masteruser, requirepass or the tls- settings in $conf. It said: $refusal"
+			exit 1
+		fi
 		if [ $((t - quorum_seen)) -ge "$lonely_limit" ]; then
 			say "$voters other masters answered for ${lonely_limit} s, of $majority that a failover needs: starting it"
 			return

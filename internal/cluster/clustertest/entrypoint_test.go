@@ -207,6 +207,78 @@ func TestEntrypointIsReleased(t *testing.T) {
 	}
 }
 
+// guardedCLI is redis-cli where the nodes want a password, in the file "password" as "user:password", and TLS if there is
+// a file "tls", whose content is the arguments for it.
+const guardedCLI = `#!/bin/sh
+tls='' user=default
+while [ "$1" != -p ]; do
+	case $1 in --tls) tls="$2 $3 $4 $5 $6 $7" ;; --user) user=$2 ;; esac
+	shift
+done
+if [ -f "$WORLD/tls" ] && [ "$(cat "$WORLD/tls")" != "$tls" ]; then echo "Error: Server closed the connection"; exit 1; fi
+if [ -f "$WORLD/password" ] && [ "$(cat "$WORLD/password")" != "$user:$REDISCLI_AUTH" ]; then
+	if [ -n "$REDISCLI_AUTH" ]; then echo "AUTH failed: WRONGPASS invalid username-password pair" >&2; fi
+	echo "NOAUTH Authentication required."
+	exit 0
+fi
+cat "$WORLD/$2" 2>/dev/null || { echo "Could not connect to Redis at 10.0.0.2:$2: Connection refused" >&2; exit 1; }`
+
+// The other nodes are asked with the password and the TLS of redis.conf. A node that cannot ask them does not start: it
+// would take them for dead.
+func TestEntrypointAsksWithCredentials(t *testing.T) {
+	const tls = "--cacert /tls/ca.pem --cert /tls/node.pem --key /tls/node key.pem"
+	const tlsConf = "tls-cluster yes\ntls-ca-cert-file /tls/ca.pem\ntls-cert-file /tls/node.pem\ntls-key-file \"/tls/node key.pem\"\n"
+	for _, c := range []struct {
+		name     string
+		conf     string
+		env      string // REDISCLI_AUTH
+		password string
+		tls      string
+		starts   bool
+	}{
+		{"no password", "", "", "", "", true},
+		{"requirepass", "requirepass secret\n", "", "default:secret", "", true},
+		{"masterauth before requirepass", "requirepass old\nmasterauth \"a secret\"\n", "", "default:a secret", "", true},
+		{"the last one counts", "masterauth old\nmasterauth new\n", "", "default:new", "", true},
+		{"an ACL user", "masteruser replicator\nmasterauth secret\n", "", "replicator:secret", "", true},
+		{"the environment comes first", "masterauth wrong\n", "secret", "default:secret", "", true},
+		{"no password in the configuration", "", "", "default:secret", "", false},
+		{"a wrong one", "masterauth old\n", "", "default:secret", "", false},
+		{"TLS", tlsConf, "", "", tls, true},
+		{"TLS and a password", tlsConf + "masterauth secret\n", "", "default:secret", tls, true},
+		{"TLS that this node does not speak", "", "", "", tls, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			e := newEntrypoint(t)
+			e.write("exit", "0")
+			e.write("nodes.conf", asMaster)
+			e.write("redis-cli", guardedCLI)
+			e.write("redis.conf", "dir "+e.dir+"\ncluster-config-file nodes.conf\ncluster-node-timeout 1000\n"+c.conf)
+			if c.env != "" {
+				e.cmd.Env = append(e.cmd.Env, "REDISCLI_AUTH="+c.env)
+			}
+			if c.password != "" {
+				e.write("password", c.password)
+			}
+			if c.tls != "" {
+				e.write("tls", c.tls)
+			}
+			for port, id := range map[string]string{"2": "n", "3": "o"} {
+				e.write(port, seenBy(id, asMaster, " 0-5460", "")) // the failover has happened
+			}
+			e.start()
+			code, log := e.end(), e.log.String()
+			if c.starts && (code != 0 || !strings.Contains(log, "another node has its slots")) {
+				t.Errorf("exit status %d\n%s", code, log)
+			}
+			if !c.starts && (code != 1 || e.has("started") || !strings.Contains(log, "starting could lose acknowledged writes")) {
+				t.Errorf("exit status %d, started: %t\n%s", code, e.has("started"), log)
+			}
+		})
+	}
+}
+
 // The exit status is Redis', and only a clean exit leaves the mark, which the next start removes.
 func TestEntrypointEnds(t *testing.T) {
 	t.Parallel()
