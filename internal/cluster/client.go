@@ -95,7 +95,7 @@ func assemble(cfg Config) *Client {
 	cfg.setDefaults()
 	c := &Client{cfg: cfg, logged: make(chan struct{})}
 	c.metrics = newMetrics(cfg.Metrics)
-	c.peers = peer.NewSet(cfg.Access, c.metrics.peer, peer.Hooks{Commit: c.commit, Trouble: c.hasten, Name: c.nameOf})
+	c.peers = peer.NewSet(cfg.Access, c.metrics.peer, peer.Hooks{Commit: c.commit, Trouble: c.hasten, Name: c.nameOf, MayBe: c.mayBe})
 	c.traffic = newTraffic(cfg, c.peers)
 	c.watch = watch.New(watch.Config{Peers: c.peers, Metrics: c.metrics.watch, Assist: cfg.FailoverAssist, Routed: c.traffic.follow})
 	c.metrics.registry.MustRegister(gauges{c})
@@ -103,6 +103,9 @@ func assemble(cfg Config) *Client {
 }
 
 func (c *Client) hasten() { c.watch.Hasten() }
+
+// mayBe reports whether a node with this ID may answer at an address.
+func (c *Client) mayBe(addr, id string) bool { return c.watch.Topology().MayBe(addr, id) }
 
 // nameOf returns a node's announced name for labels, or its address while the name is unknown.
 func (c *Client) nameOf(addr string) string { return c.watch.Topology().Line(addr).Name() }

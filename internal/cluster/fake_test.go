@@ -66,7 +66,13 @@ func startFake(t *testing.T) *fake {
 		register("READONLY", ok)
 		register("READWRITE", ok)
 		register("CLIENT", ok)
-		register("CLUSTER", func(p *server.Peer, _ string, _ []string) { p.WriteBulk(f.clusterNodes(i)) })
+		register("CLUSTER", func(p *server.Peer, _ string, args []string) {
+			if strings.EqualFold(args[0], "MYID") {
+				p.WriteBulk(fmt.Sprintf("id%d", i))
+				return
+			}
+			p.WriteBulk(f.clusterNodes(i))
+		})
 		register("INFO", func(p *server.Peer, _ string, _ []string) { p.WriteBulk(f.info(i)) })
 		register("CONFIG", func(p *server.Peer, _ string, _ []string) { p.WriteStrings([]string{"cluster-node-timeout", "2000"}) })
 		register("GET", func(p *server.Peer, _ string, _ []string) { p.WriteNull() })

@@ -41,10 +41,12 @@ func (a Access) dial() dialFunc {
 
 // questions makes the client for questions to one node.
 func (a Access) questions(addr string, dial dialFunc) *redis.Client {
-	return redis.NewClient(&redis.Options{
+	rdb := redis.NewClient(&redis.Options{
 		Addr: addr, Username: a.Username, Password: a.Password, Dialer: dial,
 		DialTimeout: a.Attempt, DialerRetries: 1, ReadTimeout: a.Attempt, WriteTimeout: a.Attempt,
 		MaxRetries: -1, PoolSize: 4, ContextTimeoutEnabled: true, DisableIdentity: true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
+	rdb.AddHook(replyHook{})
+	return rdb
 }

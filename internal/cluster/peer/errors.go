@@ -41,7 +41,7 @@ func Translate(err error) error {
 		return ErrNil
 	case hasPrefix(err, "OOM "):
 		return fmt.Errorf("%w: %w", ErrFull, err)
-	case hasPrefix(err, "NOAUTH "), hasPrefix(err, "WRONGPASS "), hasPrefix(err, "NOPERM "):
+	case IsRefusal(err):
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	return fmt.Errorf("redis: %w", err)
@@ -56,7 +56,12 @@ func Unavailable(err error) error {
 }
 
 // IsRefusal reports whether a node has refused our credentials.
-func IsRefusal(err error) bool { return errors.Is(Translate(err), ErrRefused) }
+func IsRefusal(err error) bool {
+	if cause := letIn(err); cause != nil {
+		err = cause
+	}
+	return hasPrefix(err, "NOAUTH ") || hasPrefix(err, "WRONGPASS ") || hasPrefix(err, "NOPERM ")
+}
 
 // IsRedirect reports whether the node has redirected the command to another (MOVED, ASK).
 func IsRedirect(err error) bool {
@@ -130,7 +135,7 @@ func Transient(err error) bool {
 }
 
 // neverSent are the errors of commands that got no connection.
-var neverSent = []error{redis.ErrPoolTimeout, redis.ErrPoolExhausted, redis.ErrClosed, errNoTraffic, ErrUnavailable}
+var neverSent = []error{redis.ErrPoolTimeout, redis.ErrPoolExhausted, redis.ErrClosed, errNoTraffic, ErrUnavailable, ErrOther}
 
 // unsent reports whether the error proves that the node has not executed the command: it replied with an error, or there
 // was no connection to send the command on.
@@ -143,7 +148,7 @@ func unsent(err error) bool {
 			return true
 		}
 	}
-	return isDial(err)
+	return isDial(err) || letIn(err) != nil
 }
 
 func isDial(err error) bool {

@@ -26,6 +26,8 @@ type Peer struct {
 	entering sync.Mutex   // held while the state and the breaker are set
 	state    atomic.Int32 // a State
 	loading  atomic.Bool
+	mistaken atomic.Bool
+	refused  atomic.Int64 // since when the node lets no question in, on the pulse's clock; 0 if it does
 
 	reads        queue
 	replicaReads queue
@@ -41,6 +43,9 @@ type Hooks struct {
 	Trouble func()
 	// Name returns the name of the node at an address, for labels. If it is nil, the label is the address.
 	Name func(addr string) string
+	// MayBe reports whether a node with this ID may answer at an address. Every new connection for traffic is checked by
+	// it, because addresses are reused, also by nodes of other clusters. If it is nil, every node may.
+	MayBe func(addr, id string) bool
 }
 
 func newPeer(addr string, a Access, m *Metrics, h Hooks) *Peer {

@@ -30,7 +30,8 @@ func (p *Peer) Probe(ctx context.Context) (Answer, error) {
 	nodes := pipe.ClusterNodes(ctx)
 	info := pipe.Info(ctx, "server", "replication")
 	config := pipe.ConfigGet(ctx, "cluster-node-timeout")
-	_, _ = pipe.Exec(ctx) // each command has its own error
+	_, _ = pipe.Exec(ctx) // each has its own error
+	p.refuses(letIn(nodes.Err()) != nil)
 	p.loading.Store(isLoading(nodes.Err()))
 	if err := noReply(nodes, info, config); err != nil {
 		return a, err

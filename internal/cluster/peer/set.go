@@ -82,17 +82,35 @@ func (s *Set) Keep(addrs []string) {
 }
 
 // NewClient makes the client for a node's traffic. Its connections go through the node's circuit breaker, its failure
-// detector observes them, and its commands are counted. The client may outlive the peer, and serve the next one at the
-// address.
+// detector observes them, and they are used only if the right node answers. Its commands are counted. The client may
+// outlive the peer, and serve the next one at the address.
 func (s *Set) NewClient(addr string, opt *redis.Options) *redis.Client {
 	opt.Dialer = func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return s.At(addr).breaker.connectFor(ctx, network, addr)
+	}
+	if s.hooks.MayBe != nil {
+		opt.OnConnect = func(ctx context.Context, conn *redis.Conn) error { return s.identify(ctx, addr, conn) }
 	}
 	rdb := redis.NewClient(opt)
 	if s.metrics != nil {
 		rdb.AddHook(attemptHook{s.metrics, s.At(addr).name})
 	}
+	rdb.AddHook(replyHook{}) // inside the counting one, which reads the errors that it sets
 	return rdb
+}
+
+// identify fails unless the node that answers may be at the address (CLUSTER MYID). A node that rejects the question may be.
+func (s *Set) identify(ctx context.Context, addr string, conn *redis.Conn) error {
+	id, err := conn.Do(ctx, "cluster", "myid").Text()
+	switch {
+	case isReply(err):
+		return nil
+	case err != nil:
+		return err
+	case !s.hooks.MayBe(addr, id):
+		return ErrOther
+	}
+	return nil
 }
 
 // Has reports whether the peer is still in the set.

@@ -29,16 +29,38 @@ func (p *Peer) Silence() time.Duration { return p.pulse.silence() }
 // Loading reports whether the node was still loading its data when it last answered a probe.
 func (p *Peer) Loading() bool { return p.loading.Load() }
 
+// refuses records whether the node rejects connections for questions.
+func (p *Peer) refuses(does bool) {
+	if !does {
+		p.refused.Store(0)
+		return
+	}
+	p.refused.CompareAndSwap(0, p.pulse.now())
+}
+
+// refusedFor is how long the node has rejected connections for questions; zero if it accepts them.
+func (p *Peer) refusedFor() time.Duration {
+	since := p.refused.Load()
+	if since == 0 {
+		return 0
+	}
+	return time.Duration(p.pulse.now() - since)
+}
+
+// Mistake records whether a node with another ID answers at the address, and reports whether that is news. Such a peer is
+// down until the right node answers: nothing is read from it or written to it.
+func (p *Peer) Mistake(is bool) (news bool) { return p.mistaken.Swap(is) != is }
+
 // Assess sets the state that follows from the node's pulse and answers. The breaker opens when the node is down, and closes
 // when it answers again. changed reports whether the node was in another state before.
 func (p *Peer) Assess() (s State, changed bool) {
 	p.entering.Lock()
 	defer p.entering.Unlock()
-	silence := p.pulse.silence()
+	silence, shut := p.pulse.silence(), p.refusedFor()
 	switch {
-	case silence >= DownAfter:
+	case silence >= DownAfter || shut >= DownAfter || p.mistaken.Load():
 		s = Down
-	case silence >= SuspectAfter || p.pulse.isBroken() || p.Loading():
+	case silence >= SuspectAfter || shut > 0 || p.pulse.isBroken() || p.Loading():
 		s = Suspect
 	}
 	if s == Suspect && p.State() == Down && silence > 0 {

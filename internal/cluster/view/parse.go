@@ -16,6 +16,9 @@ func Parse(text, addr string) (View, error) {
 	if err != nil {
 		return View{}, fmt.Errorf("%s: %w", addr, err)
 	}
+	if len(nodes) == 0 {
+		return View{}, fmt.Errorf("%s: CLUSTER NODES is empty", addr)
+	}
 	for i, n := range nodes {
 		if _, port, ok := strings.Cut(n.Addr, ":"); n.Self && ok && strings.HasPrefix(n.Addr, ":") {
 			host, _, _ := net.SplitHostPort(addr)

@@ -46,7 +46,7 @@ func (w *Watcher) apply(t *Topology, ch change) {
 }
 
 // best returns the newest view of the nodes that are well and have answered recently. It skips views from before a
-// failover, which give slots back to their former master.
+// failover, which give slots back to their former master, and views of other clusters.
 func (w *Watcher) best(before *Topology) (view.View, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -54,7 +54,7 @@ func (w *Watcher) best(before *Topology) (view.View, bool) {
 	var witness *peer.Peer
 	now := time.Now()
 	for p, u := range w.checkups {
-		if u.last.at.IsZero() || now.Sub(u.last.at) > recent || p.State() != peer.Well || before.regresses(u.last.View) {
+		if u.last.at.IsZero() || now.Sub(u.last.at) > recent || p.State() != peer.Well || u.strange || before.regresses(u.last.View) {
 			continue
 		}
 		if witness == nil || w.compare(p, u.last, witness, best) > 0 {

@@ -39,12 +39,14 @@ const (
 	WritesResumed   EventType = "writes-resumed"
 	FailoverAsked   EventType = "failover-asked"  // this instance asked a replica to take over, by agreement with its master
 	FailoverForced  EventType = "failover-forced" // this instance asked it to take over by election, without its master
+	NodeFailing     EventType = "node-failing"    // why it does not answer, once for each reason
+	ForeignNode     EventType = "foreign-node"    // another node answers at its address, or it reports another cluster
 )
 
 // eventTypes are all of them.
 var eventTypes = []EventType{
 	NodeSuspect, NodeDown, NodeUp, NodeJoined, NodeLeft, NodeFailed, Promoted, Rebalanced, SlotsUncovered, SlotsCovered, SlotsMoved,
-	TopologyAdopted, WritesStalled, WritesResumed, FailoverAsked, FailoverForced,
+	TopologyAdopted, WritesStalled, WritesResumed, FailoverAsked, FailoverForced, NodeFailing, ForeignNode,
 }
 
 // Events is the timeline. It only keeps events. Listeners fetch them, so that a slow listener keeps nobody waiting. The

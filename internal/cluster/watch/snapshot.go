@@ -24,7 +24,8 @@ type NodeSnapshot struct {
 	view.Node
 	Seen     string        // well, suspect or down
 	Silence  time.Duration // how long it has owed an answer
-	Answered time.Time     // when it last answered the watcher; zero for never
+	Failure  string        // why the last probe failed; empty if it succeeded
+	Answered time.Time     // when it last answered the watcher; zero if never
 	Shard    string        // the name of its shard; empty for a master without slots
 	LinkUp   bool          // of a replica: it has a link to its master
 	InStep   bool          // of a replica: it may answer for its master
@@ -107,7 +108,7 @@ func (w *Watcher) snapshotOf(t *Topology, n view.Node) NodeSnapshot {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	u := w.checkupOf(p)
-	shot.Answered, shot.InStep, shot.LinkUp = u.last.at, u.inStep, u.last.Replication.LinkUp
+	shot.Answered, shot.InStep, shot.LinkUp, shot.Failure = u.last.at, u.inStep, u.last.Replication.LinkUp, u.failure
 	if s := t.MasteredBy(p); s != nil {
 		shot.Shard = s.name
 	}

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -48,6 +49,17 @@ func whileSuspect(n view.Node) string {
 		return "reads go to its replica, writes wait"
 	}
 	return "reads do not go to it"
+}
+
+// tellFailure tells why a node does not answer, once for each reason until it does. ErrOther has an event of its own.
+func (w *Watcher) tellFailure(p *peer.Peer, err error) {
+	if err == nil || errors.Is(err, peer.ErrOther) {
+		return
+	}
+	if why := w.newFailure(p); why != "" {
+		n := w.Topology().Line(p.Addr)
+		w.tell(about(NodeFailing, n, n.Name()+" does not answer: "+why))
+	}
 }
 
 // tellChange tells the change that has led to a topology. It is called with adopting held.

@@ -164,9 +164,13 @@ func (w *Watcher) ask(ctx context.Context, p *peer.Peer) {
 
 // Take takes in the outcome of a probe, and adopts a new view if there is one.
 func (w *Watcher) Take(p *peer.Peer, a peer.Answer, err error) {
-	w.hear(p, a, err)
-	w.assess(p)
 	if err == nil {
+		err = w.identify(p, a.View)
+	}
+	w.hear(p, a, err)
+	w.tellFailure(p, err)
+	w.assess(p)
+	if err == nil && !w.isStranger(p, a.View) {
 		w.adopt()
 	}
 }
