@@ -30,6 +30,7 @@ type nodeBody struct {
 	Health     view.Health `json:"health"` // as the cluster sees it
 	State      string      `json:"state"`  // as this instance sees it: "well", "suspect" or "down"
 	Silence    string      `json:"silence"`
+	Failure    string      `json:"failure,omitzero"` // why it did not answer when it was last asked
 	AnsweredAt string      `json:"answered_at,omitzero"`
 	Shard      string      `json:"shard,omitzero"`
 	Master     string      `json:"master,omitzero"`    // of a replica: its master's name
@@ -76,7 +77,7 @@ func describeCluster(s watch.Snapshot) clusterBody {
 func describeNode(n watch.NodeSnapshot, master string) nodeBody {
 	body := nodeBody{
 		Node: n.Name(), VM: n.VM(), Addr: n.Addr, Role: n.Role(), Slots: formatRanges(n.Ranges), Epoch: n.Epoch, Health: n.Health,
-		State: n.Seen, Silence: n.Silence.Round(time.Millisecond).String(), AnsweredAt: timestampOrNone(n.Answered), Shard: n.Shard,
+		State: n.Seen, Silence: n.Silence.Round(time.Millisecond).String(), Failure: n.Failure, AnsweredAt: timestampOrNone(n.Answered), Shard: n.Shard,
 	}
 	if !n.Master {
 		body.Master, body.LinkUp, body.InStep = master, &n.LinkUp, &n.InStep

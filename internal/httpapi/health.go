@@ -76,7 +76,7 @@ func (a *api) readiness(r *http.Request) readiness {
 	state := readiness{Status: ready, SlotsCovered: &seen.SlotsCovered}
 	if seen.SlotsCovered < view.Slots {
 		state.Reason = fmt.Sprintf("%d of %d slots have no healthy master", view.Slots-seen.SlotsCovered, view.Slots)
-		if seen.UncoveredFor > uncoveredGrace {
+		if seen.UncoveredFor > uncoveredGrace && servesLess(seen) {
 			state.Status = notReady
 		}
 	}
@@ -85,6 +85,10 @@ func (a *api) readiness(r *http.Request) readiness {
 	}
 	return state
 }
+
+// servesLess reports whether another instance could serve more than this one. Slots whose master is dead have no healthy
+// master for any instance: that is no reason to leave the rest to nobody.
+func servesLess(s watch.Snapshot) bool { return s.Unowned > 0 || s.Missed > 0 || !s.Majority }
 
 func unreadyReason(err error) string {
 	if errors.Is(err, cluster.ErrRefused) {

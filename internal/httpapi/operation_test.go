@@ -38,12 +38,25 @@ func TestReadiness(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 
-	f.ready = func(context.Context) (watch.Snapshot, error) {
-		return watch.Snapshot{SlotsCovered: 10000, UncoveredFor: time.Minute}, nil
-	}
-	got = f.do("GET", "/readyz", "").want(503).json()
-	if got["status"] != "not ready" || got["reason"] != "6384 of 16384 slots have no healthy master" {
-		t.Errorf("got %v", got)
+	// For long: an instance that serves as much as any other could stays, one that misses what others reach leaves.
+	for _, c := range []struct {
+		name string
+		seen watch.Snapshot
+		want int
+	}{
+		{"a shard is lost", watch.Snapshot{Majority: true}, 200},
+		{"others reach its master", watch.Snapshot{Majority: true, Missed: 5461}, 503},
+		{"this instance reaches no majority", watch.Snapshot{}, 503},
+		{"slots that nobody has", watch.Snapshot{Majority: true, Unowned: 1}, 503},
+	} {
+		f.ready = func(context.Context) (watch.Snapshot, error) {
+			c.seen.SlotsCovered, c.seen.UncoveredFor = 10000, time.Minute
+			return c.seen, nil
+		}
+		got = f.do("GET", "/readyz", "").want(c.want).json()
+		if got["status"] != map[int]string{200: "ready", 503: "not ready"}[c.want] || got["reason"] != "6384 of 16384 slots have no healthy master" {
+			t.Errorf("%s: got %v", c.name, got)
+		}
 	}
 
 	f.ready = func(context.Context) (watch.Snapshot, error) { return watch.Snapshot{}, cluster.ErrUnavailable }

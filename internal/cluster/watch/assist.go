@@ -18,7 +18,6 @@ const (
 	assistJitter = 20 * time.Millisecond  // at most, so that instances seldom ask at once; it does no harm if they do
 	plainLimit   = 100 * time.Millisecond // for the hand-over by agreement (seen: 12 ms, 20 ms under load); after it, the replica cannot reach its master either
 	forceLimit   = 500 * time.Millisecond // for the election (seen: 25 to 80 ms); after it, failover is left to Redis
-	settleTime   = time.Minute            // in which a shard is asked at most once, and never after it has moved
 	pongSlack    = 30 * time.Millisecond  // for the error in dating a node's pongs by our clock
 )
 
@@ -28,6 +27,7 @@ type evidence struct {
 	silence  time.Duration // how long the master has owed an answer
 	replica  bool          // its replica answers, and was in step when the master was last well
 	majority bool          // a majority of masters answers
+	votes    time.Duration // how long Redis counts the votes of an election, see votesLast
 	quiet    time.Duration // since the shard last moved, or was last asked to
 	watched  bool          // this instance has watched for long enough to know every election whose votes still count
 	heardOf  bool          // another master has received a pong from it since it fell silent
@@ -44,7 +44,7 @@ func (e evidence) against(limit time.Duration) string {
 		return "no majority of masters answers"
 	case !e.replica:
 		return "the replica is not known to be in step"
-	case e.quiet < settleTime:
+	case e.quiet < e.votes:
 		return "the shard has moved recently"
 	case !e.watched:
 		return "the shard may have moved just before this instance started"
@@ -58,7 +58,7 @@ func (e evidence) againstForce(limit time.Duration) string {
 	if e.heardOf {
 		return "another master still hears it"
 	}
-	e.quiet = settleTime // our own request counts as the last move
+	e.quiet = e.votes // our own request counts as the last move
 	return e.against(limit)
 }
 
@@ -122,7 +122,8 @@ func (a *assistant) gather(t *Topology, s *Shard) (evidence, *peer.Peer) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	e.wasWell = !w.checkupOf(s.Master).last.at.IsZero()
-	e.watched = now.Sub(w.since) >= votesLast(w.checkupOf(s.Master).last.NodeTimeout)
+	e.votes = votesLast(w.checkupOf(s.Master).last.NodeTimeout)
+	e.watched = now.Sub(w.since) >= e.votes
 	answering := 0
 	for _, m := range t.Shards {
 		said := w.checkupOf(m.Master).last

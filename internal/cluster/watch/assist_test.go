@@ -9,10 +9,13 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/peer"
 )
 
-const limit = 500 * time.Millisecond
+const (
+	limit = 500 * time.Millisecond
+	votes = 8 * time.Second // at the world's node timeout
+)
 
 func TestEvidenceAgainst(t *testing.T) {
-	all := evidence{wasWell: true, silence: limit, replica: true, majority: true, quiet: settleTime, watched: true}
+	all := evidence{wasWell: true, silence: limit, replica: true, majority: true, votes: votes, quiet: votes, watched: true}
 	for _, c := range []struct {
 		name          string
 		change        func(*evidence)
@@ -40,14 +43,14 @@ func TestEvidenceAgainst(t *testing.T) {
 
 // What the assistant gathers, condition by condition.
 func TestGather(t *testing.T) {
-	all := evidence{wasWell: true, silence: limit, replica: true, majority: true, quiet: settleTime, watched: true}
+	all := evidence{wasWell: true, silence: limit, replica: true, majority: true, votes: votes, quiet: votes, watched: true}
 	for _, c := range []struct {
 		name  string
 		world func(*world, *assistant)
 		want  func(*evidence)
 	}{
 		{"nothing is missing", func(*world, *assistant) {}, func(*evidence) {}},
-		{"never well", func(x *world, _ *assistant) { x.never("m1") }, func(e *evidence) { e.wasWell = false }},
+		{"never well", func(x *world, _ *assistant) { x.never("m1") }, func(e *evidence) { e.wasWell, e.votes = false, time.Minute }},
 		{"the replica is behind", func(x *world, _ *assistant) { x.checkup("r1").inStep = false }, func(e *evidence) { e.replica = false }},
 		{"the replica is suspect", func(x *world, _ *assistant) { x.state("r1", peer.Suspect) }, func(e *evidence) { e.replica = false }},
 		{"one other master does not answer", func(x *world, _ *assistant) { x.never("m2") }, func(e *evidence) { e.majority = false }},
@@ -88,7 +91,7 @@ func TestGather(t *testing.T) {
 				c.want(&want)
 				got, replica := a.gather(x.w.Topology(), x.shard("m1"))
 				got.silence = got.silence.Round(time.Millisecond)
-				got.quiet = min(got.quiet, settleTime)
+				got.quiet = min(got.quiet, votes)
 				if got != want || got.replica != (replica == x.node("r1")) {
 					t.Errorf("got %+v, want %+v", got, want)
 				}

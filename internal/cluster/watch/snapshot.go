@@ -14,6 +14,9 @@ type Snapshot struct {
 	Epoch        int64
 	SlotsCovered int
 	UncoveredFor time.Duration // how long some slots have been uncovered; decades if all slots never were covered
+	Unowned      int           // slots that no node owns
+	Missed       int           // slots whose master is down for this instance, but not for the masters that it reaches
+	Majority     bool          // this instance reaches a majority of the masters
 	MastersPerVM map[string]int
 	Nodes        []NodeSnapshot // in the order of [view.View]
 	Shards       []ShardSnapshot
@@ -51,6 +54,8 @@ func (w *Watcher) Snapshot() Snapshot {
 		return Snapshot{}
 	}
 	s := Snapshot{Known: true, Epoch: t.View.Epoch(), SlotsCovered: t.covered(), MastersPerVM: t.View.MastersByVM()}
+	r := w.reach(t)
+	s.Unowned, s.Missed, s.Majority = view.Slots-t.owned(), r.missed, r.majority
 	if s.SlotsCovered < view.Slots {
 		s.UncoveredFor = time.Since(w.lastCovered())
 	}

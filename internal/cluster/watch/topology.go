@@ -166,6 +166,15 @@ func (t *Topology) listsAsMaster(p *peer.Peer) bool {
 	return slices.ContainsFunc(t.View.Nodes, func(n view.Node) bool { return n.Master && n.Addr == p.Addr })
 }
 
+// owned counts the slots that a node owns, healthy or not.
+func (t *Topology) owned() int {
+	owned := 0
+	for _, s := range t.Shards {
+		owned += s.Info.Slots
+	}
+	return owned
+}
+
 // covered counts the slots whose master is healthy for the cluster and not down for this instance.
 func (t *Topology) covered() int {
 	covered := 0

@@ -27,6 +27,8 @@ const kinds = {
   "writes-resumed": ["Writes resumed", "good", "good"],
   "failover-asked": ["Failover requested", "ask", "rise"],
   "failover-forced": ["Failover forced", "ask", "rise"],
+  "node-failing": ["Cause", "warn", "warn"],
+  "foreign-node": ["Foreign node", "bad", "bad"],
 };
 
 // listen follows the timeline and calls heard after each event. It returns the events, oldest first.
