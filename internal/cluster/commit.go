@@ -48,8 +48,9 @@ func (c *Client) commit(p *peer.Peer, attempts []*peer.Attempt) {
 func (g *commitment) execute(attempts []*peer.Attempt) (copies int64, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), g.client.cfg.Attempt+replicaPatience)
 	defer cancel()
-	first := waitCmd(1, replicaPatience)
-	if g.shard != nil && g.shard.Bare() {
+	needed := g.needed()
+	first := waitCmd(needed, replicaPatience)
+	if needed == 0 {
 		first = waitCmd(0, 0) // there is no replica to wait for, and Redis would take up to 100 ms to say so
 	}
 	pipe := g.conn.Pipeline()
@@ -68,7 +69,7 @@ func (g *commitment) execute(attempts []*peer.Attempt) (copies int64, err error)
 
 // outlast asks how many replicas have the writes until one has them, or until none is needed.
 func (g *commitment) outlast(copies int64, err error) (int64, error) {
-	for len(g.open) > 0 && err == nil && copies == 0 && !g.mayBeAlone() {
+	for len(g.open) > 0 && err == nil && !g.suffices(copies) {
 		if err = g.mayWait(); err == nil {
 			time.Sleep(askAgain)
 			copies, err = g.confirmed()
@@ -89,12 +90,26 @@ func (g *commitment) confirmed() (int64, error) {
 // waited records the outcome of a WAIT.
 func (g *commitment) waited(copies int64, err error) (int64, error) {
 	if g.shard != nil && err == nil {
-		g.shard.Waited(copies > 0)
+		g.shard.Waited(copies >= g.shard.Needed())
 	}
 	return copies, err
 }
 
-func (g *commitment) mayBeAlone() bool { return g.shard != nil && g.shard.MayBeAlone() }
+// needed is how many replicas must have the writes; see [watch.Shard.Needed].
+func (g *commitment) needed() int64 {
+	if g.shard == nil {
+		return 1
+	}
+	return g.shard.Needed()
+}
+
+// suffices reports whether the writes may be acknowledged that so many replicas have.
+func (g *commitment) suffices(copies int64) bool {
+	if g.shard == nil {
+		return copies > 0
+	}
+	return g.shard.Suffices(copies)
+}
 
 // mayWait returns the reason to stop waiting for a replica: no caller waits for the outcome any more, or the master was
 // replaced. It is nil if there is none.
@@ -111,7 +126,7 @@ func (g *commitment) mayWait() error {
 
 // settle finishes the writes that were executed, with the outcome of the last WAIT.
 func (g *commitment) settle(copies int64, err error) {
-	if len(g.open) > 0 && err == nil && copies == 0 && !g.shard.OneCopy() {
+	if len(g.open) > 0 && err == nil && (copies == 0 || copies < g.needed()) && !g.shard.LeaveBehind() {
 		err = errReplaced
 	}
 	for _, a := range g.open {
@@ -125,6 +140,6 @@ func (g *commitment) settle(copies int64, err error) {
 }
 
 // waitCmd makes a WAIT command. With 0 replicas it answers at once, with the number of replicas that have all writes.
-func waitCmd(replicas int, patience time.Duration) *redis.IntCmd {
+func waitCmd(replicas int64, patience time.Duration) *redis.IntCmd {
 	return redis.NewIntCmd(context.Background(), "wait", replicas, patience.Milliseconds())
 }

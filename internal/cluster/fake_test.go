@@ -28,6 +28,7 @@ type fake struct {
 	offset atomic.Int64    // of both nodes in the replication stream
 	mute   atomic.Bool     // the replica answers, but delays the report of its replication for longer than a probe lasts
 	silent atomic.Bool     // the master answers nothing
+	second atomic.Bool     // the other master is a second replica
 	gets   atomic.Bool     // the other master is importing the slot of the key "moving"
 
 	mu  sync.Mutex
@@ -97,7 +98,10 @@ func startFake(t *testing.T) *fake {
 }
 
 func (f *fake) clusterNodes(self int) string {
-	flags := [3]string{"master", "slave", "master"}
+	flags, of := [3]string{"master", "slave", "master"}, "-"
+	if f.second.Load() {
+		flags[2], of = "slave", "id0"
+	}
 	if f.failed.Load() {
 		flags[1] += ",fail"
 	}
@@ -111,7 +115,7 @@ func (f *fake) clusterNodes(self int) string {
 	if self == 2 && f.gets.Load() {
 		getting = fmt.Sprintf(" [%d-<-id0]", view.Slot("moving"))
 	}
-	return line(0, "-", " 0-16383") + line(1, "id0", "") + line(2, "-", getting)
+	return line(0, "-", " 0-16383") + line(1, "id0", "") + line(2, of, getting)
 }
 
 func (f *fake) info(self int) string {
@@ -119,7 +123,7 @@ func (f *fake) info(self int) string {
 		time.Sleep(400 * time.Millisecond)
 	}
 	fields := []string{"run_id:" + fmt.Sprint(self), fmt.Sprintf("server_time_usec:%d", time.Now().UnixMicro())}
-	if self != 1 {
+	if self == 0 || self == 2 && !f.second.Load() {
 		fields = append(fields, "role:master", fmt.Sprintf("master_repl_offset:%d", f.offset.Load()))
 	} else {
 		fields = append(fields, "role:slave", "master_link_status:up", "master_sync_in_progress:0", fmt.Sprintf("slave_repl_offset:%d", f.offset.Load()))
@@ -216,5 +220,22 @@ func TestReplicaDoesNotProveAbsenceWhileTheSlotMoves(t *testing.T) {
 		if err := read(within(t, 10*time.Second), terms); err != nil && !errors.Is(err, cluster.ErrNil) || !terms.FromReplica() {
 			t.Errorf("%s of a slot that stays: got %v, from a replica %t", name, err, terms.FromReplica())
 		}
+	}
+}
+
+// With two replicas a write counts as replicated once both have it: WAIT does not tell which of them it counts, and either
+// may answer for the master or take over.
+func TestReplicatedMeansEveryReplica(t *testing.T) {
+	f := startFake(t)
+	f.second.Store(true)
+	f.copies.Store(2)
+	c := f.client(t)
+	polltest.Eventually(t, "the second replica is in step", func() bool { return see(c, "redis-2").InStep })
+	if got := write(t, c, "both", "v", cluster.Replicated, 5*time.Second); got.err != nil || got.achieved != cluster.Replicated {
+		t.Errorf("both have it: got %q, %v", got.achieved, got.err)
+	}
+	f.copies.Store(1)
+	if got := write(t, c, "one", "v", cluster.Replicated, time.Second); !errors.Is(got.err, cluster.ErrOutcomeUnknown) {
+		t.Errorf("one of the two has it: got %q, %v", got.achieved, got.err)
 	}
 }

@@ -8,7 +8,7 @@ type Durability string
 const (
 	// Async: the master has it. It is lost if the master dies before its replica has it too.
 	Async Durability = "async"
-	// Replicated: a replica has it too (WAIT 1). If the shard has lost its replica and it is proven that its master still
+	// Replicated: every replica that could take over has it too (WAIT). If the shard has lost its replica and it is proven that its master still
 	// rules, the write is acknowledged as Single.
 	Replicated Durability = "replicated"
 	// Strict: a replica has it too, or the write fails.

@@ -11,13 +11,14 @@ import (
 // # Durability
 //
 // A write that returned nil has the durability that its [Terms] ask for; without terms, the store's default, which is
-// replicated unless it is configured otherwise. Touch defaults to async. With one replica per shard:
+// replicated unless it is configured otherwise. Touch defaults to async.
 //
 //   - async: the master has executed the write. The write is lost if the master dies, or is cut off from the other
 //     masters and replaced, before the replica has received it. In a healthy cluster that takes milliseconds.
-//   - replicated: the replica has applied it too (WAIT 1 on the connection of the write). It survives the loss of either
-//     node, and so of any one VM. It is lost only if both nodes fail at once: each log may then lack its last second
-//     (appendfsync everysec). If the shard has no replica, the write is acknowledged as single.
+//   - replicated: every replica that could take over has applied it too (WAIT on the connection of the write). It survives
+//     the loss of any one node, and so of any one VM. It is lost only if all nodes of the shard fail at once: each log may
+//     then lack its last second (appendfsync everysec). Of two replicas, one that is out of touch may lack the write, with
+//     the proof that single needs. If the shard has no replica, the write is acknowledged as single.
 //   - single is achieved, never asked for: only the master has the write, because its replica has failed, is silent, or
 //     does not follow it, and it is proven that this master still rules its slots (docs/failover.md). Until a replica is in
 //     step again, the write is lost if the master is lost, or if it fails and a replica that was out of step takes over. A

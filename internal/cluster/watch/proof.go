@@ -119,9 +119,44 @@ func (s *Shard) Absent(slot int, at time.Time) bool {
 	return true
 }
 
-// OneCopy takes the shard's replicas out of step, because a write that they do not have is about to be acknowledged. It
-// reports whether that may happen: not if the master has been replaced.
-func (s *Shard) OneCopy() bool {
+// Needed returns how many replicas must have a write before it counts as replicated: every one that could take over, or
+// answer for the master. WAIT does not tell which replicas it counts, so one that has the write says nothing of the others.
+// Zero means that no replica could take over.
+func (s *Shard) Needed() int64 {
+	if now := s.now(); now != nil {
+		s = now
+	}
+	return int64(len(s.candidates()))
+}
+
+// Suffices reports whether a write may be acknowledged that so many replicas have. They must be as many as Needed says, or
+// lack no more than those that are out of touch, while a majority of masters confirms that the master rules. What a former
+// master has acknowledged all of its replicas had, also the one that has replaced it.
+func (s *Shard) Suffices(copies int64) bool {
+	now := s.now()
+	if now == nil {
+		return copies > 0 && copies >= s.Needed()
+	}
+	candidates := now.candidates()
+	needed := int64(len(candidates))
+	if copies >= needed {
+		return true
+	}
+	w, at := s.watch, time.Now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	ackless := s.acklessFor(at) > acklessLasts
+	for _, r := range candidates {
+		if ackless || w.outOfTouch(r.Peer, at) {
+			needed--
+		}
+	}
+	return copies >= needed && w.rules(now, at)
+}
+
+// LeaveBehind takes the shard's replicas out of step, because a write that some of them do not have is about to be
+// acknowledged. It reports whether that may happen: not if the master has been replaced.
+func (s *Shard) LeaveBehind() bool {
 	now := s.now()
 	if now == nil {
 		return false
@@ -132,32 +167,6 @@ func (s *Shard) OneCopy() bool {
 		s.watch.checkupOf(r.Peer).inStep = false
 	}
 	return true
-}
-
-// MayBeAlone reports whether a write that only the master has may be acknowledged: either no replica could take over, or
-// the replicas are out of touch and a majority of masters confirms that the master rules.
-func (s *Shard) MayBeAlone() bool {
-	now := s.now()
-	if now == nil {
-		return false
-	}
-	w, at := s.watch, time.Now()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	ackless := s.acklessFor(at) > acklessLasts
-	candidates := now.candidates()
-	for _, r := range candidates {
-		if !ackless && !w.outOfTouch(r.Peer, at) {
-			return false
-		}
-	}
-	return len(candidates) == 0 || w.rules(now, at)
-}
-
-// Bare reports whether the shard has no replica that could take over.
-func (s *Shard) Bare() bool {
-	now := s.now()
-	return now != nil && len(now.candidates()) == 0
 }
 
 // candidates returns the replicas that could take over: all but those that the cluster has marked as failed and that are

@@ -145,26 +145,69 @@ func TestJudgeSilence(t *testing.T) {
 	}
 }
 
-func TestOneCopy(t *testing.T) {
+func TestLeaveBehind(t *testing.T) {
 	inWorld(t, func(x *world) {
-		x.shard("m1").OneCopy()
+		x.shard("m1").LeaveBehind()
 		if x.checkup("r1").inStep || !x.checkup("r2").inStep {
 			t.Errorf("in step: r1 %t, r2 %t", x.checkup("r1").inStep, x.checkup("r2").inStep)
 		}
 	})
 }
 
+// Two replicas: WAIT does not tell which of them it counts.
+func TestSufficesOfTwoReplicas(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		world  func(*world)
+		copies int64
+		needed int64
+		want   bool
+	}{
+		{"both have it", func(*world) {}, 2, 2, true},
+		{"one has it, and either could take over", func(*world) {}, 1, 2, false},
+		{"one has it, and the other is out of touch", func(x *world) { x.silent("r3", evidenceLasts+1) }, 1, 2, true},
+		{"the same, but no majority says that the master rules", func(x *world) {
+			x.silent("r3", evidenceLasts+1)
+			x.never("m2")
+			x.never("m3")
+		}, 1, 2, false},
+		{"none has it, and one is out of touch", func(x *world) { x.silent("r3", evidenceLasts+1) }, 0, 2, false},
+		{"none has it, and both are out of touch", func(x *world) {
+			x.silent("r1", evidenceLasts+1)
+			x.silent("r3", evidenceLasts+1)
+		}, 0, 2, true},
+		{"one has it, and the cluster says that the other has failed", func(x *world) {
+			x.adopt(changed(x.view, "r3", func(n *view.Node) { n.MasterID, n.Health = "m1", view.Failed }))
+			x.state("r3", peer.Down)
+		}, 1, 1, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inWorld(t, func(x *world) {
+				x.adopt(changed(x.view, "r3", func(n *view.Node) { n.MasterID = "m1" }))
+				m1 := x.shard("m1")
+				c.world(x)
+				if got := m1.Suffices(c.copies); got != c.want || m1.Needed() != c.needed {
+					t.Errorf("got %t, %d are needed", got, m1.Needed())
+				}
+			})
+		})
+	}
+}
+
 // A write that only a former master has is not acknowledged, and what its WAIT found says nothing of the next one.
 func TestFormerMasterHasNoSay(t *testing.T) {
 	inWorld(t, func(x *world) {
 		former := x.shard("m1")
-		if !former.OneCopy() {
+		if !former.LeaveBehind() {
 			t.Error("the master rules, and may not acknowledge")
 		}
 		former.Waited(false)
 		x.adopt(promoted(x.view, "r1"))
+		if former.Suffices(0) || !former.Suffices(1) {
+			t.Error("a former master's write may be acknowledged if its replica has it, and only then")
+		}
 		x.checkup("m1").inStep = true
-		if former.OneCopy() || !x.checkup("m1").inStep {
+		if former.LeaveBehind() || !x.checkup("m1").inStep {
 			t.Error("a former master's write may be acknowledged")
 		}
 		time.Sleep(acklessLasts)
@@ -194,7 +237,7 @@ func TestStandIn(t *testing.T) {
 }
 
 // Each condition of the proof on its own.
-func TestMayBeAlone(t *testing.T) {
+func TestSufficesAlone(t *testing.T) {
 	const node = 2 * time.Second // timeout
 	unheard := func(x *world) { x.silent("r1", evidenceLasts+1) }
 	both := func(x *world, change ...func(*received)) {
@@ -330,7 +373,7 @@ func TestMayBeAlone(t *testing.T) {
 			inWorld(t, func(x *world) {
 				m1 := x.shard("m1")
 				c.world(x)
-				if got := m1.MayBeAlone(); got != c.want {
+				if got := m1.Suffices(0); got != c.want {
 					t.Errorf("got %t", got)
 				}
 			})
