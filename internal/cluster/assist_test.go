@@ -71,7 +71,7 @@ func TestAssistOnRealCluster(t *testing.T) {
 		{"paused for less than the limit", testPausedBriefly},
 		{"the replica is out of step", testReplicaBehind},
 		{"no majority answers", testNoMajority},
-		{"only the service is cut off, twice within a minute", testServiceCutOff},
+		{"only the service is cut off, twice in a row", testServiceCutOff},
 		{"the master is paused, two clients", testMasterPaused},
 	} {
 		t.Run(c.name, func(t *testing.T) {

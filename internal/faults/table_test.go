@@ -106,8 +106,8 @@ func (d *drill) atRest(shard int) {
 	})
 }
 
-// rest is a little more than the minute in which a shard that moved is left alone.
-const rest = 61 * time.Second
+// rest is a little more than the four node timeouts in which a shard that moved is left alone.
+const rest = 9 * time.Second
 
 // manyKills kills VMs in turn, each after the one before has returned and the cluster was rebalanced.
 func manyKills(t *testing.T, s setup, n int) column {
