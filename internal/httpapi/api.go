@@ -67,17 +67,17 @@ func New(cfg Config) http.Handler {
 	r.Use(a.observe, a.metrics.instrument, a.recoverPanics, secure)
 
 	r.Get("/livez", a.livez)
-	r.Get("/readyz", a.readyz)
+	r.With(a.parseQuery).Get("/readyz", a.readyz)
 	r.Get("/openapi.yaml", openapi)
 	r.Handle("/metrics", promhttp.HandlerFor(cfg.Metrics, promhttp.HandlerOpts{EnableOpenMetrics: true}) /* exemplars */)
-	r.With(noStore).Get("/v1/cluster", a.handle(a.cluster))
-	r.With(noStore).Get("/v1/cluster/events", a.handle(a.events))
+	r.With(noStore, a.parseQuery).Get("/v1/cluster", a.handle(a.cluster))
+	r.With(noStore, a.parseQuery).Get("/v1/cluster/events", a.handle(a.events))
 	if cfg.Page {
 		a.routePage(r)
 	}
 
 	r.Group(func(r chi.Router) {
-		r.Use(noStore, a.deadline, a.authenticate, a.prefer)
+		r.Use(noStore, a.deadline, a.authenticate, a.parseQuery, a.prefer)
 		read, write, admin := r.With(a.need(keys.Read)), r.With(a.need(keys.Write)), r.With(a.need(keys.Admin))
 		write.Post("/v1/sessions", a.handle(a.create))
 		admin.Get("/v1/sessions", a.handle(a.walk))

@@ -41,7 +41,7 @@ func (a *api) events(r *http.Request) (answer, error) {
 	if err := checkQuery(r, "since"); err != nil {
 		return answer{}, err
 	}
-	since := a.eventNumber(r.URL.Query().Get("since"))
+	since := a.eventNumber(queryOf(r).Get("since"))
 	if last := r.Header.Get("Last-Event-ID"); last != "" {
 		since = a.eventNumber(last)
 	}

@@ -80,7 +80,7 @@ func (a *api) readiness(r *http.Request) readiness {
 			state.Status = notReady
 		}
 	}
-	if r.URL.Query().Has("verbose") {
+	if queryOf(r).Has("verbose") {
 		state.Nodes = nodeStates(seen)
 	}
 	return state

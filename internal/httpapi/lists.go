@@ -72,10 +72,10 @@ func readExcept(r *http.Request) (session.Handle, error) {
 	if err := plainCall(r, "except"); err != nil {
 		return session.Handle{}, err
 	}
-	if !r.URL.Query().Has("except") {
+	if !queryOf(r).Has("except") {
 		return session.Handle{}, nil
 	}
-	except, err := tenantOf(r).ParseHandle(r.URL.Query().Get("except"))
+	except, err := tenantOf(r).ParseHandle(queryOf(r).Get("except"))
 	if err != nil {
 		return session.Handle{}, badRequest("query parameter except is not the handle of a session")
 	}

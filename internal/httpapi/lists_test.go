@@ -66,6 +66,12 @@ func TestUserSessions(t *testing.T) {
 	f.do("DELETE", path, "", "Idempotency-Key", "k").wantProblem(400, "malformed-request")
 	f.raw("DELETE", "/v1/users//sessions/"+want[2], "") // nobody's session is no key to everybody's
 	f.do("DELETE", path+"?except=nonsense", "").wantProblem(400, "malformed-request")
+	f.do("DELETE", path+"?except="+want[2]+"%zz", "").wantProblem(400, "malformed-request")
+	f.do("DELETE", path+"?x=1;except="+want[2], "").wantProblem(400, "malformed-request")
+	f.do("DELETE", path+"?except="+want[0], "").wantProblem(404, "not-found") // revoked above
+	if got := f.do("GET", path, "").handles(); !slices.Equal(got, want[1:]) {
+		t.Errorf("a refused revocation left %v", got)
+	}
 	if n := f.do("DELETE", path+"?except="+want[2], "").want(200).json()["revoked"]; n != 3.0 {
 		t.Errorf("revoked %v", n)
 	}

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -18,9 +19,30 @@ const (
 	maxPage     = 500
 )
 
+type queryKey struct{}
+
+// parseQuery parses the query once, for all that read it, and refuses one that is malformed. [url.URL.Query] would drop the
+// malformed part silently: "?except=HANDLE%zz" would log the caller out as well.
+func (a *api) parseQuery(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		query, err := url.ParseQuery(r.URL.RawQuery)
+		if err != nil { // not quoted: the query may hold a credential by mistake
+			a.fail(w, r, badRequest("the query is malformed: parameters are separated by \"&\", and \"%\" begins an escape of two hexadecimal digits"))
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), queryKey{}, query)))
+	})
+}
+
+// queryOf is the query that parseQuery parsed.
+func queryOf(r *http.Request) url.Values {
+	query, _ := r.Context().Value(queryKey{}).(url.Values)
+	return query
+}
+
 // checkQuery refuses unknown and repeated parameters. Otherwise a misspelt one would be ignored silently.
 func checkQuery(r *http.Request, known ...string) error {
-	for name, values := range r.URL.Query() {
+	for name, values := range queryOf(r) {
 		if !slices.Contains(known, name) {
 			return badRequest("query parameter " + strconv.Quote(name) + " is unknown")
 		}
@@ -51,13 +73,13 @@ func plainCall(r *http.Request, known ...string) error {
 
 // queryBool reads a parameter that is true or false; missing is its value if it is not given.
 func queryBool(r *http.Request, name string, missing bool) (bool, error) {
-	switch r.URL.Query().Get(name) {
+	switch queryOf(r).Get(name) {
 	case "true":
 		return true, nil
 	case "false":
 		return false, nil
 	case "":
-		if !r.URL.Query().Has(name) {
+		if !queryOf(r).Has(name) {
 			return missing, nil
 		}
 	}
@@ -70,12 +92,12 @@ func queryPage(r *http.Request) (cursor string, limit int, err error) {
 		return "", 0, err
 	}
 	limit = defaultPage
-	if text := r.URL.Query().Get("limit"); text != "" {
+	if text := queryOf(r).Get("limit"); text != "" {
 		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > maxPage {
 			return "", 0, badRequest("query parameter limit must be a number from 1 to " + strconv.Itoa(maxPage))
 		}
 	}
-	return r.URL.Query().Get("cursor"), limit, nil
+	return queryOf(r).Get("cursor"), limit, nil
 }
 
 // writeKey reads Idempotency-Key, which names a write. It is empty if the header is missing.

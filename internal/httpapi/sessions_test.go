@@ -245,6 +245,9 @@ func TestUnknownQueries(t *testing.T) {
 		{"GET", path + "?tuoch=false"}, {"GET", path + "?touch=maybe"}, {"GET", path + "?touch=true&touch=false"},
 		{"DELETE", path + "?force=true"}, {"DELETE", path + "?forget"}, {"PUT", path + "?upsert=1"}, {"POST", "/v1/sessions?user=x"},
 		{"POST", path + "/touch?x=1"}, {"PATCH", path + "?upsert=true"},
+		{"PUT", path + "?upsert=true%"}, {"GET", path + "?touch=false;"}, {"DELETE", path + "?forget=true&%zz=1"},
+		{"GET", "/v1/users/alice/sessions?limit=1;cursor=x"}, {"GET", "/v1/sessions?limit=1%"}, {"POST", "/v1/sessions:batchGet?%"},
+		{"GET", "/v1/cluster?;"}, {"GET", "/v1/cluster/events?since=1;x"}, {"GET", "/readyz?verbose;"},
 	} {
 		f.do(c[0], c[1], `{}`).wantProblem(400, "malformed-request")
 	}

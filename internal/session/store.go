@@ -110,7 +110,8 @@ type Store interface {
 	ListUser(ctx context.Context, terms *Terms, t *Tenant, user, cursor string, limit int) (page []Session, next string, err error)
 
 	// RevokeUser revokes all sessions of a user except the one with the handle except, and returns how many it revoked.
-	// The zero Handle spares none.
+	// The zero Handle spares none. If another handle is not that of a live session of the user, RevokeUser revokes nothing
+	// and fails with ErrNotFound.
 	RevokeUser(ctx context.Context, terms *Terms, t *Tenant, user string, except Handle) (int, error)
 
 	// RevokeHandle revokes one session of a user by its handle. It returns nil if the user has no such session.

@@ -49,13 +49,19 @@ func (s *RedisStore) RevokeUser(ctx context.Context, terms *Terms, t *Tenant, us
 		return 0, err
 	}
 	slot, spare := t.inUserSlot(user), ""
-	if except.tenant != nil && except.tag == slot.tag {
+	if except.tenant != nil {
+		if except.tag != slot.tag {
+			return 0, ErrNotFound // it lies in another slot than all of this user's sessions
+		}
 		spare = except.name.String()
 	}
 	args := revokeArgs{id: WriteKey("").id("revoke"), keyPrefix: slot.keyPrefix(), user: user, spare: spare}
 	reply, err := s.cluster.Run(ctx, terms, s.scripts.revoke, []string{slot.indexKey(), slot.markKey(args.id)}, args.list()...)
 	if err != nil {
 		return 0, err
+	}
+	if reply[0] == "missing" {
+		return 0, ErrNotFound
 	}
 	n, err := strconv.Atoi(reply[1])
 	s.metrics.revoked.WithLabelValues(t.name).Add(float64(n))

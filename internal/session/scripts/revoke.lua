@@ -1,4 +1,5 @@
--- Revokes all sessions of a user, but for one. Answers 'ok' and how many it revoked.
+-- Revokes all sessions of a user, but for one. Answers 'ok' and how many it revoked; or 'missing', having revoked none, if
+-- the one to spare is not a live session of the user.
 -- KEYS: 1 the index, 2 the mark of this write.
 -- ARGV, in the order of revokeArgs in args.go:
 --   1 id      write id
@@ -14,7 +15,11 @@ if before then -- a retry must not revoke what was created since
   return {'ok', before}
 end
 
-if spare ~= '' then spare = string.sub(latest(prefix .. spare), -NAME) end
+if spare ~= '' then
+  local key, h = latest(prefix .. spare)
+  if not h or h.kind ~= LIVE or user(key, h) ~= u then return {'missing'} end
+  spare = string.sub(key, -NAME)
+end
 local revoked = 0
 for _, m in ipairs(members(KEYS[1], u, '')) do
   local key, h = indexed(prefix, m, u)

@@ -88,6 +88,7 @@ var cases = []struct {
 	{"the dead leave the list by themselves", deadLeaveList},
 	{"one of a user's sessions is revoked by its handle", revokeByHandle},
 	{"all of a user's sessions are revoked but one", revokeAll},
+	{"none is revoked if the one to spare is not the user's", revokeAllButAnothers},
 	{"a user at the limit gets no new session: the create is denied", limitDenies},
 	{"a user at the limit gets a new session: the oldest is revoked", limitEvicts},
 	{"racing creates never exceed the limit", racingLimit},

@@ -153,6 +153,22 @@ func revokeAll(r *run) {
 	r.wantErr(err, session.ErrRevoked)
 }
 
+func revokeAllButAnothers(r *run) {
+	user, other := uniqueUser(), r.create(session.New{User: uniqueUser()})
+	some := r.createSome(user, 3)
+	anonymous, gone := r.create(session.New{}), some[0]
+	if err := r.Store.Delete(r.ctx, nil, gone.Ref, session.Deletion{}); err != nil {
+		r.Fatal(err)
+	}
+	never := r.tenant.NewRef(user)
+	for _, h := range []session.Handle{other.Handle, anonymous.Handle, gone.Handle, never.Handle} {
+		_, err := r.Store.RevokeUser(r.ctx, nil, r.tenant, user, h)
+		r.wantErr(err, session.ErrNotFound)
+	}
+	r.wantList(user, some[1:]...)
+	r.get(other.Ref)
+}
+
 func (r *run) limited(n int, evict bool) {
 	r.Helper()
 	policy := Policy
