@@ -24,11 +24,11 @@ func parseETag(tag string) (session.Stamp, bool) {
 	return s, errC == nil && errV == nil && etag(s) == tag
 }
 
-// ifMatch reads If-Match (RFC 9110, section 13.1.1). "*" requires only that the session exists, as every call does anyway.
+// ifMatch reads If-Match (RFC 9110, section 13.1.1). "*" requires only that the session exists.
 func ifMatch(r *http.Request) (session.Guard, error) {
 	tags, star, err := entityTags(r, "If-Match")
-	if err != nil || star || tags == nil {
-		return session.Guard{}, err
+	if err != nil || tags == nil {
+		return session.Guard{Exists: star}, err
 	}
 	guard := session.Guard{Set: true}
 	for _, t := range tags {

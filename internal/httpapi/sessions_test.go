@@ -218,10 +218,12 @@ func TestRotate(t *testing.T) {
 func TestUpsert(t *testing.T) {
 	f := newFixture(t)
 	path := "/v1/sessions/library.0123456789abcdef?upsert=true"
+	f.do("PUT", path, `{}`, "If-Match", "*").wantProblem(404, "not-found") // RFC 9110: false where nothing is
 	f.do("PUT", path, `{"data":1,"idle_ttl":"1m"}`).want(201)
 	if got := f.do("PUT", path, `{"data":2}`).want(200).json(); got["version"] != 2.0 || got["idle_ttl"] != "1m" {
 		t.Errorf("got %v", got)
 	}
+	f.do("PUT", path, `{}`, "If-Match", "*").want(200)
 	f.do("PUT", path, `{}`, "If-None-Match", "*").wantProblem(400, "malformed-request")
 	f.do("PUT", path, `{"user":"alice"}`).wantProblem(400, "malformed-body")
 	f.do("PUT", "/v1/sessions/short?upsert=true", `{}`).wantProblem(400, "malformed-id")

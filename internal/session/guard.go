@@ -18,8 +18,11 @@ func (g Guard) Admits(s Stamp) bool {
 	return false
 }
 
-// encode is the guard as the scripts read it. Each stamp is the 16 bytes of version and creation in a header.
+// encode is the guard as the scripts read it: '*' if there must only be a session, otherwise '=' and the stamps. Each stamp is the 16 bytes of version and creation in a header.
 func (g Guard) encode() []byte {
+	if !g.Set && g.Exists {
+		return []byte{'*'}
+	}
 	if !g.Set {
 		return nil
 	}

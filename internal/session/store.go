@@ -153,7 +153,11 @@ type WriteKey string
 // Guard admits every write.
 type Guard struct {
 	AnyOf []Stamp
-	Set   bool // false: no condition; true without stamps: a condition that no session meets
+	Set   bool // false: no condition on the version; true without stamps: a condition that no session meets
+
+	// Exists is the condition that there is a session, at whatever version. It matters to Upsert alone, which would create
+	// one otherwise.
+	Exists bool
 }
 
 // A Deletion says how to delete.

@@ -117,9 +117,10 @@ local function push(h, id)
   h.version = h.version + 1
 end
 
--- Whether the record meets the guard: '' is no condition, otherwise '=' followed by the stamps of which it must have one.
+-- Whether the record meets the guard: '' is no condition, '*' that there is a session, otherwise '=' followed by the stamps
+-- of which it must have one.
 local function meets(h, guard)
-  if guard == '' then return true end
+  if guard == '' or guard == '*' then return true end
   for i = 2, #guard, 16 do
     if string.sub(guard, i, i + 15) == h.stamp then return true end
   end

@@ -61,13 +61,21 @@ func upsertRefuses(r *run) {
 	ref := r.ownRef()
 	_, err = r.Store.Upsert(r.ctx, nil, ref, data(`1`), session.TTL{}, session.Write{Guard: session.Guard{Set: true}})
 	r.wantErr(err, session.ErrNotFound)
+	exists := session.Write{Guard: session.Guard{Exists: true}}
+	_, err = r.Store.Upsert(r.ctx, nil, ref, data(`1`), session.TTL{}, exists)
+	r.wantErr(err, session.ErrNotFound)
 	saved, err := r.Store.Upsert(r.ctx, nil, ref, data(`1`), session.TTL{}, session.Write{})
 	if err != nil {
 		r.Fatal(err)
 	}
 	_, err = r.Store.Upsert(r.ctx, nil, ref, data(`2`), session.TTL{}, session.Write{Guard: session.Guard{Set: true}})
 	r.wantErr(err, session.ErrConflict)
-	if _, err := r.Store.Upsert(r.ctx, nil, ref, data(`2`), session.TTL{}, guarded(saved)); err != nil {
+	for _, w := range []session.Write{guarded(saved), exists} {
+		if _, err := r.Store.Upsert(r.ctx, nil, ref, data(`2`), session.TTL{}, w); err != nil {
+			r.Fatal(err)
+		}
+	}
+	if _, err := r.Store.Patch(r.ctx, nil, ref, session.Patch(data(`2`)), exists); err != nil {
 		r.Fatal(err)
 	}
 	if err := r.Store.Delete(r.ctx, nil, ref, session.Deletion{}); err != nil {
