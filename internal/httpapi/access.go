@@ -45,8 +45,13 @@ func (a *api) need(scope keys.Scope) func(http.Handler) http.Handler {
 	}
 }
 
+// bearer is the caller's token, or empty if there is none, or more than one.
 func bearer(r *http.Request) string {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	header, _, err := single(r, "Authorization")
+	if err != nil {
+		return ""
+	}
+	scheme, token, _ := strings.Cut(header, " ")
 	if !strings.EqualFold(scheme, "Bearer") {
 		return ""
 	}

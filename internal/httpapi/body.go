@@ -129,7 +129,11 @@ func readJSON(r *http.Request, into any, rules ...bodyRule) error {
 	if len(b) == 0 && slices.Contains(rules, emptyAllowed) {
 		return nil
 	}
-	if got := r.Header.Get("Content-Type"); got != "" {
+	got, _, err := single(r, "Content-Type")
+	if err != nil {
+		return err
+	}
+	if got != "" {
 		if media, _, err := mime.ParseMediaType(got); err != nil || media != want {
 			return &mediaError{want: want}
 		}

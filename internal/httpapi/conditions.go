@@ -68,7 +68,7 @@ func createOnly(r *http.Request) (bool, error) {
 	if err == nil && tags != nil {
 		err = badRequest("PUT accepts only * in If-None-Match")
 	}
-	if err == nil && star && r.Header.Get("If-Match") != "" {
+	if err == nil && star && len(r.Header.Values("If-Match")) > 0 { // an empty one too
 		err = badRequest("If-Match cannot be combined with If-None-Match: *")
 	}
 	return star, err

@@ -42,7 +42,11 @@ func (a *api) events(r *http.Request) (answer, error) {
 		return answer{}, err
 	}
 	since := a.eventNumber(queryOf(r).Get("since"))
-	if last := r.Header.Get("Last-Event-ID"); last != "" {
+	last, _, err := single(r, "Last-Event-ID")
+	if err != nil {
+		return answer{}, err
+	}
+	if last != "" {
 		since = a.eventNumber(last)
 	}
 	if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {

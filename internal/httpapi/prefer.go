@@ -44,10 +44,14 @@ func readPreferences(r *http.Request) (*preferences, error) {
 	p := &preferences{terms: new(session.Terms)}
 	seen := map[string]bool{}
 	for _, line := range r.Header.Values("Prefer") {
-		for preference := range strings.SplitSeq(line, ",") {
-			token, _, _ := strings.Cut(preference, ";")
-			name, value, _ := strings.Cut(token, "=")
-			name, value = strings.ToLower(strings.TrimSpace(name)), strings.Trim(strings.TrimSpace(value), `"`)
+		preferences, ok := splitUnquoted(line, ',')
+		if !ok {
+			return nil, badRequest("header Prefer has a quote that does not end")
+		}
+		for _, preference := range preferences {
+			parts, _ := splitUnquoted(preference, ';')
+			name, value, _ := strings.Cut(parts[0], "=")
+			name, value = strings.ToLower(strings.TrimSpace(name)), unquote(strings.TrimSpace(value))
 			if seen[name] { // the first one counts (RFC 7240, section 2)
 				continue
 			}
@@ -71,6 +75,38 @@ func readPreferences(r *http.Request) (*preferences, error) {
 		}
 	}
 	return p, nil
+}
+
+// splitUnquoted splits at the separators that are outside of quoted strings (RFC 9110, section 5.6.4). It returns false if
+// the last quoted string does not end.
+func splitUnquoted(s string, separator byte) (parts []string, ok bool) {
+	quoted, start := false, 0
+	for i := 0; i < len(s); i++ {
+		switch {
+		case quoted && s[i] == '\\':
+			i++ // what follows is no quote
+		case s[i] == '"':
+			quoted = !quoted
+		case s[i] == separator && !quoted:
+			parts, start = append(parts, s[start:i]), i+1
+		}
+	}
+	return append(parts, s[start:]), !quoted
+}
+
+// unquote returns the text of a quoted string, and anything else as it is.
+func unquote(s string) string {
+	if len(s) < 2 || s[0] != '"' || s[len(s)-1] != '"' {
+		return s
+	}
+	text := make([]byte, 0, len(s))
+	for i := 1; i < len(s)-1; i++ {
+		if s[i] == '\\' && i+1 < len(s)-1 {
+			i++
+		}
+		text = append(text, s[i])
+	}
+	return string(text)
 }
 
 // tellOutcome sets the headers that say which preferences were applied. Two facts it states even unasked: that a replica

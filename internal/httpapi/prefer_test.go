@@ -17,6 +17,9 @@ func TestPreferDurability(t *testing.T) {
 		{`return=minimal, Durability="async"; foo`, "return=minimal, durability=async"},
 		{"handling=lenient", "durability=single"},
 		{"durability=async, durability=strict", "durability=async"}, // the first counts
+		{`foo="a, durability=async"`, "durability=single"},          // not a preference but another's value
+		{`foo="a\", durability=async"`, "durability=single"},
+		{`foo=1; bar="; durability=async, x", durability="a\sync"`, "durability=async"},
 	} {
 		got := f.do("POST", "/v1/sessions", `{}`, "Prefer", c.prefer)
 		if applied := got.Header.Get("Preference-Applied"); applied != c.applied {
@@ -28,7 +31,7 @@ func TestPreferDurability(t *testing.T) {
 	if sent := f.embedded.Commands(); len(sent) > 0 {
 		t.Errorf("a strict write was sent although there is no replica: %v", sent)
 	}
-	for _, bad := range []string{"durability=eventual", "durability", "read=replica"} {
+	for _, bad := range []string{"durability=eventual", "durability", "read=replica", `foo="a, durability=async`} {
 		f.do("POST", "/v1/sessions", `{}`, "Prefer", bad).wantProblem(400, "malformed-request")
 	}
 }

@@ -63,6 +63,18 @@ func refuseHeaders(r *http.Request, names ...string) error {
 	return nil
 }
 
+// single reads a header that has one value. It refuses a second one: each of two readers of the request, this service and
+// a proxy before it, may take another one for the value.
+func single(r *http.Request, name string) (value string, given bool, err error) {
+	switch values := r.Header.Values(name); len(values) {
+	case 0:
+		return "", false, nil
+	case 1:
+		return values[0], true, nil
+	}
+	return "", true, badRequest("header " + name + " is given more than once")
+}
+
 // plainCall checks a call that supports no conditions, no key, and only the known query parameters.
 func plainCall(r *http.Request, known ...string) error {
 	if err := refuseHeaders(r, "If-Match", "If-None-Match", "Idempotency-Key"); err != nil {
@@ -102,11 +114,11 @@ func queryPage(r *http.Request) (cursor string, limit int, err error) {
 
 // writeKey reads Idempotency-Key, which names a write. It is empty if the header is missing.
 func writeKey(r *http.Request) (session.WriteKey, error) {
-	key := r.Header.Get("Idempotency-Key")
-	if len(r.Header.Values("Idempotency-Key")) > 0 && (key == "" || len(key) > 255) {
-		return "", badRequest("header Idempotency-Key must have 1 to 255 characters")
+	key, given, err := single(r, "Idempotency-Key")
+	if err == nil && given && (key == "" || len(key) > 255) {
+		err = badRequest("header Idempotency-Key must have 1 to 255 characters")
 	}
-	return session.WriteKey(key), nil
+	return session.WriteKey(key), err
 }
 
 // readWrite reads what every write with a body to a stored session has: the session, the condition, the key, the body.
@@ -147,9 +159,14 @@ func existing(r *http.Request, query ...string) (session.Ref, session.Guard, err
 func refOf(r *http.Request) (session.Ref, error) {
 	id := pathParam(r, "id")
 	if id == "" {
-		if id = r.Header.Get("Session-ID"); id == "" {
-			return session.Ref{}, badRequest("header Session-ID is missing")
+		header, _, err := single(r, "Session-ID")
+		if err == nil && header == "" {
+			err = badRequest("header Session-ID is missing")
 		}
+		if err != nil {
+			return session.Ref{}, err
+		}
+		id = header
 	}
 	ref, err := tenantOf(r).ParseRef(id)
 	if err == nil {

@@ -164,6 +164,9 @@ func (a *api) touch(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	if write.Key != "" {
+		return answer{}, badRequest("a touch does not accept Idempotency-Key: to repeat it does no harm")
+	}
 	s, err := a.Store.Touch(r.Context(), termsOf(r), ref, body.ttl(), write.Guard)
 	if err != nil {
 		return answer{}, err

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -54,6 +55,7 @@ func TestCreateAtChosenID(t *testing.T) {
 	f.do("PUT", path, `{}`, "If-None-Match", `"abc"`).wantProblem(400, "malformed-request")
 	f.do("PUT", path, `{}`, "If-None-Match", "*", "If-Match", "*").wantProblem(400, "malformed-request")
 	f.do("PUT", path, `{}`, "If-None-Match", "").wantProblem(400, "malformed-request")
+	f.do("PUT", path, `{}`, "If-None-Match", "*", "If-Match", "").wantProblem(400, "malformed-request")
 }
 
 func TestConditionalReplace(t *testing.T) {
@@ -255,7 +257,32 @@ func TestUnknownQueries(t *testing.T) {
 	}
 	f.do("POST", "/v1/sessions", `{}`, "Idempotency-Key", "k").wantProblem(400, "malformed-request")
 	f.do("PUT", path, `{}`, "Idempotency-Key", strings.Repeat("k", 256)).wantProblem(400, "malformed-request")
+	f.do("POST", path+"/touch", ``, "Idempotency-Key", "k").wantProblem(400, "malformed-request")
 	f.do("GET", path, "").want(200)
+}
+
+// Of two values of a header that has one, none is taken.
+func TestRepeatedHeaders(t *testing.T) {
+	f := newFixture(t)
+	id := f.do("POST", "/v1/sessions", `{}`).id()
+	other := f.do("POST", "/v1/sessions", `{}`).id()
+	for name, values := range map[string][]string{
+		"Session-ID":      {id, other},
+		"Idempotency-Key": {"a", "b"},
+		"Content-Type":    {"application/json", "text/plain"},
+	} {
+		r := httptest.NewRequest("PUT", "/v1/session", strings.NewReader(`{"data":1}`))
+		r.Header.Set("Session-ID", id)
+		r.Header[http.CanonicalHeaderKey(name)] = values
+		w := httptest.NewRecorder()
+		f.handler.ServeHTTP(w, r)
+		response{t, w.Result(), r, w.Body.Bytes()}.wantProblem(400, "malformed-request")
+	}
+	r := httptest.NewRequest("GET", "/v1/session", nil)
+	r.Header["Authorization"] = []string{"Bearer a", "Bearer b"}
+	if key := bearer(r); key != "" {
+		t.Errorf("took the key %q", key)
+	}
 }
 
 // A read slides, a HEAD and a read that says so do not.
