@@ -175,9 +175,10 @@ func (h Handle) keyPrefix() string { return "{" + h.tag.String() + "}:s:" + h.te
 // indexKey is the key of the index of the users whose sessions have this tag.
 func (h Handle) indexKey() string { return "{" + h.tag.String() + "}:u:" + h.tenant.name }
 
-// markKey is the key that remembers a write for a minute, where no record can.
+// markKey is the key that remembers a write for a minute, where no record can. It names the session too (inUserSlot: none),
+// because a caller may use one Idempotency-Key for several sessions.
 func (h Handle) markKey(id writeID) string {
-	return "{" + h.tag.String() + "}:w:" + h.tenant.name + ":" + base64.RawURLEncoding.EncodeToString(id[:])
+	return "{" + h.tag.String() + "}:w:" + h.tenant.name + ":" + h.name.String() + base64.RawURLEncoding.EncodeToString(id[:])
 }
 
 // inUserSlot is a handle with the user's tag and no name. It names no session.

@@ -101,6 +101,20 @@ func deleteForgets(r *run) {
 	}
 }
 
+// A key names a write to one session: with another session it is another write, in the same slot too.
+func keyOfTwoSessions(r *run) {
+	user := uniqueUser()
+	for _, forget := range []bool{true, false} {
+		for range 2 {
+			s := r.create(session.New{User: user})
+			if err := r.Store.Delete(r.ctx, nil, s.Ref, session.Deletion{Write: session.Write{Key: "delete-1"}, Forget: forget}); err != nil {
+				r.Fatal(err)
+			}
+			r.wantGone(s.Ref)
+		}
+	}
+}
+
 func writeKeys(r *run) {
 	ref := r.tenant.NewRef("")
 	for range 2 {
