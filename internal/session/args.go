@@ -57,7 +57,7 @@ type deleteArgs struct {
 	guard  Guard
 	forget bool   // leave no tombstone
 	owner  string // delete only a session of this user, and follow its handle over rotations; empty for any session
-	force  bool   // bury even the ID from before a rotation
+	force  bool   // bury even the ID from before a rotation, or with forget free it
 }
 
 func (a deleteArgs) list() []any {

@@ -55,15 +55,16 @@ func (s *RedisStore) follow(ctx context.Context, terms *Terms, ref Ref, op func(
 }
 
 // reused revokes a session whose old ID was used after its grace: a thief has one of the two IDs, and nobody can tell
-// which. It revokes the live end of the chain first, so that after a crash the old IDs still show the reuse.
+// which. It revokes the live end of the chain first, so that a crash leaves no session behind that can be used. If there is no
+// live end, because the session expired, was revoked or logged in, this is no reuse: the ID leads nowhere.
 func (s *RedisStore) reused(ctx context.Context, terms *Terms, old, next Ref) error {
 	args := Deletion{}.args()
 	chain := []Ref{old}
 	for end := next; len(chain) < maxHops; {
-		_, err := s.runDelete(ctx, terms, end, args)
+		revoked, err := s.runDelete(ctx, terms, end, args)
 		m, ok := errors.AsType[*moved](err)
 		if !ok {
-			if err != nil {
+			if err != nil || !revoked {
 				return err
 			}
 			break

@@ -40,10 +40,10 @@ func (s *RedisStore) rotateOnce(ctx context.Context, terms *Terms, ref Ref, rot 
 	}
 	login := rot.User != "" && rot.User != old.User
 	switch {
-	case at != ref && !login: // another caller rotated it before: all get the same successor
-		return s.confirm(ctx, terms, old, at)
 	case !guard.Admits(old.Stamp()):
 		return Session{}, Ref{}, ErrConflict
+	case at != ref && !login: // another caller rotated it before: all get the same successor
+		return s.confirm(ctx, terms, old, at, guard)
 	case login && old.User != "":
 		return Session{}, Ref{}, &ContentError{Field: "user", why: "differs from the session's user, which cannot change"}
 	case login:
@@ -54,9 +54,9 @@ func (s *RedisStore) rotateOnce(ctx context.Context, terms *Terms, ref Ref, rot 
 
 // confirm writes to the successor that another rotation made, so that this caller too gets it with the durability of its
 // terms.
-func (s *RedisStore) confirm(ctx context.Context, terms *Terms, found Session, at Ref) (Session, Ref, error) {
+func (s *RedisStore) confirm(ctx context.Context, terms *Terms, found Session, at Ref, guard Guard) (Session, Ref, error) {
 	content := found.content()
-	slid, err := s.write(ctx, terms, s.scripts.slide, at, &content, touchArgs{}.list())
+	slid, err := s.write(ctx, terms, s.scripts.slide, at, &content, touchArgs{guard: guard}.list())
 	return slid, at, err
 }
 

@@ -163,7 +163,7 @@ type Guard struct {
 // A Deletion says how to delete.
 type Deletion struct {
 	Write
-	Forget bool // leave no tombstone, so that the ID can be used again at once
+	Forget bool // leave no tombstone, so that the ID, also one from before a rotation, can be used again at once
 }
 
 // A Rotation says how to rotate.

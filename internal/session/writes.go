@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -120,12 +121,20 @@ func (s *RedisStore) Touch(ctx context.Context, terms *Terms, ref Ref, ttl TTL, 
 // Delete implements [Store].
 func (s *RedisStore) Delete(ctx context.Context, terms *Terms, ref Ref, d Deletion) error {
 	args := d.args()
-	_, _, err := s.follow(ctx, terms, ref, func(ref Ref) (Session, error) {
-		_, err := s.runDelete(ctx, terms, ref, args)
+	var chain []Ref
+	_, _, err := s.follow(ctx, terms, ref, func(at Ref) (Session, error) {
+		chain = append(chain, at)
+		_, err := s.runDelete(ctx, terms, at, args)
 		return Session{}, err
 	})
+	if err == nil {
+		chain = chain[:len(chain)-1] // without the session itself
+	}
 	if errors.Is(err, ErrNotFound) { // reuse, or the end of a long chain
-		return nil
+		err = nil
+	}
+	if err == nil && d.Forget {
+		err = s.freeAll(ctx, terms, chain, args)
 	}
 	if err == nil {
 		s.metrics.revoked.WithLabelValues(ref.tenant.name).Inc()
@@ -133,13 +142,27 @@ func (s *RedisStore) Delete(ctx context.Context, terms *Terms, ref Ref, d Deleti
 	return err
 }
 
+// freeAll ends a forgetting deletion at an ID from before a rotation: that ID too can be used again at once. It goes from the
+// session back to the caller's ID, so that after a crash a repetition still finds the way.
+func (s *RedisStore) freeAll(ctx context.Context, terms *Terms, chain []Ref, args deleteArgs) error {
+	args.guard, args.force = Guard{}, true
+	for _, old := range slices.Backward(chain) {
+		if _, err := s.runDelete(ctx, terms, old, args); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // args are the script's arguments for this deletion of any user's session.
 func (d Deletion) args() deleteArgs {
 	return deleteArgs{id: d.Key.id("delete"), guard: d.Guard, forget: d.Forget}
 }
 
-func (s *RedisStore) runDelete(ctx context.Context, terms *Terms, ref Ref, args deleteArgs) ([]byte, error) {
-	return s.runOn(ctx, terms, s.scripts.delete, ref, ref.markKey(args.id), args.list())
+// runDelete also reports whether it revoked a session. A deletion that was sent again counts as the one that did.
+func (s *RedisStore) runDelete(ctx context.Context, terms *Terms, ref Ref, args deleteArgs) (revoked bool, err error) {
+	found, err := s.runOn(ctx, terms, s.scripts.delete, ref, ref.markKey(args.id), args.list())
+	return len(found) > 0, err
 }
 
 // id is what the write leaves in the record. It depends on the operation, so that a caller may use one key for a write of

@@ -248,3 +248,49 @@ func rotatedIsTaken(r *run) {
 	_, err := r.Store.Create(r.ctx, nil, old.Ref, session.New{}, "")
 	r.wantErr(err, session.ErrRevoked)
 }
+
+func guardedLateRotation(r *run) {
+	first := r.create(session.New{})
+	second := r.rotate(first.Ref, session.Rotation{Grace: session.DefaultGrace})
+	rot := session.Rotation{Grace: session.DefaultGrace}
+	_, _, err := r.Store.Rotate(r.ctx, nil, first.Ref, rot, guarded(first))
+	r.wantErr(err, session.ErrConflict)
+	if _, next, err := r.Store.Rotate(r.ctx, nil, first.Ref, rot, guarded(second)); err != nil || next != second.Ref {
+		r.Fatalf("got %s, %v, want %s", next, err, second.Ref)
+	}
+}
+
+func forgetRotated(r *run) {
+	for name, prepare := range map[string]func(next created){
+		"within the grace": func(created) {},
+		"after its grace": func(next created) {
+			r.get(next.Ref)
+			r.Advance(r.T, 100*time.Millisecond)
+		},
+		"after the session": func(next created) {
+			if err := r.Store.Delete(r.ctx, nil, next.Ref, session.Deletion{}); err != nil {
+				r.Fatal(err)
+			}
+		},
+	} {
+		grace := session.DefaultGrace
+		if name == "after its grace" {
+			grace = 50 * time.Millisecond
+		}
+		ref := r.ownRef()
+		if _, err := r.Store.Create(r.ctx, nil, ref, session.New{}, ""); err != nil {
+			r.Fatal(err)
+		}
+		next := r.rotate(ref, session.Rotation{Grace: grace})
+		prepare(next)
+		for range 2 {
+			if err := r.Store.Delete(r.ctx, nil, ref, session.Deletion{Forget: true}); err != nil {
+				r.Fatalf("%s: %v", name, err)
+			}
+		}
+		r.wantGone(next.Ref)
+		if _, err := r.Store.Create(r.ctx, nil, ref, session.New{}, ""); err != nil {
+			r.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -98,6 +98,8 @@ var cases = []struct {
 	{"racing rotations get the same successor", racingRotations},
 	{"an old ID used after its grace revokes the session", reuseRevokes},
 	{"an ID from before a rotation cannot be created again", rotatedIsTaken},
+	{"a rotation with an ID from before one obeys its guard", guardedLateRotation},
+	{"a forgetting delete frees the ID from before a rotation too", forgetRotated},
 	{"a rotation without grace leaves the old ID dead, without reuse", rotateAtOnce},
 	{"a login moves an anonymous session to its user", loginMoves},
 	{"of racing logins one wins", racingLogins},
