@@ -140,6 +140,7 @@ func TestStoreErrors(t *testing.T) {
 		{session.ErrConflict, 412, "version-mismatch", false},
 		{session.ErrForeignSlot, 422, "id-not-for-user", false},
 		{session.ErrIssuedID, 422, "id-is-issued", false},
+		{session.ErrKeyReused, 422, "idempotency-key-reused", false},
 		{session.ErrLimit, 409, "too-many-sessions", false},
 		{session.ErrCursorExpired, 410, "cursor-expired", false},
 		{session.ErrBadCursor, 400, "malformed-request", false},
@@ -188,6 +189,7 @@ func TestOutcomeUnknown(t *testing.T) {
 	if got := f.do("PUT", path, `{"data":2}`, key...).want(200).json(); got["version"] != 2.0 {
 		t.Errorf("the write took effect again: %v", got)
 	}
+	f.do("PUT", path, `{"data":3}`, key...).wantProblem(422, "idempotency-key-reused")
 	f.store.err = cluster.ErrOutcomeUnknown
 	f.do("DELETE", path, "").wantProblem(503, "outcome-unknown")
 	f.store.err = nil

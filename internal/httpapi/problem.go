@@ -54,6 +54,7 @@ var (
 	invalidContent   = kind{"invalid-content", 422, "The content cannot be stored", false}
 	foreignSlot      = kind{"id-not-for-user", 422, "The ID cannot be used for this user", false}
 	idIsIssued       = kind{"id-is-issued", 422, "Upsert accepts only IDs chosen by the caller", false}
+	keyReused        = kind{"idempotency-key-reused", 422, "The Idempotency-Key was used for another write", false}
 	internal         = kind{"internal", 500, "Internal error", false}
 	unavailable      = kind{"unavailable", 503, "The store is unavailable; nothing was applied", true}
 	overloaded       = kind{"overloaded", 503, "The service is overloaded; nothing was applied", true}
@@ -74,6 +75,7 @@ var meanings = []struct {
 	{session.ErrContended, contended},
 	{session.ErrForeignSlot, foreignSlot},
 	{session.ErrIssuedID, idIsIssued},
+	{session.ErrKeyReused, keyReused},
 	{session.ErrLimit, tooManySessions},
 	{session.ErrCursorExpired, cursorExpired},
 	{cluster.ErrOutcomeUnknown, outcomeUnknown}, // before ErrUnavailable, which promises that nothing was applied
@@ -125,6 +127,7 @@ func explain(err error) (kind, problem) {
 var details = map[string]string{
 	malformedID.name:    "an ID consists of 22 to 128 characters from A-Z a-z 0-9 - . _ ~",
 	foreignSlot.name:    "a session with a user is stored in the slot of that user's other sessions, so its ID must be in the issued format and carry the user's tag: see docs/ids.md",
+	keyReused.name:      "one of the session's last four writes had this Idempotency-Key and another body: give each write a key of its own",
 	outcomeUnknown.name: "the write is safe to repeat if the caller chose the ID, or with If-Match or an Idempotency-Key",
 	cursorExpired.name:  "the cluster's masters have changed since the walk began: start again without a cursor",
 }

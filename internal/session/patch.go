@@ -16,7 +16,7 @@ func (s *RedisStore) Patch(ctx context.Context, terms *Terms, ref Ref, patch Pat
 		return Session{}, err
 	}
 	defer done()
-	id := w.Key.id("patch") // the same in every round: only a round that succeeds leaves it
+	id := w.Key.id("patch", patch.Meta, patch.Data) // the same in every round: only a round that succeeds leaves it
 	for range maxRounds {
 		patched, err := s.patchOnce(ctx, terms, ref, patch, w, id)
 		if !lostRace(err, w.Guard) {

@@ -47,9 +47,6 @@ const (
 	rotated   kind = 3 // the ID from before a rotation: deadline is the end of its grace, meta the successor's name, data its ID
 )
 
-// A writeID marks one write, so that a retry finds its own effect instead of causing it twice.
-type writeID [8]byte
-
 const (
 	recordFormat = 1
 	headerSize   = 78

@@ -165,6 +165,8 @@ func verdict(ref Ref, reply []string) ([]byte, error) {
 		return nil, ErrRevoked
 	case "conflict":
 		return nil, ErrConflict
+	case "key":
+		return nil, ErrKeyReused
 	case "limit":
 		return nil, ErrLimit
 	case "over":

@@ -49,7 +49,7 @@ import (
 //
 // Each operation on one session, or on all sessions of one user, is one atomic step; a login (see Rotate) takes two. While
 // a shard keeps its master, the writes and the reads that the master answers are linearizable. The errors ErrExists,
-// ErrRevoked, ErrNotFound, ErrConflict and ErrLimit of a write are answers about what is stored.
+// ErrRevoked, ErrNotFound, ErrConflict, ErrKeyReused and ErrLimit of a write are answers about what is stored.
 //
 // ErrNotFound means proven absence, with the reservation above about async writes and replicas. A reader cannot tell a
 // session that expired or was revoked from one that never existed. Failure to reach Redis is never absence: it is
@@ -144,11 +144,6 @@ type Write struct {
 	Key   WriteKey // for retries by the caller; empty for none
 }
 
-// A WriteKey is a caller's own name for one write to one session. If the caller sends the same write again with the same
-// key, through any instance, it takes effect once, as long as it is among the session's last four writes. The empty key
-// stands for a random one.
-type WriteKey string
-
 // A Guard makes a write conditional: the write fails with ErrConflict unless the session is at one of the stamps. The zero
 // Guard admits every write.
 type Guard struct {
@@ -196,6 +191,7 @@ var (
 	ErrContended     = errors.New("too many concurrent writes to the session")
 	ErrForeignSlot   = errors.New("the ID is not in the slot of the user's sessions")
 	ErrIssuedID      = errors.New("the ID has the format of IDs that this service issues")
+	ErrKeyReused     = errors.New("the key was used for a write with another body")
 	ErrLimit         = errors.New("the user has reached the limit of sessions")
 	ErrBadCursor     = errors.New("the cursor was not returned by this list")
 	ErrCursorExpired = errors.New("the cluster has changed since the walk began")

@@ -2,8 +2,6 @@ package session
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"slices"
@@ -48,7 +46,7 @@ func newRecord(ref Ref, n New, key WriteKey) (record, time.Duration, error) {
 		kind: live, version: 1, idle: ttl.Idle,
 		user: n.User, meta: n.Meta, sealed: ref.seal.seal(n.Data, n.Meta),
 	}
-	rec.writes[0] = key.id("create")
+	rec.writes[0] = key.id("create", []byte(n.User), n.Meta, n.Data, n.TTL.digestible())
 	return rec, ttl.Max, nil
 }
 
@@ -60,7 +58,7 @@ func (s *RedisStore) Replace(ctx context.Context, terms *Terms, ref Ref, c Conte
 	if err := ref.tenant.policy.checkContent(c); err != nil {
 		return Session{}, err
 	}
-	args := replaceArgs{id: w.Key.id("replace"), guard: w.Guard, ttl: ttl}
+	args := replaceArgs{id: w.Key.id("replace", c.Meta, c.Data, ttl.digestible()), guard: w.Guard, ttl: ttl}
 	stored, _, err := s.follow(ctx, terms, ref, func(at Ref) (Session, error) {
 		return s.replace(ctx, terms, at, c, args)
 	})
@@ -163,15 +161,4 @@ func (d Deletion) args() deleteArgs {
 func (s *RedisStore) runDelete(ctx context.Context, terms *Terms, ref Ref, args deleteArgs) (revoked bool, err error) {
 	found, err := s.runOn(ctx, terms, s.scripts.delete, ref, ref.markKey(args.id), args.list())
 	return len(found) > 0, err
-}
-
-// id is what the write leaves in the record. It depends on the operation, so that a caller may use one key for a write of
-// each kind.
-func (k WriteKey) id(operation string) (id writeID) {
-	if k == "" {
-		rand.Read(id[:])
-		return id
-	}
-	sum := sha256.Sum256([]byte(operation + "\x00" + string(k)))
-	return writeID(sum[:len(id)])
 }

@@ -13,6 +13,7 @@ max, limit = tonumber(max), tonumber(limit)
 local h = load(KEYS[1])
 if h then
   if since(h, id) then return again(KEYS[1], h, id) end
+  if reused(h, id) then return {'key'} end
   if h.kind ~= LIVE then return {'revoked'} end
   return {'exists'}
 end

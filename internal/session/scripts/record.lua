@@ -4,6 +4,7 @@
 local HEADER, FORMAT = 78, 1
 local LIVE, TOMBSTONE, ROTATED = 1, 2, 3
 local NAME = 22 -- characters of a session's name, with which its key ends
+local KEYED = 5 -- bytes of a write id that stand for the operation and the caller's key
 
 -- Big-endian, 64 bits. A Lua number is exact up to 2^53, and microseconds stay below that until the year 2255.
 local function number(s, at)
@@ -74,6 +75,16 @@ local function since(h, id)
     if string.sub(h.writes, 8 * i + 1, 8 * i + 8) == id then return i end
   end
   return nil
+end
+
+-- Whether one of the last four writes has the caller's key of this id, but another body: their first KEYED bytes are equal,
+-- of which the first bit is set for writes with a key (writekey.go). Call it after since has found nothing.
+local function reused(h, id)
+  if string.byte(id, 1) < 128 then return false end
+  for i = 1, #h.writes, 8 do
+    if string.sub(h.writes, i, i + KEYED - 1) == string.sub(id, 1, KEYED) then return true end
+  end
+  return false
 end
 
 -- A write that changes nothing, for a script that acknowledges what it finds already done. WAIT covers only the writes of

@@ -17,6 +17,7 @@ if not h and record ~= '' then
   return insert(KEYS[2], KEYS[1], record, tonumber(lifetime))
 end
 if h and since(h, id) then return again(KEYS[1], h, id) end
+if h and reused(h, id) then return {'key'} end
 if h and h.kind == ROTATED then return rotated(KEYS[1], h) end
 if h and h.kind == TOMBSTONE and record ~= '' then return {'revoked'} end
 if not h or h.kind ~= LIVE then return {'missing'} end

@@ -101,6 +101,47 @@ func deleteForgets(r *run) {
 	}
 }
 
+func keyOfAnotherBody(r *run) {
+	wantReused := func(_ session.Session, err error) {
+		r.Helper()
+		r.wantErr(err, session.ErrKeyReused)
+	}
+	n := session.New{Content: content(`{"m":1}`, `1`), TTL: session.TTL{Idle: time.Minute}}
+	ref := r.ownRef()
+	first, err := r.Store.Create(r.ctx, nil, ref, n, "k")
+	if err != nil {
+		r.Fatal(err)
+	}
+	for _, other := range []session.New{
+		{Content: content(`{"m":1}`, `2`), TTL: n.TTL}, {Content: content(`{"m":2}`, `1`), TTL: n.TTL},
+		{Content: content("", `{"m":1}1`), TTL: n.TTL}, {Content: n.Content}, {Content: n.Content, TTL: session.TTL{Max: time.Minute}},
+	} {
+		wantReused(r.Store.Create(r.ctx, nil, ref, other, "k"))
+		wantReused(r.Store.Upsert(r.ctx, nil, ref, other.Content, other.TTL, session.Write{Key: "k"}))
+	}
+
+	w := session.Write{Key: "k", Guard: at(first)}
+	if _, err := r.Store.Replace(r.ctx, nil, ref, n.Content, session.TTL{}, w); err != nil {
+		r.Fatal(err)
+	}
+	wantReused(r.Store.Replace(r.ctx, nil, ref, data(`2`), session.TTL{}, w))
+	wantReused(r.Store.Replace(r.ctx, nil, ref, n.Content, session.TTL{Idle: time.Hour}, session.Write{Key: "k"}))
+	for range 2 {
+		if s, err := r.Store.Patch(r.ctx, nil, ref, session.Patch(data(`{"a":1}`)), session.Write{Key: "k"}); err != nil || s.Version != 3 {
+			r.Fatalf("got %+v, %v", s, err)
+		}
+	}
+	wantReused(r.Store.Patch(r.ctx, nil, ref, session.Patch(data(`{"a":2}`)), session.Write{Key: "k"}))
+	wantReused(r.Store.Patch(r.ctx, nil, ref, session.Patch(content(`{"a":1}`, "")), session.Write{Key: "k"}))
+	if got := r.get(ref); got.Version != 3 || string(got.Data) != `{"a":1}` {
+		r.Fatalf("got %+v", got)
+	}
+	if err := r.Store.Delete(r.ctx, nil, ref, session.Deletion{Write: session.Write{Key: "k"}}); err != nil {
+		r.Fatal(err)
+	}
+	r.wantGone(ref)
+}
+
 // A key names a write to one session: with another session it is another write, in the same slot too.
 func keyOfTwoSessions(r *run) {
 	user := uniqueUser()

@@ -83,6 +83,7 @@ var cases = []struct {
 	{"upsert takes no issued ID and brings nothing back", upsertRefuses},
 	{"a forgetting delete leaves the ID free", deleteForgets},
 	{"a write repeated under its key takes effect once", writeKeys},
+	{"a key of another write with another body is refused", keyOfAnotherBody},
 	{"a key for writes to two sessions stands for two writes", keyOfTwoSessions},
 	{"a user's sessions are listed, the oldest first, by page", userList},
 	{"a page holds no other user's and no other tenant's sessions", userListIsOwn},
