@@ -163,3 +163,41 @@ func TestRotationInBetween(t *testing.T) {
 		t.Errorf("the late rotation got %s, want %s", late, third)
 	}
 }
+
+// A rotation whose answer is lost is sent again. By then, others have found its successor by the old ID and rotated that: the
+// repetition gets the end of the chain, even if the grace is over.
+func TestRotationOfASuccessorInBetween(t *testing.T) {
+	lossy := &clustertest.Lossy{Match: []byte("evalsha")}
+	e, store := embedded(t, cluster.Config{Access: peer.Access{Dial: lossy.Dial}})
+	other := newStore(t, e.Client(t, cluster.Config{}), e.Now)
+	tenant := sessiontest.Tenant(t, "acme")
+	rotate := func(s session.Store, ref session.Ref) session.Ref {
+		t.Helper()
+		_, next, err := s.Rotate(t.Context(), nil, ref, session.Rotation{Grace: time.Second}, session.Write{})
+		if err != nil {
+			t.Fatalf("rotate: %v", err)
+		}
+		return next
+	}
+	create := func() session.Ref {
+		t.Helper()
+		ref := tenant.NewRef("")
+		if _, err := other.Create(t.Context(), nil, ref, session.New{}, ""); err != nil {
+			t.Fatal(err)
+		}
+		return ref
+	}
+	rotate(store, create()) // the node learns the script
+	first := create()
+	var third session.Ref
+	lossy.OnLoss = func() {
+		second := rotate(other, first)
+		e.Advance(700 * time.Millisecond)
+		third = rotate(other, second)
+		e.Advance(500 * time.Millisecond)
+	}
+	lossy.LoseNext(1)
+	if got := rotate(store, first); got != third || !lossy.Lost() {
+		t.Errorf("the repetition got %s, want %s", got, third)
+	}
+}

@@ -171,6 +171,8 @@ func verdict(ref Ref, reply []string) ([]byte, error) {
 		return nil, ErrLimit
 	case "over":
 		return nil, &TTLError{Field: "max_ttl", why: "has already passed, counted from creation"}
+	case "onward":
+		return nil, errOnward
 	case "rotated", "reuse":
 		return nil, successor(ref, value, reply[0] == "reuse")
 	}

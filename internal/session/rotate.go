@@ -2,8 +2,12 @@ package session
 
 import (
 	"context"
+	"errors"
 	"time"
 )
+
+// errOnward is the answer to a rotation that was applied before and whose successor is not live any more.
+var errOnward = errors.New("the successor is not live any more")
 
 // Rotate implements [Store].
 func (s *RedisStore) Rotate(ctx context.Context, terms *Terms, ref Ref, rot Rotation, w Write) (Session, Ref, error) {
@@ -42,7 +46,7 @@ func (s *RedisStore) rotateOnce(ctx context.Context, terms *Terms, ref Ref, rot 
 	switch {
 	case !guard.Admits(old.Stamp()):
 		return Session{}, Ref{}, ErrConflict
-	case at != ref && !login: // another caller rotated it before: all get the same successor
+	case at != ref && !login: // another caller rotated it before: all get the end of the chain
 		return s.confirm(ctx, terms, old, at, guard)
 	case login && old.User != "":
 		return Session{}, Ref{}, &ContentError{Field: "user", why: "differs from the session's user, which cannot change"}
@@ -60,6 +64,22 @@ func (s *RedisStore) confirm(ctx context.Context, terms *Terms, found Session, a
 	return slid, at, err
 }
 
+// endOf returns the end of the chain for a rotation that succeeded, but whose successor others have rotated since. It begins
+// at that successor, because the grace of the old ID may be over by now.
+func (s *RedisStore) endOf(ctx context.Context, terms *Terms, next Ref) (Session, Ref, error) {
+	for range maxRounds {
+		found, at, err := s.peek(ctx, terms, next)
+		if err != nil {
+			return Session{}, Ref{}, err
+		}
+		end, at, err := s.confirm(ctx, terms, found, at, Guard{})
+		if !lostRace(err, Guard{}) {
+			return end, at, err
+		}
+	}
+	return Session{}, Ref{}, ErrContended
+}
+
 // rotateHere gives the session a new ID in the same slot, in one write.
 func (s *RedisStore) rotateHere(ctx context.Context, terms *Terms, ref Ref, old Session, grace time.Duration, id writeID) (Session, Ref, error) {
 	next, content := ref.tenant.newRefIn(ref.tag), old.content()
@@ -68,6 +88,9 @@ func (s *RedisStore) rotateHere(ctx context.Context, terms *Terms, ref Ref, old 
 		pointer: ref.seal.seal([]byte(next.id), []byte(next.name.String())), successor: next.name,
 	}
 	value, err := s.runOn(ctx, terms, s.scripts.rotate, ref, next.key(), args.list())
+	if errors.Is(err, errOnward) {
+		return s.endOf(ctx, terms, next)
+	}
 	if err != nil {
 		return Session{}, Ref{}, err
 	}

@@ -1,6 +1,7 @@
 -- Gives a session a new ID: a successor takes over everything. That includes the absolute deadline, since rotation must
 -- not prolong a session.
 -- KEYS: 1 the session, 2 the index of its user, 3 the successor.
+-- Besides the usual answers there is 'onward': it was applied before, and the successor is not live any more.
 -- ARGV, in the order of rotateArgs in args.go:
 --   1 id         write id
 --   2 guard      see meets
@@ -14,12 +15,13 @@ local id, guard, grace, length, content, pointer, successor, life = unpack(ARGV)
 grace = tonumber(grace)
 
 local h = load(KEYS[1])
-if h and h.kind ~= LIVE and since(h, id) then
-  local made = redis.call('GET', KEYS[3]) -- made by this very write, which was sent again
-  if made then
+if h and h.kind ~= LIVE and since(h, id) then -- this very write was sent again
+  local made = load(KEYS[3])
+  if made and made.kind == LIVE then
     confirm(KEYS[3])
-    return {'again', made}
+    return {'again', redis.call('GET', KEYS[3])}
   end
+  return {'onward'} -- others have found the successor by the old ID, and rotated or revoked it
 end
 if h and h.kind == ROTATED then return rotated(KEYS[1], h) end
 if not h or h.kind ~= LIVE then return {'missing'} end

@@ -114,6 +114,37 @@ func (r *run) raceRotations() {
 	}
 }
 
+// racingChain rotates the first ID of a chain while others rotate what they got. Nobody may fail.
+func racingChain(r *run) {
+	for range races {
+		first := r.create(session.New{})
+		var mu sync.Mutex
+		got := []session.Ref{first.Ref}
+		together(200, func(i int) {
+			mu.Lock()
+			ref := got[0]
+			if i%2 == 1 {
+				ref = got[len(got)-1]
+			}
+			mu.Unlock()
+			_, next, err := r.store(i/2).Rotate(r.ctx, nil, ref, session.Rotation{Grace: session.DefaultGrace}, session.Write{})
+			if err != nil {
+				r.Errorf("rotate: %v", err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			got = append(got, next)
+		})
+		end := r.get(first.Ref).Handle
+		for _, ref := range got {
+			if r.get(ref).Handle != end {
+				r.Errorf("%s leads to another end than %s", ref, end)
+			}
+		}
+	}
+}
+
 func reuseRevokes(r *run) {
 	user := uniqueUser()
 	first := r.create(session.New{User: user})

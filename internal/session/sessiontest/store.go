@@ -97,6 +97,7 @@ var cases = []struct {
 	{"rotation carries everything over to a new ID", rotateCarries},
 	{"an old ID stands for the new within the grace", oldIDFollows},
 	{"racing rotations get the same successor", racingRotations},
+	{"rotations of a chain's old and new IDs all get to its end", racingChain},
 	{"an old ID used after its grace revokes the session", reuseRevokes},
 	{"an ID from before a rotation cannot be created again", rotatedIsTaken},
 	{"a rotation with an ID from before one obeys its guard", guardedLateRotation},
