@@ -62,6 +62,8 @@ func TestUserSessions(t *testing.T) {
 	f.do("DELETE", path+"/"+want[0], "").want(204)
 	f.do("DELETE", path+"/"+want[0], "").want(204)
 	f.do("DELETE", path+"/nonsense", "").want(204)
+	f.do("DELETE", "/v1/users/"+strings.Repeat("u", 256)+"/sessions/"+want[0], "").wantProblem(422, "invalid-content")
+	f.do("DELETE", "/v1/users/"+strings.Repeat("u", 256)+"/sessions", "").wantProblem(422, "invalid-content")
 	f.do("DELETE", path+"/"+want[2], "", "If-Match", `"x.1"`).wantProblem(400, "malformed-request")
 	f.do("DELETE", path, "", "Idempotency-Key", "k").wantProblem(400, "malformed-request")
 	f.raw("DELETE", "/v1/users//sessions/"+want[2], "") // nobody's session is no key to everybody's

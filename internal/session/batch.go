@@ -41,13 +41,14 @@ func (s *RedisStore) DeleteMany(ctx context.Context, terms *Terms, refs []Ref) [
 	}
 	errs := make([]error, len(refs))
 	for i, r := range s.cluster.RunMany(ctx, terms, s.scripts.delete, calls) {
+		var found []byte
 		errs[i] = r.Err
 		if r.Err == nil {
-			_, errs[i] = verdict(refs[i], r.Reply)
+			found, errs[i] = verdict(refs[i], r.Reply)
 		}
 		if _, ok := errors.AsType[*moved](errs[i]); ok {
 			errs[i] = s.Delete(ctx, terms, refs[i], Deletion{})
-		} else if errs[i] == nil {
+		} else if errs[i] == nil && deletion(found).by("") {
 			s.metrics.revoked.WithLabelValues(refs[i].tenant.name).Inc()
 		}
 	}

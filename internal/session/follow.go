@@ -61,10 +61,10 @@ func (s *RedisStore) reused(ctx context.Context, terms *Terms, old, next Ref) er
 	args := Deletion{}.args()
 	chain := []Ref{old}
 	for end := next; len(chain) < maxHops; {
-		revoked, err := s.runDelete(ctx, terms, end, args)
+		found, err := s.runDelete(ctx, terms, end, args)
 		m, ok := errors.AsType[*moved](err)
 		if !ok {
-			if err != nil || !revoked {
+			if err != nil || !found.by("") {
 				return err
 			}
 			break

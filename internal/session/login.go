@@ -26,7 +26,7 @@ func (s *RedisStore) login(ctx context.Context, terms *Terms, ref Ref, old Sessi
 	if evict {
 		limit = unlisted // a racer that loses must evict nothing: room is made once the race is won
 	}
-	created, err := s.create(ctx, terms, next, loggedIn(old, rot.User, policy), "", limit)
+	created, _, err := s.create(ctx, terms, next, loggedIn(old, rot.User, policy), "", limit)
 	if err != nil {
 		return Session{}, Ref{}, err
 	}
@@ -57,7 +57,7 @@ func loggedIn(old Session, user string, p Policy) New {
 func (s *RedisStore) takeBack(ctx context.Context, terms *Terms, ref Ref) {
 	undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
-	if err := s.Delete(undo, terms, ref, Deletion{}); err != nil {
+	if _, err := s.delete(undo, terms, ref, Deletion{}); err != nil {
 		s.log.LogAttrs(ctx, slog.LevelWarn, "a failed login left a session that nobody knows; it will expire",
 			slog.Any("session", ref.Handle), slog.String("error", err.Error()))
 	}

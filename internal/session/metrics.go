@@ -33,9 +33,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		return c
 	}
 	return &metrics{
-		created: counter("sessiond_sessions_created_total", "Sessions created.", "tenant"),
-		revoked: counter("sessiond_sessions_revoked_total", "Calls that revoked sessions.", "tenant"),
-		rotated: counter("sessiond_sessions_rotated_total", "Sessions that got a new ID.", "tenant"),
+		created: counter("sessiond_sessions_created_total", "Sessions created, by logins not included.", "tenant"),
+		revoked: counter("sessiond_sessions_revoked_total", "Sessions revoked by calls.", "tenant"),
+		rotated: counter("sessiond_sessions_rotated_total", "Sessions that got a new ID, by logins too.", "tenant"),
 		reused:  counter("sessiond_sessions_reused_total", "Sessions revoked because a rotated ID was used after its grace.", "tenant"),
 		touches: counter("sessiond_touches_total", "Reads that may slide the idle deadline, by what became of the touch.", "outcome"),
 	}

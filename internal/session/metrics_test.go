@@ -125,3 +125,79 @@ func TestReuseIsCounted(t *testing.T) {
 	}
 	c.want(map[string]float64{"reused": 1})
 }
+
+// What happens is counted once, for all the requests and attempts that it takes, and nothing is counted where nothing happens.
+func TestCounters(t *testing.T) {
+	lossy := &clustertest.Lossy{Match: []byte("evalsha")}
+	c := newCounted(t, cluster.Config{Access: peer.Access{Dial: lossy.Dial}})
+	ctx := t.Context()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	lost := func() { // call it when the node knows the script
+		if !lossy.Lost() {
+			t.Helper()
+			t.Error("no answer was lost")
+		}
+	}
+	create := func(ref session.Ref, key session.WriteKey) {
+		t.Helper()
+		_, err := c.Create(ctx, nil, ref, session.New{}, key)
+		must(err)
+	}
+	first := c.tenant.NewRef("")
+	create(first, "k")
+	create(first, "k")
+	if _, err := c.Create(ctx, nil, first, session.New{}, ""); err != session.ErrExists {
+		t.Errorf("got %v", err)
+	}
+	c.want(map[string]float64{"created": 1})
+	lossy.LoseNext(1)
+	create(c.tenant.NewRef(""), "")
+	lost()
+	c.want(map[string]float64{"created": 2})
+
+	own, err := c.tenant.ParseRef("library.0123456789abcdef")
+	must(err)
+	upsert := func(ref session.Ref, key session.WriteKey) {
+		t.Helper()
+		_, err := c.Upsert(ctx, nil, ref, session.Content{}, session.TTL{}, session.Write{Key: key})
+		must(err)
+	}
+	upsert(own, "k")
+	upsert(own, "k")
+	upsert(own, "")
+	c.want(map[string]float64{"created": 3})
+
+	for range 2 {
+		must(c.Delete(ctx, nil, c.tenant.NewRef(""), session.Deletion{}))
+		must(c.RevokeHandle(ctx, nil, "alice", c.tenant.NewRef("alice").Handle))
+		must(c.DeleteMany(ctx, nil, []session.Ref{c.tenant.NewRef("")})[0])
+	}
+	c.want(map[string]float64{"revoked": 0})
+	for range 2 {
+		must(c.Delete(ctx, nil, first, session.Deletion{Write: session.Write{Key: "k"}}))
+	}
+	c.want(map[string]float64{"revoked": 1})
+	lossy.LoseNext(1)
+	must(c.Delete(ctx, nil, own, session.Deletion{Forget: true}))
+	lost()
+	for range 2 {
+		must(c.Delete(ctx, nil, own, session.Deletion{Forget: true}))
+	}
+	c.want(map[string]float64{"revoked": 2})
+
+	// A login moves a session. One that is too late leaves nothing behind and counts nothing.
+	anonymous := c.tenant.NewRef("")
+	create(anonymous, "")
+	c.rotate(anonymous, session.Rotation{User: "alice"})
+	for range 2 {
+		if _, _, err := c.Rotate(ctx, nil, anonymous, session.Rotation{User: "alice"}, session.Write{}); err != session.ErrNotFound {
+			t.Errorf("got %v", err)
+		}
+	}
+	c.want(map[string]float64{"created": 4, "revoked": 2, "rotated": 1})
+}

@@ -110,11 +110,22 @@ func (s *RedisStore) open(ctx context.Context, terms *Terms, ref Ref, value []by
 // write runs a script that answers with the clear part of the record as the write left it, even if a retry finds that the
 // write was applied before. The content written is added to the session; nil adds none.
 func (s *RedisStore) write(ctx context.Context, terms *Terms, script *cluster.Script, ref Ref, written *Content, args []any) (Session, error) {
-	value, err := s.run(ctx, terms, script, ref, args)
+	stored, _, err := s.writeOnce(ctx, terms, script, ref, written, args)
+	return stored, err
+}
+
+// writeOnce is write that also reports whether an earlier attempt or request had applied the write.
+func (s *RedisStore) writeOnce(ctx context.Context, terms *Terms, script *cluster.Script, ref Ref, written *Content, args []any) (stored Session, again bool, err error) {
+	reply, err := s.cluster.Run(ctx, terms, script, []string{ref.key(), ref.indexKey()}, args...)
 	if err != nil {
-		return Session{}, err
+		return Session{}, false, err
 	}
-	return opened(ref, value, written)
+	value, err := verdict(ref, reply)
+	if err != nil {
+		return Session{}, false, err
+	}
+	stored, err = opened(ref, value, written)
+	return stored, reply[0] == "again", err
 }
 
 // opened is the session in a script's answer, with the content that was written, if any.

@@ -78,8 +78,8 @@ func (s *RedisStore) RevokeHandle(ctx context.Context, terms *Terms, user string
 	}
 	args := Deletion{}.args()
 	args.owner = user
-	_, err := s.runDelete(ctx, terms, Ref{Handle: h}, args)
-	if err == nil {
+	found, err := s.runDelete(ctx, terms, Ref{Handle: h}, args)
+	if err == nil && found.by("") {
 		s.metrics.revoked.WithLabelValues(h.tenant.name).Inc()
 	}
 	return err

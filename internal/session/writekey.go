@@ -55,6 +55,11 @@ func (k WriteKey) id(operation string, body ...[]byte) (id writeID) {
 	return id
 }
 
+// repeated reports whether a write that was applied before (again) was applied for an earlier request of the caller, and is
+// counted there. Without a key it was an attempt of this very request, whose answer was lost. With a key, nobody can tell; a
+// counter then rather lacks a write whose first answer was lost than counts every repetition.
+func (k WriteKey) repeated(again bool) bool { return again && k != "" }
+
 // digest adds a part with its length, so that no two lists of parts have the same sum.
 func digest(h hash.Hash, part []byte) {
 	h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))

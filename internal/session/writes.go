@@ -12,22 +12,24 @@ import (
 
 // Create implements [Store].
 func (s *RedisStore) Create(ctx context.Context, terms *Terms, ref Ref, n New, key WriteKey) (Session, error) {
-	return s.create(ctx, terms, ref, n, key, ref.tenant.policy.MaxPerUser)
-}
-
-// create is Create with its own limit on the user's sessions, see createArgs.
-func (s *RedisStore) create(ctx context.Context, terms *Terms, ref Ref, n New, key WriteKey, limit int) (Session, error) {
-	rec, max, err := newRecord(ref, n, key)
-	if err != nil {
-		return Session{}, err
-	}
-	args := createArgs{id: rec.writes[0], maxTTL: max, record: rec.encode(), limit: limit, evict: ref.tenant.policy.EvictOldest}
-	created, err := s.write(ctx, terms, s.scripts.create, ref, &n.Content, args.list())
-	if err == nil {
-		created.User = n.User // after a revocation, a retry finds a tombstone, which holds no user
+	created, again, err := s.create(ctx, terms, ref, n, key, ref.tenant.policy.MaxPerUser)
+	if err == nil && !key.repeated(again) {
 		s.metrics.countCreated(ref.tenant.name)
 	}
 	return created, err
+}
+
+// create is Create with its own limit on the user's sessions, see createArgs. It also reports whether the session had been
+// created before.
+func (s *RedisStore) create(ctx context.Context, terms *Terms, ref Ref, n New, key WriteKey, limit int) (created Session, again bool, err error) {
+	rec, max, err := newRecord(ref, n, key)
+	if err != nil {
+		return Session{}, false, err
+	}
+	args := createArgs{id: rec.writes[0], maxTTL: max, record: rec.encode(), limit: limit, evict: ref.tenant.policy.EvictOldest}
+	created, again, err = s.writeOnce(ctx, terms, s.scripts.create, ref, &n.Content, args.list())
+	created.User = n.User // after a revocation, a retry finds a tombstone, which holds no user
+	return created, again, err
 }
 
 // newRecord returns the record of a session to be created, without its times, and its max TTL.
@@ -77,12 +79,18 @@ func (s *RedisStore) Upsert(ctx context.Context, terms *Terms, ref Ref, c Conten
 	args := replaceArgs{id: rec.writes[0], guard: w.Guard, ttl: ttl}
 	orCreate := args
 	orCreate.create = &createArgs{record: rec.encode(), maxTTL: max}
-	stored, _, err := s.follow(ctx, terms, ref, func(at Ref) (Session, error) {
+	var again bool
+	stored, _, err := s.follow(ctx, terms, ref, func(at Ref) (stored Session, err error) {
 		if at != ref { // rotated: the successor may be replaced, but nothing is created under another ID
 			return s.replace(ctx, terms, at, c, args)
 		}
-		return s.replace(ctx, terms, at, c, orCreate)
+		orCreate.content = sealContent(at, c)
+		stored, again, err = s.writeOnce(ctx, terms, s.scripts.replace, at, &c, orCreate.list())
+		return stored, err
 	})
+	if err == nil && stored.Version == 1 && !w.Key.repeated(again) { // a replace would have made it 2 or more
+		s.metrics.countCreated(ref.tenant.name)
+	}
 	return stored, err
 }
 
@@ -118,11 +126,21 @@ func (s *RedisStore) Touch(ctx context.Context, terms *Terms, ref Ref, ttl TTL, 
 
 // Delete implements [Store].
 func (s *RedisStore) Delete(ctx context.Context, terms *Terms, ref Ref, d Deletion) error {
+	revoked, err := s.delete(ctx, terms, ref, d)
+	if err == nil && revoked {
+		s.metrics.revoked.WithLabelValues(ref.tenant.name).Inc()
+	}
+	return err
+}
+
+// delete also reports whether it revoked a session.
+func (s *RedisStore) delete(ctx context.Context, terms *Terms, ref Ref, d Deletion) (revoked bool, err error) {
 	args := d.args()
+	var found deletion
 	var chain []Ref
-	_, _, err := s.follow(ctx, terms, ref, func(at Ref) (Session, error) {
+	_, _, err = s.follow(ctx, terms, ref, func(at Ref) (Session, error) {
 		chain = append(chain, at)
-		_, err := s.runDelete(ctx, terms, at, args)
+		found, err = s.runDelete(ctx, terms, at, args)
 		return Session{}, err
 	})
 	if err == nil {
@@ -134,10 +152,7 @@ func (s *RedisStore) Delete(ctx context.Context, terms *Terms, ref Ref, d Deleti
 	if err == nil && d.Forget {
 		err = s.freeAll(ctx, terms, chain, args)
 	}
-	if err == nil {
-		s.metrics.revoked.WithLabelValues(ref.tenant.name).Inc()
-	}
-	return err
+	return found.by(d.Key), err
 }
 
 // freeAll ends a forgetting deletion at an ID from before a rotation: that ID too can be used again at once. It goes from the
@@ -157,8 +172,20 @@ func (d Deletion) args() deleteArgs {
 	return deleteArgs{id: d.Key.id("delete"), guard: d.Guard, forget: d.Forget}
 }
 
-// runDelete also reports whether it revoked a session. A deletion that was sent again counts as the one that did.
-func (s *RedisStore) runDelete(ctx context.Context, terms *Terms, ref Ref, args deleteArgs) (revoked bool, err error) {
+// A deletion is what the script found.
+type deletion string
+
+const (
+	deletedNow   deletion = "revoked" // a session, which it revoked
+	deletedAgain deletion = "again"   // that an earlier request or attempt with the same write ID had revoked the session
+)
+
+// by reports whether a deletion with this key revoked a session. See [WriteKey.repeated].
+func (d deletion) by(key WriteKey) bool {
+	return d == deletedNow || d == deletedAgain && !key.repeated(true)
+}
+
+func (s *RedisStore) runDelete(ctx context.Context, terms *Terms, ref Ref, args deleteArgs) (deletion, error) {
 	found, err := s.runOn(ctx, terms, s.scripts.delete, ref, ref.markKey(args.id), args.list())
-	return len(found) > 0, err
+	return deletion(found), err
 }
