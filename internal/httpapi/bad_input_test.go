@@ -139,7 +139,6 @@ func TestStoreErrors(t *testing.T) {
 		{session.ErrRevoked, 410, "revoked", false},
 		{session.ErrConflict, 412, "version-mismatch", false},
 		{session.ErrForeignSlot, 422, "id-not-for-user", false},
-		{session.ErrIssuedID, 422, "id-is-issued", false},
 		{session.ErrKeyReused, 422, "idempotency-key-reused", false},
 		{session.ErrLimit, 409, "too-many-sessions", false},
 		{session.ErrCursorExpired, 410, "cursor-expired", false},

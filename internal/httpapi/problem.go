@@ -53,7 +53,6 @@ var (
 	ttlOutOfRange    = kind{"ttl-out-of-range", 422, "The TTL is out of range", false}
 	invalidContent   = kind{"invalid-content", 422, "The content cannot be stored", false}
 	foreignSlot      = kind{"id-not-for-user", 422, "The ID cannot be used for this user", false}
-	idIsIssued       = kind{"id-is-issued", 422, "Upsert accepts only IDs chosen by the caller", false}
 	keyReused        = kind{"idempotency-key-reused", 422, "The Idempotency-Key was used for another write", false}
 	internal         = kind{"internal", 500, "Internal error", false}
 	unavailable      = kind{"unavailable", 503, "The store is unavailable; nothing was applied", true}
@@ -74,7 +73,6 @@ var meanings = []struct {
 	{session.ErrConflict, versionMismatch},
 	{session.ErrContended, contended},
 	{session.ErrForeignSlot, foreignSlot},
-	{session.ErrIssuedID, idIsIssued},
 	{session.ErrKeyReused, keyReused},
 	{session.ErrLimit, tooManySessions},
 	{session.ErrCursorExpired, cursorExpired},

@@ -160,12 +160,6 @@ func (r Ref) Serves(user string) bool {
 	return ok && issued == r.tenant.userTag(user)
 }
 
-// Issued reports whether the ID is in the format that this service issues.
-func (r Ref) Issued() bool {
-	_, ok := issuedTag(r.id)
-	return ok
-}
-
 // key is the session's key in Redis.
 func (h Handle) key() string { return h.keyPrefix() + h.name.String() }
 

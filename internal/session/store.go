@@ -82,9 +82,9 @@ type Store interface {
 	// Replace stores content in place of the session's own. It never creates a session.
 	Replace(ctx context.Context, terms *Terms, ref Ref, c Content, ttl TTL, w Write) (Session, error)
 
-	// Upsert replaces the session's content, or creates the session: what session libraries call "save". It takes only
-	// IDs that a caller chose (else ErrIssuedID), and never brings back a revoked session (ErrRevoked). With a guard it
-	// does not create.
+	// Upsert replaces the session's content, or creates the session: what session libraries call "save". It takes every ID,
+	// since one that a caller chose may look like an issued one. It never brings back a session that was revoked within the
+	// last five minutes (ErrRevoked). With a guard it does not create.
 	Upsert(ctx context.Context, terms *Terms, ref Ref, c Content, ttl TTL, w Write) (Session, error)
 
 	// Patch merges patch into the session's content (RFC 7396). It reads, merges, and replaces on condition that nobody
@@ -190,7 +190,6 @@ var (
 	ErrConflict      = errors.New("the session is at another version")
 	ErrContended     = errors.New("too many concurrent writes to the session")
 	ErrForeignSlot   = errors.New("the ID is not in the slot of the user's sessions")
-	ErrIssuedID      = errors.New("the ID has the format of IDs that this service issues")
 	ErrKeyReused     = errors.New("the key was used for a write with another body")
 	ErrLimit         = errors.New("the user has reached the limit of sessions")
 	ErrBadCursor     = errors.New("the cursor was not returned by this list")

@@ -69,9 +69,6 @@ func (s *RedisStore) Replace(ctx context.Context, terms *Terms, ref Ref, c Conte
 
 // Upsert implements [Store].
 func (s *RedisStore) Upsert(ctx context.Context, terms *Terms, ref Ref, c Content, ttl TTL, w Write) (Session, error) {
-	if ref.Issued() {
-		return Session{}, ErrIssuedID
-	}
 	rec, max, err := newRecord(ref, New{Content: c, TTL: ttl}, w.Key)
 	if err != nil {
 		return Session{}, err

@@ -80,7 +80,7 @@ var cases = []struct {
 	{"every write slides the idle deadline", writesSlide},
 	{"a read slides the idle deadline, a peek does not", readSlides},
 	{"upsert creates and replaces", upsertSaves},
-	{"upsert takes no issued ID and brings nothing back", upsertRefuses},
+	{"upsert obeys its guard and brings nothing back", upsertRefuses},
 	{"a forgetting delete leaves the ID free", deleteForgets},
 	{"a write repeated under its key takes effect once", writeKeys},
 	{"a key of another write with another body is refused", keyOfAnotherBody},
