@@ -197,6 +197,8 @@ func TestRotate(t *testing.T) {
 		t.Errorf("a second rotation of the old ID gives another successor: %v", again)
 	}
 	f.embedded.Advance(31 * time.Second)
+	f.do("GET", old, "").want(200) // nobody has used the new ID, so that this caller is the only one
+	f.do("POST", "/v1/sessions/"+id+"/touch", "").want(200)
 	f.do("GET", old, "").wantProblem(404, "not-found")
 	f.do("GET", "/v1/sessions/"+id, "").wantProblem(404, "not-found")
 	if !strings.Contains(f.log.String(), "used after its grace") {

@@ -30,25 +30,28 @@ type replaceArgs struct {
 	guard   Guard
 	ttl     TTL
 	content sealedContent
+	used    bool        // the caller has the session's own ID; false if an older one led to it
 	create  *createArgs // what to create if there is no session, of which record and maxTTL count; nil to create nothing
 }
 
 func (a replaceArgs) list() []any {
 	args := []any{a.id[:], a.guard.encode(), optional(a.ttl.Idle), optional(a.ttl.Max), a.content.metaLength, a.content.bytes}
 	if a.create == nil {
-		return append(args, "", "")
+		return append(args, "", "", flag(a.used))
 	}
-	return append(args, a.create.record, a.create.maxTTL.Microseconds())
+	return append(args, a.create.record, a.create.maxTTL.Microseconds(), flag(a.used))
 }
 
 // touchArgs are for scripts/touch.lua.
 type touchArgs struct {
 	guard Guard
 	ttl   TTL
+	used  bool // the caller has the session's own ID; false if an older one led to it
+	still bool // leave the idle deadline as it is, and only note that the session was used
 }
 
 func (a touchArgs) list() []any {
-	return []any{a.guard.encode(), optional(a.ttl.Idle), optional(a.ttl.Max)}
+	return []any{a.guard.encode(), optional(a.ttl.Idle), optional(a.ttl.Max), flag(a.used), flag(a.still)}
 }
 
 // deleteArgs are for scripts/delete.lua.
@@ -57,6 +60,7 @@ type deleteArgs struct {
 	guard  Guard
 	forget bool   // leave no tombstone
 	owner  string // delete only a session of this user, and follow its handle over rotations; empty for any session
+	spare  bool   // spare a session that is unused since it was made by a rotation
 	force  bool   // bury even the ID from before a rotation, or with forget free it
 }
 
@@ -65,7 +69,7 @@ func (a deleteArgs) list() []any {
 	if a.forget {
 		life = ""
 	}
-	return []any{a.id[:], a.guard.encode(), life, a.owner, flag(a.force)}
+	return []any{a.id[:], a.guard.encode(), life, a.owner, flag(a.force), flag(a.spare)}
 }
 
 // rotateArgs are for scripts/rotate.lua.
@@ -81,7 +85,7 @@ type rotateArgs struct {
 func (a rotateArgs) list() []any {
 	return []any{
 		a.id[:], a.guard.encode(), a.grace.Microseconds(), a.content.metaLength, a.content.bytes, a.pointer,
-		a.successor.String(), tombstoneLife.Milliseconds(),
+		a.successor.String(),
 	}
 }
 

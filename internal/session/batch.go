@@ -25,7 +25,9 @@ func (s *RedisStore) GetMany(ctx context.Context, terms *Terms, refs []Ref) []Re
 		default:
 			r.Session, r.Err = s.open(ctx, terms, refs[i], got.Bytes)
 			if _, ok := errors.AsType[*moved](r.Err); ok {
-				r.Session, r.Err = s.Peek(ctx, terms, refs[i]) // rare: only within the grace of a rotation
+				r.Session, r.Err = s.Peek(ctx, terms, refs[i]) // rare: only with an ID from before a rotation
+			} else if r.Err == nil {
+				s.touches.peeked(refs[i], r.Session, true)
 			}
 		}
 	}

@@ -3,7 +3,7 @@ package session
 import "context"
 
 // TouchNow does what the background does for a session that was read.
-func TouchNow(s *RedisStore, ref Ref) { s.touches.touch(ref) }
+func TouchNow(s *RedisStore, ref Ref) { s.touches.touch(ref, touchArgs{}) }
 
 // CountNow takes the census.
 func CountNow(s *RedisStore) { s.census.take(context.Background()) }

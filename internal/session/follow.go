@@ -14,15 +14,16 @@ const maxHops = 1000
 
 // moved is a script's answer to an ID from before a rotation.
 type moved struct {
-	to    Ref
-	reuse bool // the grace is over
+	to   Ref
+	late bool // the grace is over
+	dead bool // there was no grace: the ID leads nowhere
 }
 
 func (m *moved) Error() string { return "the session was rotated" }
 
 // successor opens the pointer in a rotated record and returns a *moved. The pointer is sealed under the old ID, so that only
 // a caller with that ID can follow it.
-func successor(ref Ref, value []byte, reuse bool) error {
+func successor(ref Ref, value []byte, late bool) error {
 	rec, err := decodeRecord(value)
 	if err != nil {
 		return err
@@ -31,7 +32,7 @@ func successor(ref Ref, value []byte, reuse bool) error {
 	if err != nil {
 		return fmt.Errorf("%w: the pointer to its successor cannot be decrypted", errCorrupt)
 	}
-	return &moved{to: ref.tenant.ref(string(id)), reuse: reuse}
+	return &moved{to: ref.tenant.ref(string(id)), late: late, dead: !rec.deadline.After(rec.touched)}
 }
 
 // follow calls op at ref, and as long as that was rotated, at its successor. It also returns the ref that answered.
@@ -43,43 +44,58 @@ func (s *RedisStore) follow(ctx context.Context, terms *Terms, ref Ref, op func(
 		switch {
 		case !ok:
 			return got, at, err
-		case m.reuse:
-			if err := s.reused(ctx, terms, at, m.to); err != nil {
+		case m.late:
+			leads, err := s.late(ctx, terms, at, m)
+			if err != nil {
 				return Session{}, at, err
 			}
-			return Session{}, at, ErrNotFound
+			if !leads {
+				return Session{}, at, ErrNotFound
+			}
 		}
 		at = m.to
 	}
 	return Session{}, at, ErrNotFound
 }
 
-// reused revokes a session whose old ID was used after its grace: a thief has one of the two IDs, and nobody can tell
-// which. It revokes the live end of the chain first, so that a crash leaves no session behind that can be used. If there is no
-// live end, because the session expired, was revoked or logged in, this is no reuse: the ID leads nowhere.
-func (s *RedisStore) reused(ctx context.Context, terms *Terms, old, next Ref) error {
+// late judges the use of an old ID after its grace, and reports whether the ID leads to its successor all the same.
+//
+// If nobody has used the successor, there is one user: the caller, who never got the answer to the rotation. So the ID leads
+// on, unless the rotation had no grace. If the successor was used, there are two users, of whom one is a thief, and nobody can
+// tell which: late revokes the session. It revokes the live end of the chain first, so that a crash leaves no session behind
+// that can be used. If there is no live end, because the session expired, was revoked or logged in, nothing is left to judge.
+//
+// Writes with the successor's own ID note its use in the same atomic step. A read does not wait: it has the use noted in the
+// background (touches.go). Until that has happened, late may take the successor for unused. So theft is seen by the first use
+// of the old ID after the note, not after the read. No session is revoked without cause, because only a use of the
+// successor's own ID sets the note, and no theft goes unseen for good: the note is tried until the session ends, every further
+// read sees that it is missing and tries again, and once set it stays. Between the two lie milliseconds in peace, and the grace
+// gives them at least as long as it lasts.
+func (s *RedisStore) late(ctx context.Context, terms *Terms, old Ref, m *moved) (leads bool, err error) {
 	args := Deletion{}.args()
+	args.spare = true // a successor that was rotated was used, so that this is for the first one only
 	chain := []Ref{old}
-	for end := next; len(chain) < maxHops; {
+	for end := m.to; len(chain) < maxHops; {
 		found, err := s.runDelete(ctx, terms, end, args)
-		m, ok := errors.AsType[*moved](err)
+		next, ok := errors.AsType[*moved](err)
 		if !ok {
-			if err != nil || !found.by("") {
-				return err
+			if err != nil || found == spared || !found.by("") {
+				return found == spared && !m.dead, err
 			}
 			break
 		}
 		chain = append(chain, end)
-		end = m.to
+		end = next.to
+		args.spare = false
 	}
-	args.force = true
+	args.force, args.spare = true, false
 	for _, ref := range chain {
 		if _, err := s.runDelete(ctx, terms, ref, args); err != nil {
-			return err
+			return false, err
 		}
 	}
 	s.metrics.reused.WithLabelValues(old.tenant.name).Inc()
 	s.log.LogAttrs(ctx, slog.LevelWarn, "a rotated session ID was used after its grace period; the session was revoked",
-		slog.Any("session", old.Handle), slog.Any("successor", next.Handle), slog.String("tenant", old.tenant.name))
-	return nil
+		slog.Any("session", old.Handle), slog.Any("successor", m.to.Handle), slog.String("tenant", old.tenant.name))
+	return false, nil
 }

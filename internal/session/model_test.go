@@ -86,7 +86,13 @@ type userModel struct {
 	user   string
 	tick   func()
 	live   []*modelSession // the oldest first
-	dead   []session.Ref
+	dead   []deadRef
+}
+
+// A deadRef leads nowhere any more. Its session may live on under another ID; then the use of the dead one is reuse.
+type deadRef struct {
+	session.Ref
+	rotated *modelSession // nil if the session was revoked
 }
 
 type modelSession struct {
@@ -127,11 +133,14 @@ func (u *userModel) do(c command) error {
 		got, err = u.store.Touch(ctx, nil, m.ref, session.TTL{}, session.Guard{})
 		got.Data = jsontext.Value(m.value)
 	case "rotate":
-		u.dead = append(u.dead, m.ref)
+		u.dead = append(u.dead, deadRef{m.ref, m})
 		m.version++
 		got, m.ref, err = u.store.Rotate(ctx, nil, m.ref, session.Rotation{}, session.Write{})
+		if err == nil { // a successor that nobody used would be spared
+			_, err = u.store.Touch(ctx, nil, m.ref, session.TTL{}, session.Guard{})
+		}
 	case "delete":
-		u.dead = append(u.dead, m.ref)
+		u.dead = append(u.dead, deadRef{Ref: m.ref})
 		u.live = slices.Delete(u.live, c.target, c.target+1)
 		return u.store.Delete(ctx, nil, m.ref, session.Deletion{})
 	}
@@ -150,7 +159,7 @@ func (u *userModel) create(ctx context.Context, c command) error {
 	_, err := u.store.Create(ctx, nil, ref, session.New{User: u.user, Content: session.Content{Data: jsontext.Value(value)}}, "")
 	u.live = append(u.live, &modelSession{ref, value, 1})
 	if len(u.live) > maxSessions {
-		u.dead = append(u.dead, u.live[0].ref)
+		u.dead = append(u.dead, deadRef{Ref: u.live[0].ref})
 		u.live = u.live[1:]
 	}
 	return err
@@ -162,11 +171,12 @@ func (u *userModel) onDead(ctx context.Context, c command) error {
 		return nil
 	}
 	ref := u.dead[c.value%len(u.dead)]
-	_, err := u.store.Replace(ctx, nil, ref, session.Content{}, session.TTL{}, session.Write{})
+	u.live = slices.DeleteFunc(u.live, func(m *modelSession) bool { return m == ref.rotated })
+	_, err := u.store.Replace(ctx, nil, ref.Ref, session.Content{}, session.TTL{}, session.Write{})
 	if !errors.Is(err, session.ErrNotFound) {
 		return fmt.Errorf("replacing a dead session: %w", cmp.Or(err, errors.New("succeeded")))
 	}
-	if _, err := u.store.Peek(ctx, nil, ref); !errors.Is(err, session.ErrNotFound) {
+	if _, err := u.store.Peek(ctx, nil, ref.Ref); !errors.Is(err, session.ErrNotFound) {
 		return fmt.Errorf("reading a dead session: %w", cmp.Or(err, errors.New("succeeded")))
 	}
 	return nil
@@ -192,7 +202,7 @@ func (u *userModel) revokeAllBut(ctx context.Context, c command) error {
 		if i == c.target {
 			spare, left = m.ref.Handle, []*modelSession{m}
 		} else {
-			u.dead = append(u.dead, m.ref)
+			u.dead = append(u.dead, deadRef{Ref: m.ref})
 		}
 	}
 	want := len(u.live) - len(left)

@@ -131,6 +131,9 @@ func TestLateTouchIsNoReuse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := store.Touch(t.Context(), nil, next, session.TTL{}, session.Guard{}); err != nil {
+		t.Fatal(err)
+	}
 	e.Advance(2 * time.Second)
 	session.TouchNow(store, old)
 	if _, err := store.Peek(t.Context(), nil, next); err != nil {

@@ -18,12 +18,15 @@ import (
 //	 2  8  version, from 1
 //	10  8  created, microseconds since 1970; with the version before it, the 16 bytes that an ETag names
 //	18  8  last touched, microseconds since 1970
-//	26  8  idle TTL, microseconds
+//	26  8  idle TTL, microseconds: whole milliseconds, plus 1 if the session is unused, see below
 //	34  8  absolute deadline, microseconds since 1970
 //	42 32  the last four write ids, newest first
 //	74  2  length of user
 //	76  2  length of meta
 //	78     user, meta, sealed data
+//
+// A session is unused if it was made by a rotation, and nobody has used its own ID since: its answer may have been lost. As
+// long as that is so, the ID from before the rotation leads to it, even after the grace.
 //
 // Integers are big-endian. The idle deadline is not stored: it is last touched plus idle TTL.
 type record struct {
@@ -32,6 +35,7 @@ type record struct {
 	created  time.Time
 	touched  time.Time
 	idle     time.Duration
+	unused   bool
 	deadline time.Time
 	writes   [4]writeID
 	user     string
@@ -61,7 +65,11 @@ func (r record) encode() []byte {
 	binary.BigEndian.PutUint64(b[2:], r.version)
 	binary.BigEndian.PutUint64(b[10:], uint64(r.created.UnixMicro()))
 	binary.BigEndian.PutUint64(b[18:], uint64(r.touched.UnixMicro()))
-	binary.BigEndian.PutUint64(b[26:], uint64(r.idle.Microseconds()))
+	idle := uint64(r.idle.Microseconds())
+	if r.unused {
+		idle++
+	}
+	binary.BigEndian.PutUint64(b[26:], idle)
 	binary.BigEndian.PutUint64(b[34:], uint64(r.deadline.UnixMicro()))
 	for i, w := range r.writes {
 		copy(b[42+8*i:], w[:])
@@ -89,6 +97,8 @@ func decodeRecord(b []byte) (record, error) {
 		idle:     time.Duration(binary.BigEndian.Uint64(b[26:])) * time.Microsecond,
 		deadline: microTime(b[34:]),
 	}
+	r.unused = r.idle%time.Millisecond != 0
+	r.idle -= r.idle % time.Millisecond
 	for i := range r.writes {
 		copy(r.writes[i][:], b[42+8*i:])
 	}
@@ -112,6 +122,7 @@ func (r record) open(ref Ref) (Session, error) {
 	s := Session{
 		Handle: ref.Handle, User: r.user, Version: r.version,
 		CreatedAt: r.created, TouchedAt: r.touched, IdleTTL: r.idle, ExpiresAt: r.deadline,
+		unused: r.unused,
 	}
 	if len(r.meta) > 0 {
 		s.Meta = r.meta

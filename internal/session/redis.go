@@ -58,14 +58,17 @@ var _ Store = (*RedisStore)(nil)
 func (s *RedisStore) Get(ctx context.Context, terms *Terms, ref Ref) (Session, error) {
 	got, at, err := s.peek(ctx, terms, ref)
 	if err == nil {
-		s.touches.read(at, got)
+		s.touches.read(at, got, at == ref)
 	}
 	return got, err
 }
 
 // Peek implements [Store].
 func (s *RedisStore) Peek(ctx context.Context, terms *Terms, ref Ref) (Session, error) {
-	got, _, err := s.peek(ctx, terms, ref)
+	got, at, err := s.peek(ctx, terms, ref)
+	if err == nil {
+		s.touches.peeked(at, got, at == ref)
+	}
 	return got, err
 }
 
@@ -84,7 +87,7 @@ func (s *RedisStore) peek(ctx context.Context, terms *Terms, ref Ref) (Session, 
 }
 
 // open turns what Redis holds into a session. For an ID from before a rotation it asks Redis for the time, because Redis'
-// clock decides whether the grace is over. If it is, open runs a script on the master, which confirms the reuse.
+// clock decides whether the grace is over. If it is, open runs a script on the master, which confirms that.
 func (s *RedisStore) open(ctx context.Context, terms *Terms, ref Ref, value []byte) (Session, error) {
 	rec, err := decodeRecord(value)
 	if err != nil {
@@ -184,8 +187,8 @@ func verdict(ref Ref, reply []string) ([]byte, error) {
 		return nil, &TTLError{Field: "max_ttl", why: "has already passed, counted from creation"}
 	case "onward":
 		return nil, errOnward
-	case "rotated", "reuse":
-		return nil, successor(ref, value, reply[0] == "reuse")
+	case "rotated", "late":
+		return nil, successor(ref, value, reply[0] == "late")
 	}
 	return nil, fmt.Errorf("unexpected answer of a script: %q", reply[0])
 }

@@ -28,6 +28,8 @@ type Session struct {
 	TouchedAt time.Time     // when it was last written or touched
 	IdleTTL   time.Duration // the session expires if it is not used for this long
 	ExpiresAt time.Time     // the absolute deadline, which use does not move
+
+	unused bool // see record
 }
 
 // IdleExpiresAt is when the session expires if it is not used again.

@@ -61,8 +61,11 @@ import (
 // # Time and rotation
 //
 // Every write that succeeds slides the idle deadline. For the grace after a rotation, the old ID stands for its successor
-// in every operation but Create. Using it later is reuse of a credential that should be gone: the session is revoked,
-// whoever holds it, and the answer is ErrNotFound.
+// in every operation but Create. After the grace it does so only until the successor's own ID is used: the answer to the
+// rotation may have been lost. Once that ID was used, by a read or a write, using the old one is reuse of a credential that
+// should be gone: the session is revoked, whoever holds it, and the answer is ErrNotFound. A write notes the use of an ID at
+// once, a read in the background. After a rotation without grace, the old ID is ErrNotFound at once, and reuse in the same
+// way.
 //
 // The methods may be called concurrently. Each takes the terms of the request that it serves; nil asks for the defaults.
 type Store interface {
@@ -99,7 +102,8 @@ type Store interface {
 	// Delete revokes a session: no write that is under way can bring it back. It returns nil if there is none.
 	Delete(ctx context.Context, terms *Terms, ref Ref, d Deletion) error
 
-	// Rotate gives the session a new ID and returns it. All who rotate the old ID within the grace get the same successor.
+	// Rotate gives the session a new ID and returns it. All who rotate the old ID while it stands for its successor get that
+	// successor.
 	// A rotation with a user that the session does not have yet is a login: the session moves to the user's slot, where
 	// its version and time of creation start anew, and the old ID is dead at once. A login takes two writes. If the store
 	// fails in between, the old session lives on and the new one, whose ID nobody knows, expires.
@@ -164,7 +168,7 @@ type Deletion struct {
 // A Rotation says how to rotate.
 type Rotation struct {
 	User  string        // log the session in as this user; empty to keep its user
-	Grace time.Duration // how long the old ID stands for the new one, at most MaxGrace; 0: it is dead at once
+	Grace time.Duration // how long the old ID stands for the new one at least, up to MaxGrace; 0: it is dead at once
 }
 
 // The grace of a rotation, in whole milliseconds.

@@ -17,51 +17,73 @@ const (
 	touchTimeout = time.Second // a shard that is down must not keep the workers from the others for long
 )
 
-// A toucher slides the idle deadlines of sessions that are read.
+// A toucher slides the idle deadlines of sessions that are read, and notes the first use of a session that a rotation made.
 type toucher struct {
 	store *RedisStore
 	now   func() time.Time
-	queue chan Ref
+	queue chan *pendingTouch
 	done  sync.WaitGroup
 
 	mu     sync.Mutex
-	queued map[string]bool // by key; guarded by mu
-	closed bool            // guarded by mu; once true, nothing is sent to queue
+	queued map[string]*pendingTouch // by key; guarded by mu
+	closed bool                     // guarded by mu; once true, nothing is sent to queue
+}
+
+// A pendingTouch is what is to be done for one session.
+type pendingTouch struct {
+	ref     Ref
+	slide   bool // still to be begun; guarded by toucher.mu
+	sliding bool // a slide is still to be begun or on its way; guarded by toucher.mu
+	used    bool // note that the session was used; still to be begun; guarded by toucher.mu
 }
 
 func newToucher(s *RedisStore, now func() time.Time) *toucher {
-	t := &toucher{store: s, now: now, queue: make(chan Ref, touchQueue), queued: map[string]bool{}}
+	t := &toucher{store: s, now: now, queue: make(chan *pendingTouch, touchQueue), queued: map[string]*pendingTouch{}}
 	for range touchWorkers {
 		t.done.Go(t.work)
 	}
 	return t
 }
 
-// read notes that a session was read.
-func (t *toucher) read(ref Ref, s Session) {
+// read notes that a session was read, and whether by its own ID.
+func (t *toucher) read(ref Ref, s Session, own bool) {
+	due, used := t.now().Sub(s.TouchedAt) > s.IdleTTL/touchAfter, own && s.unused
 	outcome := touchSuppressed
-	if t.now().Sub(s.TouchedAt) > s.IdleTTL/touchAfter {
-		outcome = t.enqueue(ref)
+	if due || used {
+		outcome = t.enqueue(ref, true, used)
 	}
 	if outcome != "" {
 		t.store.metrics.touches.WithLabelValues(outcome).Inc()
 	}
 }
 
+// peeked is read for a read that does not slide the idle deadline.
+func (t *toucher) peeked(ref Ref, s Session, own bool) {
+	if own && s.unused {
+		t.enqueue(ref, false, true)
+	}
+}
+
 // enqueue returns the outcome, or "" if the touch was queued: its worker counts the outcome then.
-func (t *toucher) enqueue(ref Ref) string {
+func (t *toucher) enqueue(ref Ref, slide, used bool) string {
 	key := ref.key()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	switch {
-	case t.closed:
+	if t.closed {
 		return touchDropped
-	case t.queued[key]:
+	}
+	if p := t.queued[key]; p != nil {
+		p.used = p.used || used
+		if slide && !p.sliding {
+			p.slide, p.sliding = true, true
+			return ""
+		}
 		return touchCoalesced
 	}
+	p := &pendingTouch{ref: ref, slide: slide, sliding: slide, used: used}
 	select {
-	case t.queue <- ref:
-		t.queued[key] = true
+	case t.queue <- p:
+		t.queued[key] = p
 		return ""
 	default:
 		return touchDropped
@@ -69,18 +91,29 @@ func (t *toucher) enqueue(ref Ref) string {
 }
 
 func (t *toucher) work() {
-	for ref := range t.queue {
-		t.touch(ref)
-		t.mu.Lock()
-		delete(t.queued, ref.key())
-		t.mu.Unlock()
+	for p := range t.queue {
+		for args, more := t.begin(p); more; args, more = t.begin(p) {
+			t.touch(p.ref, args)
+		}
 	}
 }
 
-func (t *toucher) touch(ref Ref) {
+// begin takes over what is to be done for a session. If there is nothing more, the session leaves the queue.
+func (t *toucher) begin(p *pendingTouch) (args touchArgs, more bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	args = touchArgs{used: p.used, still: !p.slide}
+	if more = p.used || p.slide; !more {
+		delete(t.queued, p.ref.key())
+	}
+	p.used, p.slide = false, false
+	return args, more
+}
+
+func (t *toucher) touch(ref Ref, args touchArgs) {
 	ctx, cancel := context.WithTimeout(context.Background(), touchTimeout)
 	defer cancel()
-	_, err := t.store.run(ctx, nil, t.store.scripts.touch, ref, touchArgs{}.list())
+	_, err := t.store.run(ctx, nil, t.store.scripts.touch, ref, args.list())
 	if _, rotated := errors.AsType[*moved](err); rotated {
 		err = nil // not followed: this is no use of the old ID by a caller, so a late touch must not count as reuse
 	}
@@ -88,7 +121,9 @@ func (t *toucher) touch(ref Ref) {
 	if err != nil {
 		outcome = touchFailed
 	}
-	t.store.metrics.touches.WithLabelValues(outcome).Inc()
+	if !args.still {
+		t.store.metrics.touches.WithLabelValues(outcome).Inc()
+	}
 }
 
 // close sends what is queued. It returns when that is done, or the context's error when that ends first.

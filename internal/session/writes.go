@@ -62,6 +62,7 @@ func (s *RedisStore) Replace(ctx context.Context, terms *Terms, ref Ref, c Conte
 	}
 	args := replaceArgs{id: w.Key.id("replace", c.Meta, c.Data, ttl.digestible()), guard: w.Guard, ttl: ttl}
 	stored, _, err := s.follow(ctx, terms, ref, func(at Ref) (Session, error) {
+		args.used = at == ref
 		return s.replace(ctx, terms, at, c, args)
 	})
 	return stored, err
@@ -75,6 +76,7 @@ func (s *RedisStore) Upsert(ctx context.Context, terms *Terms, ref Ref, c Conten
 	}
 	args := replaceArgs{id: rec.writes[0], guard: w.Guard, ttl: ttl}
 	orCreate := args
+	orCreate.used = true
 	orCreate.create = &createArgs{record: rec.encode(), maxTTL: max}
 	var again bool
 	stored, _, err := s.follow(ctx, terms, ref, func(at Ref) (stored Session, err error) {
@@ -115,8 +117,8 @@ func (s *RedisStore) Touch(ctx context.Context, terms *Terms, ref Ref, ttl TTL, 
 	if err := ref.tenant.policy.check(ttl); err != nil {
 		return Session{}, err
 	}
-	touched, _, err := s.follow(ctx, terms, ref, func(ref Ref) (Session, error) {
-		return s.write(ctx, terms, s.scripts.touch, ref, nil, touchArgs{guard: g, ttl: ttl}.list())
+	touched, _, err := s.follow(ctx, terms, ref, func(at Ref) (Session, error) {
+		return s.write(ctx, terms, s.scripts.touch, at, nil, touchArgs{guard: g, ttl: ttl, used: at == ref}.list())
 	})
 	return touched, err
 }
@@ -174,6 +176,7 @@ type deletion string
 
 const (
 	deletedNow   deletion = "revoked" // a session, which it revoked
+	spared       deletion = "unused"  // a session that it was to spare
 	deletedAgain deletion = "again"   // that an earlier request or attempt with the same write ID had revoked the session
 )
 

@@ -1,5 +1,6 @@
 -- Revokes a session. It also acknowledges a session that is not there. Answers 'ok' and what it found: 'revoked' if it was
--- this call that revoked the session, 'again' if it was an earlier one with this write id, '' if there was nothing to revoke.
+-- this call that revoked the session, 'again' if it was an earlier one with this write id, '' if there was nothing to revoke,
+-- 'unused' if it spared the session.
 -- KEYS: 1 the session, 2 the index of its user, 3 the mark of this write.
 -- ARGV, in the order of deleteArgs in args.go:
 --   1 id      write id
@@ -7,7 +8,8 @@
 --   3 life    life of the tombstone, milliseconds; '' to leave none
 --   4 owned   the user whose session it must be, '' for any; with a user, the key follows rotations
 --   5 force   '1' to bury even the ID from before a rotation, or with life '' to free it, else ''
-local id, guard, life, owned, force = unpack(ARGV)
+--   6 spare   '1' to spare a session that is unused since it was made by a rotation, else ''
+local id, guard, life, owned, force, spare = unpack(ARGV)
 
 if life == '' and redis.call('EXISTS', KEYS[3]) == 1 then -- a retry must not delete a session created since
   confirm(KEYS[3])
@@ -30,6 +32,7 @@ if h.kind == TOMBSTONE and (force == '' or life ~= '') then
 end
 if owned ~= '' and user(key, h) ~= owned then return {'ok', ''} end
 if not meets(h, guard) then return {'conflict'} end
+if h.unused and spare ~= '' then return {'ok', 'unused'} end
 
 if life ~= '' then
   bury(KEYS[2], key, h, id, life)

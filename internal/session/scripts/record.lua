@@ -41,7 +41,8 @@ local function load(key)
     version = number(s, 3),
     created = number(s, 11),
     touched = number(s, 19),
-    idle = number(s, 27),
+    idle = number(s, 27) - number(s, 27) % 1000,
+    unused = number(s, 27) % 1000 ~= 0,
     deadline = number(s, 35),
     writes = string.sub(s, 43, 74),
     lengths = string.sub(s, 75, 78), -- of user and meta
@@ -51,7 +52,8 @@ local function load(key)
 end
 
 local function encode(h)
-  return string.char(FORMAT, h.kind) .. bytes(h.version) .. bytes(h.created) .. bytes(h.touched) .. bytes(h.idle)
+  return string.char(FORMAT, h.kind) .. bytes(h.version) .. bytes(h.created) .. bytes(h.touched)
+    .. bytes(h.idle + (h.unused and 1 or 0))
     .. bytes(h.deadline) .. h.writes .. h.lengths
 end
 
@@ -104,11 +106,11 @@ local function again(key, h, id)
   return {'again', encode(h) .. rest}
 end
 
--- The answer to a caller with an ID from before a rotation: follow the pointer, or the use of the ID is reuse. Redis'
--- clock alone decides which.
+-- The answer to a caller with an ID from before a rotation: follow the pointer, or after the grace see whether this is
+-- reuse. Redis' clock alone decides which.
 local function rotated(key, h)
   local verdict = 'rotated'
-  if now() >= h.deadline then verdict = 'reuse' end
+  if now() >= h.deadline then verdict = 'late' end
   return {verdict, redis.call('GET', key)}
 end
 
@@ -182,11 +184,30 @@ local function members(index, u, after)
   return redis.call('ZRANGEBYLEX', index, low, '(' .. from .. '\1') -- a time of creation begins with a zero byte
 end
 
--- Lets the index live at least until the deadline, microseconds.
-local function outlive(index, deadline)
-  local left = redis.call('PTTL', index)
+-- Lets a key live at least until the deadline, microseconds.
+local function outlive(key, deadline)
+  local left = redis.call('PTTL', key)
   if left < 0 or now() + left * 1000 < deadline then
-    redis.call('PEXPIREAT', index, string.format('%.0f', math.ceil(deadline / 1000)))
+    redis.call('PEXPIREAT', key, string.format('%.0f', math.ceil(deadline / 1000)))
+  end
+end
+
+-- The trail of a session: the names that it had before its rotations. The key has the time of creation in place of a name.
+-- If two sessions share it, each only keeps the other's old records longer.
+local function trail(key, h)
+  return string.sub(key, 1, 6) .. 'r' .. string.sub(key, 8, -NAME - 1) .. string.format('%.0f', h.created)
+end
+
+-- Lets the old records of a session live as long as the session can, after its deadline was raised.
+local function prolong(key, h)
+  local path, prefix = trail(key, h), string.sub(key, 1, -NAME - 1)
+  local names = redis.call('GET', path)
+  if not names then return end
+  outlive(path, h.deadline)
+  for i = 1, #names, NAME do
+    local old = prefix .. string.sub(names, i, i + NAME - 1)
+    local o = load(old)
+    if o and o.kind == ROTATED then outlive(old, h.deadline) end
   end
 end
 

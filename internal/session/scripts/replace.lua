@@ -9,7 +9,8 @@
 --   6 content   the meta, then the sealed data
 --   7 record    what to create if there is no session, its times not filled in; '' to create nothing
 --   8 lifetime  max TTL of that record, microseconds; '' with no record
-local id, guard, idle, max, length, content, record, lifetime = unpack(ARGV)
+--   9 used      '1' if the caller has the session's own ID, '' if an older one led here
+local id, guard, idle, max, length, content, record, lifetime, used = unpack(ARGV)
 
 local h = load(KEYS[1])
 if not h and record ~= '' then
@@ -22,11 +23,14 @@ if h and h.kind == ROTATED then return rotated(KEYS[1], h) end
 if h and h.kind == TOMBSTONE and record ~= '' then return {'revoked'} end
 if not h or h.kind ~= LIVE then return {'missing'} end
 if not meets(h, guard) then return {'conflict'} end
+local before = h.deadline
 if not slide(h, idle, max) then return {'over'} end
 
 push(h, id)
+if used ~= '' then h.unused = false end
 local u = user(KEYS[1], h)
 h.lengths = string.sub(h.lengths, 1, 2) .. length
 redis.call('SET', KEYS[1], encode(h) .. u .. content, 'PXAT', expiry(h))
+if h.deadline > before then prolong(KEYS[1], h) end
 if u ~= '' then outlive(KEYS[2], h.deadline) end
 return {'ok', clear(KEYS[1], load(KEYS[1]))}

@@ -10,8 +10,7 @@
 --   5 content    the meta, then the data, sealed for the successor
 --   6 pointer    the successor's ID, sealed for the session
 --   7 successor  the successor's name
---   8 life       life of a tombstone, milliseconds
-local id, guard, grace, length, content, pointer, successor, life = unpack(ARGV)
+local id, guard, grace, length, content, pointer, successor = unpack(ARGV)
 grace = tonumber(grace)
 
 local h = load(KEYS[1])
@@ -29,6 +28,7 @@ if not meets(h, guard) then return {'conflict'} end
 if not slide(h, '', '') then return {'missing'} end
 
 push(h, id)
+h.unused = true
 local u, deadline = user(KEYS[1], h), h.deadline
 h.lengths = string.sub(h.lengths, 1, 2) .. length
 redis.call('SET', KEYS[3], encode(h) .. u .. content, 'PXAT', expiry(h))
@@ -37,14 +37,12 @@ if u ~= '' then
   enlist(KEYS[2], u, h.created, KEYS[3], h.deadline)
 end
 
--- The old ID keeps a record for as long as the session may live: if the ID is used after the grace, either that caller or
--- the session's holder is a thief. The record also names the successor in the clear, for calls by the old handle.
-if grace > 0 then
-  h.kind, h.deadline = ROTATED, h.touched + grace
-  h.lengths = string.sub(h.lengths, 1, 2) .. string.char(0, NAME)
-  redis.call('SET', KEYS[1], encode(h) .. u .. successor .. pointer, 'PXAT', string.format('%.0f', math.ceil(deadline / 1000)))
-else
-  h.kind, h.lengths = TOMBSTONE, string.char(0, 0, 0, 0)
-  redis.call('SET', KEYS[1], encode(h), 'PX', life)
-end
+-- The old ID keeps a record for as long as the session may live: if the ID is used after the grace, and the new one was used
+-- too, one of the two callers is a thief. The record also names the successor in the clear, for calls by the old handle.
+h.kind, h.deadline, h.unused = ROTATED, h.touched + grace, false
+h.lengths = string.sub(h.lengths, 1, 2) .. string.char(0, NAME)
+redis.call('SET', KEYS[1], encode(h) .. u .. successor .. pointer, 'PXAT', string.format('%.0f', math.ceil(deadline / 1000)))
+local path = trail(KEYS[1], h)
+redis.call('APPEND', path, string.sub(KEYS[1], -NAME))
+outlive(path, deadline)
 return {'ok', clear(KEYS[3], load(KEYS[3]))}

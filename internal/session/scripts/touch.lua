@@ -5,16 +5,25 @@
 --   1 guard   see meets
 --   2 idle    new idle TTL, microseconds, or ''
 --   3 max     new max TTL, microseconds, or ''
-local guard, idle, max = unpack(ARGV)
+--   4 used    '1' if the caller has the session's own ID, '' if an older one led here
+--   5 still   '1' to leave the idle deadline as it is, and only note that the session was used
+local guard, idle, max, used, still = unpack(ARGV)
 
 local h = load(KEYS[1])
 if h and h.kind == ROTATED then return rotated(KEYS[1], h) end
 if not h or h.kind ~= LIVE then return {'missing'} end
 if not meets(h, guard) then return {'conflict'} end
+local first = used ~= '' and h.unused
+if first then h.unused = false end
+if still ~= '' then
+  if first then redis.call('SETRANGE', KEYS[1], 0, encode(h)) end
+  return {'ok', clear(KEYS[1], h)}
+end
 local before = h.deadline
 if not slide(h, idle, max) then return {'over'} end
 
 redis.pcall('SETRANGE', KEYS[1], 0, encode(h)) -- refused if Redis is out of memory; then only the expiry moves
 redis.call('PEXPIREAT', KEYS[1], expiry(h))
+if h.deadline > before then prolong(KEYS[1], h) end
 if h.user > 0 and h.deadline > before then outlive(KEYS[2], h.deadline) end
 return {'ok', clear(KEYS[1], h)}
