@@ -7,10 +7,12 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2/server"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -187,6 +189,46 @@ func TestRefusedAfterLostAnswer(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	e.SetError("")
+}
+
+// When Redis is out of memory, a touch still slides the idle deadline, but one with new TTLs fails: nothing could store them.
+func TestTouchOutOfMemory(t *testing.T) {
+	e, store := embedded(t, cluster.Config{})
+	ref := sessiontest.Tenant(t, "acme").NewRef("")
+	created, err := store.Create(t.Context(), nil, ref, session.New{TTL: session.TTL{Idle: time.Minute}}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := atomic.Bool{}
+	e.Server().SetPreHook(func(c *server.Peer, cmd string, _ ...string) bool {
+		if cmd == "SETRANGE" && full.Load() {
+			c.WriteError("OOM command not allowed when used memory > 'maxmemory'.")
+			return true
+		}
+		return false
+	})
+	touch := func(ttl session.TTL) (session.Session, error) {
+		return store.Touch(t.Context(), nil, ref, ttl, session.Guard{})
+	}
+	full.Store(true)
+	e.Advance(50 * time.Second)
+	for _, ttl := range []session.TTL{{Idle: time.Hour}, {Max: time.Hour}} {
+		if _, err := touch(ttl); !errors.Is(err, cluster.ErrFull) {
+			t.Errorf("%+v: got %v", ttl, err)
+		}
+	}
+	slid, err := touch(session.TTL{})
+	if err != nil || !slid.IdleExpiresAt().After(created.IdleExpiresAt()) {
+		t.Errorf("slid to %s, %v, after %s", slid.IdleExpiresAt(), err, created.IdleExpiresAt())
+	}
+	e.Advance(50 * time.Second)
+	if got, err := store.Peek(t.Context(), nil, ref); err != nil || got.IdleTTL != time.Minute || !got.ExpiresAt.Equal(created.ExpiresAt) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	full.Store(false)
+	if got, err := touch(session.TTL{Idle: time.Hour}); err != nil || got.IdleTTL != time.Hour {
+		t.Errorf("got %s, %v", got.IdleTTL, err)
+	}
 }
 
 // A busy session costs a touch in each twentieth of its idle TTL, whatever the rate of reads.

@@ -96,17 +96,16 @@ type Store interface {
 	Patch(ctx context.Context, terms *Terms, ref Ref, patch Patch, w Write) (Session, error)
 
 	// Touch slides the idle deadline, sets the TTLs that are given, and changes no version. The session it returns holds
-	// no data.
+	// no data. If Redis is out of memory, a touch with TTLs fails with cluster.ErrFull; one without still slides.
 	Touch(ctx context.Context, terms *Terms, ref Ref, ttl TTL, g Guard) (Session, error)
 
 	// Delete revokes a session: no write that is under way can bring it back. It returns nil if there is none.
 	Delete(ctx context.Context, terms *Terms, ref Ref, d Deletion) error
 
-	// Rotate gives the session a new ID and returns it. All who rotate the old ID while it stands for its successor get that
-	// successor.
-	// A rotation with a user that the session does not have yet is a login: the session moves to the user's slot, where
-	// its version and time of creation start anew, and the old ID is dead at once. A login takes two writes. If the store
-	// fails in between, the old session lives on and the new one, whose ID nobody knows, expires.
+	// Rotate gives the session a new ID and returns it. All who rotate the old ID while it stands for its successor
+	// get that successor. A rotation with a user that the session does not have yet is a login: the session moves to the
+	// user's slot, where its version and time of creation start anew, and the old ID is dead at once. A login takes two
+	// writes. If the store fails in between, the old session lives on and the new one, whose ID nobody knows, expires.
 	Rotate(ctx context.Context, terms *Terms, ref Ref, rot Rotation, w Write) (Session, Ref, error)
 
 	// ListUser lists a user's sessions without their data, oldest first, at most limit of them. The next page begins at

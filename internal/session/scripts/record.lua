@@ -198,7 +198,8 @@ local function trail(key, h)
   return string.sub(key, 1, 6) .. 'r' .. string.sub(key, 8, -NAME - 1) .. string.format('%.0f', h.created)
 end
 
--- Lets the old records of a session live as long as the session can, after its deadline was raised.
+-- Lets the old records of a session live as long as the session can, after its deadline was raised. While the slot moves to
+-- another master, some of them may be out of reach; those end when they would have.
 local function prolong(key, h)
   local path, prefix = trail(key, h), string.sub(key, 1, -NAME - 1)
   local names = redis.call('GET', path)

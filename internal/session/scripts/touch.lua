@@ -22,8 +22,10 @@ end
 local before = h.deadline
 if not slide(h, idle, max) then return {'over'} end
 
-redis.pcall('SETRANGE', KEYS[1], 0, encode(h)) -- refused if Redis is out of memory; then only the expiry moves
+local set = redis.pcall('SETRANGE', KEYS[1], 0, encode(h)) -- Redis refuses it when it is out of memory
+if type(set) == 'table' and set.err and (idle ~= '' or max ~= '') then return {err = set.err} end
+-- Without new TTLs, the idle deadline can move all the same: it is the key's expiry that counts.
 redis.call('PEXPIREAT', KEYS[1], expiry(h))
 if h.deadline > before then prolong(KEYS[1], h) end
 if h.user > 0 and h.deadline > before then outlive(KEYS[2], h.deadline) end
-return {'ok', clear(KEYS[1], h)}
+return {'ok', encode(h) .. string.sub(clear(KEYS[1], h), HEADER + 1)}
