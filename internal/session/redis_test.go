@@ -191,6 +191,29 @@ func TestRefusedAfterLostAnswer(t *testing.T) {
 	e.SetError("")
 }
 
+// The index of a user who never returns ends with the last session in it.
+func TestIndexEndsWithItsSessions(t *testing.T) {
+	e, store := embedded(t, cluster.Config{})
+	ref := sessiontest.Tenant(t, "acme").NewRef("alice")
+	n := session.New{User: "alice", TTL: session.TTL{Idle: time.Second, Max: 720 * time.Hour}}
+	if _, err := store.Create(t.Context(), nil, ref, n, ""); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		e.Advance(900 * time.Millisecond)
+		if _, err := store.Touch(t.Context(), nil, ref, session.TTL{}, session.Guard{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if page, _, err := store.ListUser(t.Context(), nil, sessiontest.Tenant(t, "acme"), "alice", "", 10); err != nil || len(page) != 1 {
+		t.Errorf("listed %v, %v", page, err)
+	}
+	e.Advance(time.Second + time.Millisecond)
+	if keys := e.Keys(); len(keys) > 0 {
+		t.Errorf("left %v", keys)
+	}
+}
+
 // When Redis is out of memory, a touch still slides the idle deadline, but one with new TTLs fails: nothing could store them.
 func TestTouchOutOfMemory(t *testing.T) {
 	e, store := embedded(t, cluster.Config{})

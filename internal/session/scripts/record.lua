@@ -57,9 +57,14 @@ local function encode(h)
     .. bytes(h.deadline) .. h.writes .. h.lengths
 end
 
--- When the key expires, in milliseconds as Redis takes it. Rounded up, so that no session ends early.
+-- When the session ends unless it is used, microseconds.
+local function ending(h)
+  return math.min(h.touched + h.idle, h.deadline)
+end
+
+-- The same in milliseconds as Redis takes it. Rounded up, so that no session ends early.
 local function expiry(h)
-  return string.format('%.0f', math.ceil(math.min(h.touched + h.idle, h.deadline) / 1000))
+  return string.format('%.0f', math.ceil(ending(h) / 1000))
 end
 
 local function clear(key, h)
@@ -155,8 +160,9 @@ end
 
 -- The index of users' sessions: one sorted set for all users of a tag. All scores are 0, so that it is sorted by member.
 -- A member is 8 bytes of the user's hash, 8 bytes of the time of creation, and the session's name: the sessions of one
--- user are neighbours, oldest first. A member holds no deadline, so that a touch need not write to the index. Readers skip
--- the members of dead sessions; scripts that add a member remove some of them.
+-- user are neighbours, oldest first. A member holds no deadline, so that a touch need not write to the index, except to let it
+-- live on: the index ends with the last of its sessions. Readers skip the members of dead sessions; scripts that add a member
+-- remove some of them.
 
 local function owner(u)
   local hex, b = redis.sha1hex(u), {}
@@ -212,9 +218,16 @@ local function prolong(key, h)
   end
 end
 
-local function enlist(index, u, created, key, deadline)
-  redis.call('ZADD', index, 0, member(u, created, key))
-  outlive(index, deadline)
+-- Lets the index live at least as long as a session that was slid. An index that is gone all the same comes back with this
+-- one member: an instance of version 0.1.0, which touches without this, may have let it end.
+local function sustain(index, u, key, h)
+  if redis.call('EXISTS', index) == 0 then redis.pcall('ZADD', index, 0, member(u, h.created, key)) end
+  outlive(index, ending(h))
+end
+
+local function enlist(index, u, key, h)
+  redis.call('ZADD', index, 0, member(u, h.created, key))
+  outlive(index, ending(h))
   -- Users who never return leave dead members behind. Three checks for each member added keep those under a third.
   local prefix = string.sub(key, 1, -NAME - 1)
   for _, m in ipairs(redis.call('ZRANDMEMBER', index, 3)) do
@@ -273,6 +286,6 @@ local function insert(index, key, record, max)
   redis.call('SET', key, stored, 'PXAT', string.format('%.0f', expires))
   local h = load(key)
   local u = user(key, h)
-  if index and u ~= '' then enlist(index, u, t, key, h.deadline) end
+  if index and u ~= '' then enlist(index, u, key, h) end
   return {'ok', clear(key, h)}
 end

@@ -34,7 +34,7 @@ h.lengths = string.sub(h.lengths, 1, 2) .. length
 redis.call('SET', KEYS[3], encode(h) .. u .. content, 'PXAT', expiry(h))
 if u ~= '' then
   delist(KEYS[2], u, h.created, KEYS[1])
-  enlist(KEYS[2], u, h.created, KEYS[3], h.deadline)
+  enlist(KEYS[2], u, KEYS[3], h)
 end
 
 -- The old ID keeps a record for as long as the session may live: if the ID is used after the grace, and the new one was used

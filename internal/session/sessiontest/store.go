@@ -88,6 +88,7 @@ var cases = []struct {
 	{"a user's sessions are listed, the oldest first, by page", userList},
 	{"a page holds no other user's and no other tenant's sessions", userListIsOwn},
 	{"the dead leave the list by themselves", deadLeaveList},
+	{"whoever lives on stays in the list", livingStayInList},
 	{"one of a user's sessions is revoked by its handle", revokeByHandle},
 	{"all of a user's sessions are revoked but one", revokeAll},
 	{"none is revoked if the one to spare is not the user's", revokeAllButAnothers},

@@ -113,6 +113,54 @@ func deadLeaveList(r *run) {
 	r.wantList(user)
 }
 
+// livingStayInList prolongs sessions in every way that there is. The index must not end before them.
+func livingStayInList(r *run) {
+	short := session.TTL{Idle: 2 * time.Second, Max: 3 * time.Second}
+	for name, live := range map[string]func(created) created{
+		"touch": func(c created) created {
+			_, err := r.Store.Touch(r.ctx, nil, c.Ref, session.TTL{Idle: time.Hour}, session.Guard{})
+			r.wantErr(err, nil)
+			return c
+		},
+		"replace": func(c created) created {
+			_, err := r.Store.Replace(r.ctx, nil, c.Ref, data(`1`), session.TTL{Max: time.Hour, Idle: time.Hour}, session.Write{})
+			r.wantErr(err, nil)
+			return c
+		},
+		"slides and a rotation": func(c created) created {
+			for range 2 {
+				_, err := r.Store.Touch(r.ctx, nil, c.Ref, session.TTL{Max: time.Hour}, session.Guard{})
+				r.wantErr(err, nil)
+				r.Advance(r.T, time.Second)
+			}
+			_, err := r.Store.Patch(r.ctx, nil, c.Ref, session.Patch(data(`{}`)), session.Write{})
+			r.wantErr(err, nil)
+			r.Advance(r.T, time.Second)
+			c = r.rotate(c.Ref, session.Rotation{})
+			_, err = r.Store.Touch(r.ctx, nil, c.Ref, session.TTL{Idle: time.Hour}, session.Guard{})
+			r.wantErr(err, nil)
+			return c
+		},
+		"a login": func(c created) created {
+			anonymous := r.create(session.New{TTL: session.TTL{Idle: time.Hour}})
+			if err := r.Store.Delete(r.ctx, nil, c.Ref, session.Deletion{}); err != nil {
+				r.Fatal(err)
+			}
+			return r.rotate(anonymous.Ref, session.Rotation{User: c.User})
+		},
+	} {
+		user := uniqueUser()
+		c := live(r.create(session.New{User: user, TTL: short}))
+		r.Advance(r.T, 3500*time.Millisecond)
+		if got := r.list(user); len(got) != 1 || got[0].Handle != c.Handle {
+			r.Errorf("%s: the list holds %v", name, got)
+		}
+		if n, err := r.Store.RevokeUser(r.ctx, nil, r.tenant, user, session.Handle{}); err != nil || n != 1 {
+			r.Errorf("%s: revoked %d, %v", name, n, err)
+		}
+	}
+}
+
 func revokeByHandle(r *run) {
 	user := uniqueUser()
 	some := r.createSome(user, 3)
