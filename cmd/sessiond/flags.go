@@ -21,7 +21,7 @@ type serveCmd struct {
 	WriteQueue     int           `default:"4096" help:"Maximum number of writes in progress per shard, including those that wait for a promotion (${default})."`
 	FailoverAssist time.Duration `placeholder:"DURATION" help:"Ask the replica to take over from a master that has been silent for this long, instead of waiting for the cluster-node-timeout; 0 leaves the failover to Redis."`
 
-	RequestTimeout  time.Duration `default:"8s" help:"Deadline of a request (${default}). Redis alone needs up to 5 s to promote a replica."`
+	RequestTimeout  time.Duration `default:"8s" help:"Deadline of a request, at most 1m (${default}). Redis alone needs up to 5 s to promote a replica. A write may be sent again until the deadline, and Redis recognises it by marks that last a minute."`
 	ShutdownTimeout time.Duration `default:"10s" help:"How long requests in progress may take after SIGTERM (${default})."`
 	DrainDelay      time.Duration `default:"1s" help:"How long to accept requests after SIGTERM, while /readyz fails and every answer closes its connection, so that callers move to other instances (${default})."`
 	MaxBodyBytes    int64         `default:"65536" help:"Maximum size of a request's body in bytes (${default})."`
@@ -46,6 +46,10 @@ type serveCmd struct {
 // minAssist is the shortest silence of a master that may start a failover.
 const minAssist = 200 * time.Millisecond
 
+// maxRequestTimeout is the longest deadline of a request. A write may be sent again until then. The marks by which scripts
+// recognise it last a minute, and tombstones, which keep a late create from undoing a delete, five minutes.
+const maxRequestTimeout = time.Minute
+
 // Validate checks what the flags say together. kong calls it.
 func (s *serveCmd) Validate() error {
 	if !s.Embedded && len(s.Redis.Redis) == 0 {
@@ -56,6 +60,9 @@ func (s *serveCmd) Validate() error {
 	}
 	if s.DrainDelay < 0 || s.MaxBodyBytes <= 0 || s.RequestTimeout <= 0 || s.ShutdownTimeout <= 0 {
 		return errors.New("--max-body-bytes, --request-timeout and --shutdown-timeout must be positive, and --drain-delay must not be negative")
+	}
+	if s.RequestTimeout > maxRequestTimeout {
+		return fmt.Errorf("--request-timeout must be at most %s: a write that is sent again later than that would not be recognised", maxRequestTimeout)
 	}
 	if s.SlowRequest < 0 || s.Census < 0 {
 		return errors.New("--slow-request and --census must not be negative")

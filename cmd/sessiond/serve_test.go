@@ -160,6 +160,7 @@ func TestWrongFlags(t *testing.T) {
 		{"--redis nohostport", 2, "not host:port"},
 		{"--embedded --request-timeout nonsense", 2, "--request-timeout"},
 		{"--embedded --request-timeout=-1s", 2, "must be positive"},
+		{"--embedded --request-timeout=60001ms", 2, "must be at most 1m0s"},
 		{"--embedded --max-body-bytes 0", 2, "must be positive"},
 		{"--embedded --ttl-limit 1m", 2, "above the limit"},
 		{"--embedded --tenant a:b", 2, "tenant name"},

@@ -22,6 +22,7 @@ type RedisStore struct {
 	scripts scripts
 	log     *slog.Logger
 	metrics *metrics
+	clock   *redisClock
 	touches *toucher
 	turns   turns
 	census  *census
@@ -31,7 +32,7 @@ type RedisStore struct {
 type Options struct {
 	Log     *slog.Logger          // tells operators of the reuse of a rotated ID
 	Metrics prometheus.Registerer // where the store registers its collectors
-	Now     func() time.Time      // outside tests it is time.Now; nil stands for that
+	Now     func() time.Time      // outside tests it is time.Now; nil stands for that. Only the time that passes on it counts
 	Census  time.Duration         // the interval between estimates of how many sessions are live; 0 for no estimates
 }
 
@@ -41,7 +42,8 @@ func NewRedisStore(c *cluster.Client, o Options) *RedisStore {
 		o.Now = time.Now
 	}
 	s := &RedisStore{cluster: c, scripts: loadScripts(), log: o.Log, metrics: newMetrics(o.Metrics)}
-	s.touches = newToucher(s, o.Now)
+	s.clock = newRedisClock(o.Now)
+	s.touches = newToucher(s)
 	s.census = newCensus(s, o.Metrics, o.Census)
 	return s
 }
@@ -117,7 +119,8 @@ func (s *RedisStore) write(ctx context.Context, terms *Terms, script *cluster.Sc
 	return stored, err
 }
 
-// writeOnce is write that also reports whether an earlier attempt or request had applied the write.
+// writeOnce is write that also reports whether an earlier attempt or request had applied the write. If none had, the time of
+// the last touch in the answer is Redis' time: the script must be one that slides.
 func (s *RedisStore) writeOnce(ctx context.Context, terms *Terms, script *cluster.Script, ref Ref, written *Content, args []any) (stored Session, again bool, err error) {
 	reply, err := s.cluster.Run(ctx, terms, script, []string{ref.key(), ref.indexKey()}, args...)
 	if err != nil {
@@ -128,7 +131,10 @@ func (s *RedisStore) writeOnce(ctx context.Context, terms *Terms, script *cluste
 		return Session{}, false, err
 	}
 	stored, err = opened(ref, value, written)
-	return stored, reply[0] == "again", err
+	if again = reply[0] == "again"; err == nil && !again {
+		s.clock.saw(stored.TouchedAt)
+	}
+	return stored, again, err
 }
 
 // opened is the session in a script's answer, with the content that was written, if any.

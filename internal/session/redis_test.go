@@ -20,6 +20,7 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
 	"github.com/sessiond/sessiond/internal/cluster/peer"
+	"github.com/sessiond/sessiond/internal/polltest"
 	"github.com/sessiond/sessiond/internal/session"
 	"github.com/sessiond/sessiond/internal/session/sessiontest"
 )
@@ -189,6 +190,65 @@ func TestRefusedAfterLostAnswer(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	e.SetError("")
+}
+
+// An instance whose clock is wrong by hours slides as any other, and as seldom.
+func TestSlidesByRedisClock(t *testing.T) {
+	for _, wrong := range []time.Duration{-3 * time.Hour, -100 * time.Second, 0, 3 * time.Hour} {
+		registry := prometheus.NewRegistry()
+		e := clustertest.StartEmbedded(t)
+		now := func() time.Time { return e.Now().Add(wrong) }
+		store := session.NewRedisStore(e.Client(t, cluster.Config{}), session.Options{Log: slog.New(slog.DiscardHandler), Metrics: registry, Now: now})
+		ref := sessiontest.Tenant(t, "acme").NewRef("")
+		other := newStore(t, e.Client(t, cluster.Config{}), e.Now)
+		if _, err := other.Create(t.Context(), nil, ref, session.New{TTL: session.TTL{Idle: 100 * time.Second}}, ""); err != nil {
+			t.Fatal(err)
+		}
+		touched := func() time.Time {
+			s, err := store.Peek(t.Context(), nil, ref)
+			if err != nil {
+				t.Fatalf("wrong by %s: %v", wrong, err)
+			}
+			return s.TouchedAt
+		}
+		for range 5 { // the first read cannot know the time, and the others read when it is due
+			before := touched()
+			e.Advance(6 * time.Second)
+			polltest.Eventually(t, "a read slides", func() bool {
+				if _, err := store.Get(t.Context(), nil, ref); err != nil {
+					t.Fatal(err)
+				}
+				return touched().After(before)
+			})
+			for range 100 {
+				if _, err := store.Get(t.Context(), nil, ref); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := store.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := sent(t, registry); got != 5 {
+			t.Errorf("wrong by %s: %v touches, want 5", wrong, got)
+		}
+	}
+}
+
+// sent counts the touches that were sent.
+func sent(t *testing.T, r *prometheus.Registry) (n float64) {
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "sessiond_touches_total" && m.GetLabel()[0].GetValue() == "sent" {
+				n += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return n
 }
 
 // The index of a user who never returns ends with the last session in it.

@@ -20,7 +20,6 @@ const (
 // A toucher slides the idle deadlines of sessions that are read, and notes the first use of a session that a rotation made.
 type toucher struct {
 	store *RedisStore
-	now   func() time.Time
 	queue chan *pendingTouch
 	done  sync.WaitGroup
 
@@ -37,8 +36,8 @@ type pendingTouch struct {
 	used    bool // note that the session was used; still to be begun; guarded by toucher.mu
 }
 
-func newToucher(s *RedisStore, now func() time.Time) *toucher {
-	t := &toucher{store: s, now: now, queue: make(chan *pendingTouch, touchQueue), queued: map[string]*pendingTouch{}}
+func newToucher(s *RedisStore) *toucher {
+	t := &toucher{store: s, queue: make(chan *pendingTouch, touchQueue), queued: map[string]*pendingTouch{}}
 	for range touchWorkers {
 		t.done.Go(t.work)
 	}
@@ -47,14 +46,21 @@ func newToucher(s *RedisStore, now func() time.Time) *toucher {
 
 // read notes that a session was read, and whether by its own ID.
 func (t *toucher) read(ref Ref, s Session, own bool) {
-	due, used := t.now().Sub(s.TouchedAt) > s.IdleTTL/touchAfter, own && s.unused
+	used := own && s.unused
 	outcome := touchSuppressed
-	if due || used {
+	if t.due(s) || used {
 		outcome = t.enqueue(ref, true, used)
 	}
 	if outcome != "" {
 		t.store.metrics.touches.WithLabelValues(outcome).Inc()
 	}
+}
+
+// due reports whether the session was last touched long enough ago. If nobody knows, because Redis' clock was not measured
+// lately or the last touch seems to lie in its future, a touch is due: its answer measures the clock.
+func (t *toucher) due(s Session) bool {
+	age, ok := t.store.clock.since(s.TouchedAt)
+	return !ok || age.Abs() > s.IdleTTL/touchAfter
 }
 
 // peeked is read for a read that does not slide the idle deadline.
@@ -113,7 +119,12 @@ func (t *toucher) begin(p *pendingTouch) (args touchArgs, more bool) {
 func (t *toucher) touch(ref Ref, args touchArgs) {
 	ctx, cancel := context.WithTimeout(context.Background(), touchTimeout)
 	defer cancel()
-	_, err := t.store.run(ctx, nil, t.store.scripts.touch, ref, args.list())
+	var err error
+	if args.still {
+		_, err = t.store.run(ctx, nil, t.store.scripts.touch, ref, args.list())
+	} else {
+		_, err = t.store.write(ctx, nil, t.store.scripts.touch, ref, nil, args.list())
+	}
 	if _, rotated := errors.AsType[*moved](err); rotated {
 		err = nil // not followed: this is no use of the old ID by a caller, so a late touch must not count as reuse
 	}
