@@ -74,6 +74,25 @@ func (c *counted) want(counters map[string]float64) {
 	}
 }
 
+func (c *counted) touches(outcome string) float64 { return touches(c.t, c.registry, outcome) }
+
+// touches counts those with the outcome.
+func touches(t *testing.T, r *prometheus.Registry, outcome string) (n float64) {
+	t.Helper()
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "sessiond_touches_total" && m.GetLabel()[0].GetValue() == outcome {
+				n += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return n
+}
+
 // An old ID that is used after its session has ended is no reuse, however it ended.
 func TestNoReuseAfterTheEnd(t *testing.T) {
 	for how, end := range map[string]func(c *counted, ref session.Ref){

@@ -126,6 +126,11 @@ func (s *RedisStore) writeOnce(ctx context.Context, terms *Terms, script *cluste
 	if err != nil {
 		return Session{}, false, err
 	}
+	return s.written(ref, reply, written)
+}
+
+// written is what a script answered to writeOnce.
+func (s *RedisStore) written(ref Ref, reply []string, written *Content) (stored Session, again bool, err error) {
 	value, err := verdict(ref, reply)
 	if err != nil {
 		return Session{}, false, err

@@ -229,26 +229,10 @@ func TestSlidesByRedisClock(t *testing.T) {
 		if err := store.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if got := sent(t, registry); got != 5 {
+		if got := touches(t, registry, "sent"); got != 5 {
 			t.Errorf("wrong by %s: %v touches, want 5", wrong, got)
 		}
 	}
-}
-
-// sent counts the touches that were sent.
-func sent(t *testing.T, r *prometheus.Registry) (n float64) {
-	families, err := r.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		for _, m := range f.GetMetric() {
-			if f.GetName() == "sessiond_touches_total" && m.GetLabel()[0].GetValue() == "sent" {
-				n += m.GetCounter().GetValue()
-			}
-		}
-	}
-	return n
 }
 
 // The index of a user who never returns ends with the last session in it.

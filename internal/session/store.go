@@ -75,8 +75,9 @@ type Store interface {
 	// what the policy does not allow.
 	Create(ctx context.Context, terms *Terms, ref Ref, n New, key WriteKey) (Session, error)
 
-	// Get reads a session. If more than 5 % of the idle TTL has passed since the deadline was last slid, Get slides it in
-	// the background, with durability async whatever the terms are.
+	// Get reads a session. If more than 5 % of the idle TTL has passed since the deadline was last slid, by Redis' clock, Get
+	// slides it in the background, with durability async whatever the terms are. While the shard takes no writes, this is
+	// tried again until the deadline that Get saw is over.
 	Get(ctx context.Context, terms *Terms, ref Ref) (Session, error)
 
 	// Peek reads a session and slides nothing.

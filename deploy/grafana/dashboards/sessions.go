@@ -97,7 +97,7 @@ func touches() []Panel {
 			query(rate("source", `sessiond_reads_total{$}`), "{{source}}"),
 		).stacked(),
 		timeseries("Touches by outcome", unitPerSec,
-			"Reads by what happened to their touch: suppressed (slid recently), coalesced (one is queued already), sent, failed, dropped (the queue is full). Sessions with dropped or failed touches may expire a little early. When a VM dies: some fail.",
+			"Reads by what happened to their touch: suppressed (slid recently), coalesced (one is queued already), sent, failed, dropped (the queue is full). Sessions with dropped or failed touches may expire a little early. When a VM dies: none fails, since those of its shard are tried again as long as the session may live.",
 			query(orNone(rate("outcome", `sessiond_touches_total{$}`), "outcome"), "{{outcome}}"),
 		).stacked().colored("suppressed", "green").colored("sent", "blue").colored("dropped", "red").colored("failed", "orange"),
 		timeseries("Share of touches saved", unitFraction,
