@@ -5,9 +5,10 @@ import (
 	"errors"
 )
 
-// maxRounds bounds how often a patch or a rotation starts again. A race is lost only to a write that succeeded through
-// another instance, or to one that waits for no turn.
-const maxRounds = 100
+// maxRounds bounds how often a patch or a rotation starts again. A race is lost only to a write that succeeded through another
+// instance, or that was no patch, so that so many writers may all come first. The deadline of the context usually ends it
+// before.
+const maxRounds = 1000
 
 // Patch implements [Store].
 func (s *RedisStore) Patch(ctx context.Context, terms *Terms, ref Ref, patch Patch, w Write) (Session, error) {
