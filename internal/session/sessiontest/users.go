@@ -208,8 +208,11 @@ func revokeAllButAnothers(r *run) {
 	if err := r.Store.Delete(r.ctx, nil, gone.Ref, session.Deletion{}); err != nil {
 		r.Fatal(err)
 	}
-	never := r.tenant.NewRef(user)
-	for _, h := range []session.Handle{other.Handle, anonymous.Handle, gone.Handle, never.Handle} {
+	never, nobodys := r.tenant.NewRef(user), r.tenant.NewRef(user) // in the user's slot
+	if _, err := r.Store.Create(r.ctx, nil, nobodys, session.New{}, ""); err != nil {
+		r.Fatal(err)
+	}
+	for _, h := range []session.Handle{other.Handle, anonymous.Handle, gone.Handle, never.Handle, nobodys.Handle} {
 		_, err := r.Store.RevokeUser(r.ctx, nil, r.tenant, user, h)
 		r.wantErr(err, session.ErrNotFound)
 	}
