@@ -239,6 +239,9 @@ func (d *drill) judge() (violations uint64) {
 	if report.Ledger.Total() > 0 || swept.Violations > 0 || swept.Unread > 0 {
 		d.t.Errorf("sessions lost, stale or resurrected: %+v\n%s", swept, report.Ledger)
 	}
+	for _, example := range report.Ledger.Examples {
+		d.t.Log(example)
+	}
 	wrong := report.Ledger.Violations
 	d.t.Logf("of %d reads and %d acknowledged writes, and %d sessions read back: %d lost, %d stale, %d resurrected", report.Ledger.Reads,
 		report.Ledger.Acked, swept.Live+swept.Deleted, wrong[ledger.Lost], wrong[ledger.Stale], wrong[ledger.Resurrected])
