@@ -15,6 +15,10 @@ type Read struct {
 	final bool
 }
 
+// Known reports whether the ledger knows the key. It does not know one that was never issued, or that it was told to forget
+// after the key was chosen and before the read began.
+func (r *Read) Known() bool { return r.name != nil }
+
 // Found ends a read that returned a session, with its version, or 0 if the answer has none, and its `data`.
 func (r *Read) Found(version uint64, data []byte) Verdict {
 	now := r.l.cfg.Now()
