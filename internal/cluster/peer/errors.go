@@ -96,6 +96,8 @@ var passing = []struct{ prefix, redirect string }{
 	{"READONLY ", "readonly"},
 	{"NOREPLICAS ", "noreplicas"},
 	{"BUSY ", ""},
+	{"NOAUTH ", ""}, // a node that refuses our credentials is ill; another may accept them
+	{"WRONGPASS ", ""},
 	{"MISCONF ", ""},
 	{"ERR max number of clients reached", ""},
 }

@@ -30,6 +30,7 @@ func TestClassification(t *testing.T) {
 		{"a defect in a script", reply("ERR user_script:1: attempt to index a nil value"), false, true},
 		{"wrong type", reply("WRONGTYPE Operation against a key"), false, true},
 		{"out of memory", reply("OOM command not allowed when used memory > 'maxmemory'."), false, true},
+		{"not logged in", reply("NOAUTH Authentication required."), true, true},
 		{"no permission", reply("NOPERM this user has no permissions"), false, true},
 		{"the log cannot be written", reply("MISCONF Errors writing to the AOF file: No space left on device"), true, true},
 		{"the node starts", reply("LOADING Redis is loading the dataset in memory"), true, true},

@@ -31,7 +31,7 @@ func (p *Peer) Probe(ctx context.Context) (Answer, error) {
 	info := pipe.Info(ctx, "server", "replication")
 	config := pipe.ConfigGet(ctx, "cluster-node-timeout")
 	_, _ = pipe.Exec(ctx) // each has its own error
-	p.refuses(letIn(nodes.Err()) != nil)
+	p.refuses(letIn(nodes.Err()) != nil || hasPrefix(nodes.Err(), "NOAUTH "))
 	p.loading.Store(isLoading(nodes.Err()))
 	if err := noReply(nodes, info, config); err != nil {
 		return a, err
