@@ -67,7 +67,7 @@ func (g *commitment) execute(attempts []*peer.Attempt) (copies int64, err error)
 	return g.waited(first.Result())
 }
 
-// outlast asks how many replicas have the writes until one has them, or until none is needed.
+// outlast asks how many replicas have the writes until they suffice.
 func (g *commitment) outlast(copies int64, err error) (int64, error) {
 	for len(g.open) > 0 && err == nil && !g.suffices(copies) {
 		if err = g.mayWait(); err == nil {

@@ -70,10 +70,8 @@ func (f *former) self(ctx context.Context, addr string) (view.View, view.Node, e
 	if err != nil {
 		return view.View{}, view.Node{}, err
 	}
-	for _, n := range a.View.Nodes {
-		if n.Self {
-			return a.View, n, nil
-		}
+	if me, ok := a.View.Self(); ok {
+		return a.View, me, nil
 	}
 	return view.View{}, view.Node{}, fmt.Errorf("%s does not list itself", addr)
 }

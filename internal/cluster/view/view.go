@@ -141,6 +141,15 @@ func Compare(a, b View) int {
 // Reachable reports whether the node can be asked: it is a member and has an address.
 func (n Node) Reachable() bool { return n.Health != NoAddress && n.Health != Handshake }
 
+// Self finds the node that was asked.
+func (v View) Self() (Node, bool) {
+	i := slices.IndexFunc(v.Nodes, func(n Node) bool { return n.Self })
+	if i < 0 {
+		return Node{}, false
+	}
+	return v.Nodes[i], true
+}
+
 // Reachable are the addresses of the nodes that can be asked.
 func (v View) Reachable() []string {
 	var addrs []string

@@ -1,8 +1,6 @@
 package watch
 
 import (
-	"slices"
-
 	"github.com/sessiond/sessiond/internal/cluster/peer"
 	"github.com/sessiond/sessiond/internal/cluster/view"
 )
@@ -46,8 +44,8 @@ func (t *Topology) kin(v view.View) bool {
 
 // identify fails if another node answered than the one that is to be at the address, and notes that.
 func (w *Watcher) identify(p *peer.Peer, v view.View) error {
-	i := slices.IndexFunc(v.Nodes, func(n view.Node) bool { return n.Self })
-	mistaken := i >= 0 && !w.Topology().MayBe(p.Addr, v.Nodes[i].ID)
+	self, ok := v.Self()
+	mistaken := ok && !w.Topology().MayBe(p.Addr, self.ID)
 	news := p.Mistake(mistaken)
 	if !mistaken {
 		return nil

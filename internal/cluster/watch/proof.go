@@ -126,19 +126,23 @@ func (s *Shard) Needed() int64 {
 	if now := s.now(); now != nil {
 		s = now
 	}
-	return int64(len(s.candidates()))
+	needed := int64(0)
+	for _, r := range s.Replicas {
+		if r.mayTakeOver() {
+			needed++
+		}
+	}
+	return needed
 }
 
 // Suffices reports whether a write may be acknowledged that so many replicas have. They must be as many as Needed says, or
 // lack no more than those that are out of touch, while a majority of masters confirms that the master rules. What a former
 // master has acknowledged all of its replicas had, also the one that has replaced it.
 func (s *Shard) Suffices(copies int64) bool {
-	now := s.now()
+	now, needed := s.now(), s.Needed()
 	if now == nil {
-		return copies > 0 && copies >= s.Needed()
+		return copies > 0 && copies >= needed
 	}
-	candidates := now.candidates()
-	needed := int64(len(candidates))
 	if copies >= needed {
 		return true
 	}
@@ -146,12 +150,13 @@ func (s *Shard) Suffices(copies int64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	ackless := s.acklessFor(at) > acklessLasts
-	for _, r := range candidates {
-		if ackless || w.outOfTouch(r.Peer, at) {
-			needed--
+	inTouch := int64(0)
+	for _, r := range now.Replicas {
+		if r.mayTakeOver() && !ackless && !w.outOfTouch(r.Peer, at) {
+			inTouch++
 		}
 	}
-	return copies >= needed && w.rules(now, at)
+	return copies >= inTouch && w.rules(now, at)
 }
 
 // LeaveBehind takes the shard's replicas out of step, because a write that some of them do not have is about to be
@@ -169,13 +174,9 @@ func (s *Shard) LeaveBehind() bool {
 	return true
 }
 
-// candidates returns the replicas that could take over: all but those that the cluster has marked as failed and that are
-// not well for us either.
-func (s *Shard) candidates() []Replica {
-	return slices.DeleteFunc(slices.Clone(s.Replicas), func(r Replica) bool {
-		return r.Info.Health == view.Failed && r.State() != peer.Well
-	})
-}
+// mayTakeOver reports whether the replica could be promoted: not if the cluster has marked it as failed and it is not well
+// for us either.
+func (r Replica) mayTakeOver() bool { return r.Info.Health != view.Failed || r.State() == peer.Well }
 
 // outOfTouch reports whether a replica has been silent, or without a link to its master, for so long that no evidence from
 // before counts any more. It is called with mu held.
