@@ -23,6 +23,9 @@ var (
 	ErrFull = errors.New("the cluster is out of memory")
 )
 
+// ErrBehind means that a replica is not, or no longer, where it was known to be: it has restarted, for example.
+var ErrBehind = errors.New("the replica lacks what it was known to have")
+
 // errNoTraffic means that the slot map does not list the node, or not yet.
 var errNoTraffic = errors.New("no connections to the node yet")
 
@@ -112,8 +115,8 @@ func pass(err error) (redirect string, ok bool) {
 	return "", false
 }
 
-// isReply reports whether the error is a node's reply.
-func isReply(err error) bool {
+// IsReply reports whether the error is a node's reply.
+func IsReply(err error) bool {
 	_, ok := errors.AsType[redis.Error](err)
 	return ok
 }
@@ -129,7 +132,7 @@ func Transient(err error) bool {
 	if err == nil || errors.Is(err, redis.Nil) || errors.Is(err, ErrUnavailable) {
 		return false
 	}
-	if isReply(err) {
+	if IsReply(err) {
 		_, ok := pass(err)
 		return ok
 	}
@@ -142,7 +145,7 @@ var neverSent = []error{redis.ErrPoolTimeout, redis.ErrPoolExhausted, redis.ErrC
 // unsent reports whether the error proves that the node has not executed the command: it replied with an error, or there
 // was no connection to send the command on.
 func unsent(err error) bool {
-	if isReply(err) {
+	if IsReply(err) {
 		return !IsKeyElsewhere(err)
 	}
 	for _, never := range neverSent {

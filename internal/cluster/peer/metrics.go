@@ -71,7 +71,7 @@ func classify(err error) (outcome, redirect string) {
 	switch {
 	case err == nil || errors.Is(err, redis.Nil):
 		return "ok", ""
-	case isReply(err):
+	case IsReply(err):
 		if redirect, _ = pass(err); redirect != "" {
 			return "redirect", redirect
 		}

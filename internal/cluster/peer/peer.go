@@ -27,6 +27,7 @@ type Peer struct {
 	state    atomic.Int32 // a State
 	loading  atomic.Bool
 	mistaken atomic.Bool
+	process  atomic.Value // string: the run ID that the newest connection for traffic has found
 	refused  atomic.Int64 // since when the node lets no question in, on the pulse's clock; 0 if it does
 
 	reads        queue
@@ -59,8 +60,8 @@ func newPeer(addr string, a Access, m *Metrics, h Hooks) *Peer {
 		p.name = func() string { return h.Name(addr) }
 	}
 	p.breaker.dialled = func(err error) { m.dialled(p.name(), err) }
-	p.reads.send = func(as []*Attempt) { p.sendReads(as, false) }
-	p.replicaReads.send = func(as []*Attempt) { p.sendReads(as, true) }
+	p.reads.send = p.sendReads
+	p.replicaReads.send = p.sendReplicaReads
 	p.writes.send = p.sendWrites
 	p.commits.send = func(as []*Attempt) { h.Commit(p, as) }
 	return p

@@ -20,20 +20,22 @@ type Answer struct {
 	Replication view.Replication
 	NodeTimeout time.Duration // its cluster-node-timeout; 0 if unknown
 	RunID       string        // of its process; empty if unknown
+	Epoch       int64         // its current epoch, which every election that it hears of raises; 0 if unknown
 }
 
-// Probe asks the node for its view, its replication state and its clock in one round trip (CLUSTER NODES, INFO, CONFIG
-// GET). What the node refuses to tell stays zero. Without a view, the probe fails.
+// Probe asks the node for its view, its replication state and its clock in one round trip (CLUSTER NODES, CLUSTER INFO,
+// INFO, CONFIG GET). What the node refuses to tell stays zero. Without a view, the probe fails.
 func (p *Peer) Probe(ctx context.Context) (Answer, error) {
 	a := Answer{Asked: time.Now()}
 	pipe := p.questions.Pipeline()
 	nodes := pipe.ClusterNodes(ctx)
+	cluster := pipe.ClusterInfo(ctx)
 	info := pipe.Info(ctx, "server", "replication")
 	config := pipe.ConfigGet(ctx, "cluster-node-timeout")
 	_, _ = pipe.Exec(ctx) // each has its own error
 	p.refuses(letIn(nodes.Err()) != nil || hasPrefix(nodes.Err(), "NOAUTH "))
 	p.loading.Store(isLoading(nodes.Err()))
-	if err := noReply(nodes, info, config); err != nil {
+	if err := noReply(nodes, cluster, info, config); err != nil {
 		return a, err
 	}
 	text, err := nodes.Result()
@@ -46,6 +48,7 @@ func (p *Peer) Probe(ctx context.Context) (Answer, error) {
 	fields := view.ParseInfo(info.Val()) // empty on the embedded Redis, which has no such section
 	a.Replication = view.ParseReplication(fields)
 	a.RunID = fields["run_id"]
+	a.Epoch, _ = strconv.ParseInt(view.ParseInfo(cluster.Val())["cluster_current_epoch"], 10, 64)
 	if usec, err := strconv.ParseInt(fields["server_time_usec"], 10, 64); err == nil {
 		a.Now = time.UnixMicro(usec)
 	}
@@ -59,7 +62,7 @@ func (p *Peer) Probe(ctx context.Context) (Answer, error) {
 // count: a missing run ID would look like another process.
 func noReply(cmds ...redis.Cmder) error {
 	for _, cmd := range cmds {
-		if err := cmd.Err(); err != nil && !isReply(err) && !errors.Is(err, redis.Nil) {
+		if err := cmd.Err(); err != nil && !IsReply(err) && !errors.Is(err, redis.Nil) {
 			return err
 		}
 	}

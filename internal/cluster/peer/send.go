@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/redis/go-redis/v9"
@@ -19,28 +20,53 @@ func (p *Peer) Write(a *Attempt) { p.writes.submit(a) }
 // Commit queues a write that waits for a replica. [Hooks.Commit] sends it.
 func (p *Peer) Commit(a *Attempt) { p.commits.submit(a) }
 
-// sendReads sends reads in one pipeline. A replica answers only between READONLY and READWRITE. A connection left in
-// READONLY would go on answering for slots that have moved elsewhere.
-func (p *Peer) sendReads(attempts []*Attempt, asReplica bool) {
+// sendReads sends reads to a master, in one pipeline.
+func (p *Peer) sendReads(attempts []*Attempt) {
 	p.metrics.Batch("read", len(attempts))
+	p.pipeline(attempts, func(ctx context.Context, pipe redis.Pipeliner) { Queue(ctx, pipe, attempts) }, replied)
+}
+
+// sendReplicaReads sends reads to a replica, in one pipeline. A replica answers only between READONLY and READWRITE. A
+// connection left in READONLY would go on answering for slots that have moved elsewhere. ROLE comes before the reads and on
+// their connection, so that it speaks for what the replica has then or earlier. Every connection learns which process it
+// leads to before it is used (see [Set.NewClient]), and a process that has ended does not come back.
+func (p *Peer) sendReplicaReads(attempts []*Attempt) {
+	p.metrics.Batch("read", len(attempts))
+	var role *redis.Cmd
 	p.pipeline(attempts, func(ctx context.Context, pipe redis.Pipeliner) {
-		if asReplica {
-			pipe.Do(ctx, "readonly")
-		}
+		pipe.Do(ctx, "readonly")
+		role = pipe.Do(ctx, "role")
 		Queue(ctx, pipe, attempts)
-		if asReplica {
-			pipe.Do(ctx, "readwrite")
+		pipe.Do(ctx, "readwrite")
+	}, func(a *Attempt) error {
+		answered := a.Cmd.Err() == nil || errors.Is(a.Cmd.Err(), redis.Nil)
+		if answered && a.Process != "" && (p.process.Load() != a.Process || offsetOf(role) < a.Floor) {
+			return ErrBehind
 		}
+		return a.Cmd.Err()
 	})
+}
+
+// offsetOf returns the offset of a replica from its answer to ROLE; -1 if the node is no replica or has not answered.
+func offsetOf(role *redis.Cmd) int64 {
+	reply, err := role.Slice()
+	if err != nil || len(reply) != 5 || reply[0] != "slave" {
+		return -1
+	}
+	offset, ok := reply[4].(int64)
+	if !ok {
+		return -1
+	}
+	return offset
 }
 
 func (p *Peer) sendWrites(attempts []*Attempt) {
 	p.metrics.Batch("async", len(attempts))
-	p.pipeline(attempts, func(ctx context.Context, pipe redis.Pipeliner) { Queue(ctx, pipe, attempts) })
+	p.pipeline(attempts, func(ctx context.Context, pipe redis.Pipeliner) { Queue(ctx, pipe, attempts) }, replied)
 }
 
 // pipeline sends the commands that fill adds, and finishes each attempt with its outcome.
-func (p *Peer) pipeline(attempts []*Attempt, fill func(context.Context, redis.Pipeliner)) {
+func (p *Peer) pipeline(attempts []*Attempt, fill func(context.Context, redis.Pipeliner), outcome func(*Attempt) error) {
 	ctx, cancel := context.WithTimeout(context.Background(), p.access.Attempt)
 	defer cancel()
 	rdb, err := p.Traffic()
@@ -53,11 +79,14 @@ func (p *Peer) pipeline(attempts []*Attempt, fill func(context.Context, redis.Pi
 		if err != nil {
 			a.Finish(err)
 		} else {
-			a.Finish(a.Cmd.Err())
+			a.Finish(outcome(a))
 		}
 	}
 	p.Notice(attempts)
 }
+
+// replied is the outcome of a command that needs no more than a reply.
+func replied(a *Attempt) error { return a.Cmd.Err() }
 
 // Queue adds the attempts' commands to a pipeline, each after ASKING if it needs that.
 func Queue(ctx context.Context, pipe redis.Pipeliner, attempts []*Attempt) {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 // A Set holds the peers that a program knows, by address. Its methods may be called concurrently.
@@ -88,9 +90,7 @@ func (s *Set) NewClient(addr string, opt *redis.Options) *redis.Client {
 	opt.Dialer = func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return s.At(addr).breaker.connectFor(ctx, network, addr)
 	}
-	if s.hooks.MayBe != nil {
-		opt.OnConnect = func(ctx context.Context, conn *redis.Conn) error { return s.identify(ctx, addr, conn) }
-	}
+	opt.OnConnect = func(ctx context.Context, conn *redis.Conn) error { return s.identify(ctx, addr, conn) }
 	rdb := redis.NewClient(opt)
 	if s.metrics != nil {
 		rdb.AddHook(attemptHook{s.metrics, s.At(addr).name})
@@ -99,15 +99,20 @@ func (s *Set) NewClient(addr string, opt *redis.Options) *redis.Client {
 	return rdb
 }
 
-// identify fails unless the node that answers may be at the address (CLUSTER MYID). A node that rejects the question may be.
+// identify learns which process answers (INFO server), and fails unless its node may be at the address (CLUSTER MYID). A node
+// that rejects the questions may be.
 func (s *Set) identify(ctx context.Context, addr string, conn *redis.Conn) error {
-	id, err := conn.Do(ctx, "cluster", "myid").Text()
-	switch {
-	case isReply(err):
-		return nil
-	case err != nil:
-		return err
-	case !s.hooks.MayBe(addr, id):
+	pipe := conn.Pipeline()
+	id := pipe.Do(ctx, "cluster", "myid")
+	info := pipe.Info(ctx, "server")
+	_, _ = pipe.Exec(ctx) // each has its own error
+	for _, err := range []error{id.Err(), info.Err()} {
+		if err != nil && !IsReply(err) {
+			return err
+		}
+	}
+	s.At(addr).process.Store(view.ParseInfo(info.Val())["run_id"])
+	if text, err := id.Text(); err == nil && s.hooks.MayBe != nil && !s.hooks.MayBe(addr, text) {
 		return ErrOther
 	}
 	return nil

@@ -8,8 +8,9 @@ import (
 // Replication is what a node reports about its own replication (INFO replication).
 type Replication struct {
 	Master bool
-	LinkUp bool  // of a replica: it is connected to its master, and no full sync is in progress
-	Offset int64 // bytes of the replication stream that the node has produced or applied
+	LinkUp bool   // of a replica: it is connected to its master, and no full sync is in progress
+	Offset int64  // bytes of the replication stream that the node has produced or applied
+	Stream string // identifies the stream that the offset is of (master_replid)
 }
 
 // ParseInfo parses the reply to INFO into its fields.
@@ -25,7 +26,7 @@ func ParseInfo(text string) map[string]string {
 
 // ParseReplication interprets the fields of INFO replication.
 func ParseReplication(fields map[string]string) Replication {
-	r := Replication{Master: fields["role"] == "master"}
+	r := Replication{Master: fields["role"] == "master", Stream: fields["master_replid"]}
 	offset := fields["slave_repl_offset"]
 	if r.Master {
 		offset = fields["master_repl_offset"]

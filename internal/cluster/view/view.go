@@ -4,6 +4,7 @@ package view
 
 import (
 	"cmp"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -159,4 +160,18 @@ func (v View) Reachable() []string {
 		}
 	}
 	return addrs
+}
+
+// SameOwners reports whether two views show the same masters with the same slots.
+func (v View) SameOwners(o View) bool {
+	owned := func(v View) map[string][]SlotRange {
+		owned := map[string][]SlotRange{}
+		for _, n := range v.Nodes {
+			if n.Master && n.Slots > 0 {
+				owned[n.ID] = n.Ranges
+			}
+		}
+		return owned
+	}
+	return maps.EqualFunc(owned(v), owned(o), slices.Equal[[]SlotRange])
 }

@@ -1,0 +1,76 @@
+package rights
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/sessiond/sessiond/internal/cluster/peer"
+	"github.com/sessiond/sessiond/internal/cluster/view"
+)
+
+// A Register is a master in its role of granting rights.
+type Register struct {
+	ID   string
+	Peer *peer.Peer
+	Slot int // the lowest that it owns
+}
+
+//go:embed register.lua
+var registerSource string
+
+var registerScript = redis.NewScript(registerSource)
+
+// A request is what one round asks of every register.
+type request struct {
+	operation string // open, mark or lease
+	accounted seal
+	master    string // one that must still be a register; empty for any
+	args      []any  // of the operation
+}
+
+// An answer is a register's.
+type answer struct {
+	verdict Verdict
+	current int64 // its current epoch
+	seal    seal
+	running bool // a lease may be
+}
+
+// ask sends a request to a register.
+func (r Register) ask(ctx context.Context, q request) (answer, error) {
+	args := append([]any{q.operation, r.Slot, q.accounted.epoch, q.accounted.String()}, q.args...)
+	reply, err := registerScript.Run(ctx, r.Peer.Questions(), []string{key(r.Slot)}, args...).Slice()
+	if err != nil {
+		return answer{}, err
+	}
+	return parseAnswer(reply)
+}
+
+func parseAnswer(reply []any) (answer, error) {
+	if len(reply) != 5 {
+		return answer{}, fmt.Errorf("a register replied %v", reply)
+	}
+	verdict, _ := reply[0].(string)
+	current, _ := reply[1].(int64)
+	epoch, _ := reply[2].(string)
+	masters, _ := reply[3].(string)
+	sealed, err := parseSeal(epoch, masters)
+	return answer{Verdict(verdict), current, sealed, reply[4] != int64(0)}, err
+}
+
+// key is the key of a register whose lowest slot this is. Its hash tag is the smallest number that hashes to the slot.
+func key(slot int) string {
+	for n := 0; ; n++ {
+		if tag := strconv.Itoa(n); view.Slot(tag) == slot {
+			return "sessiond:rights:{" + tag + "}"
+		}
+	}
+}
+
+// milliseconds rounds up, so that an age is never understated.
+func milliseconds(d time.Duration) int64 { return int64((d + time.Millisecond - 1) / time.Millisecond) }
