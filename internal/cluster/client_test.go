@@ -211,7 +211,7 @@ func TestScriptIsSentWholeOnce(t *testing.T) {
 	e := clustertest.StartEmbedded(t)
 	c := ready(t, e.Client(t, cluster.Config{}))
 	e.Commands()
-	for i, want := range []string{"EVALSHA WAIT EVAL SET WAIT", "EVALSHA SET WAIT"} {
+	for i, want := range []string{"EVALSHA ROLE WAIT ROLE EVAL SET ROLE WAIT ROLE", "EVALSHA SET ROLE WAIT ROLE"} {
 		if _, err := c.Run(t.Context(), nil, put(), []string{"k"}, i); err != nil {
 			t.Fatal(err)
 		}

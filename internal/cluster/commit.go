@@ -2,7 +2,10 @@ package cluster
 
 import (
 	"context"
+	"math"
+	"net"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -11,7 +14,7 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
 
-// replicaPatience is how long the first WAIT waits for the replica. After it, WAIT is sent every askAgain with no replicas
+// replicaPatience is how long the first WAIT waits for the replicas. After it, WAIT is sent every askAgain with no replicas
 // to wait for, so that it answers at once: a node that waits is as silent as a dead one.
 const (
 	replicaPatience = 50 * time.Millisecond
@@ -20,12 +23,14 @@ const (
 
 // A commitment is a group of writes to one master, followed by one WAIT on the same connection. WAIT covers only the writes
 // of its own connection, up to the last one. So a script that acknowledges an effect must write something even if it finds
-// the effect already there.
+// the effect already there. WAIT does not tell which replicas it counts: that comes from ROLE, before it and after.
 type commitment struct {
 	client *Client
 	conn   *redis.Conn
 	shard  *watch.Shard    // the shard of the master; nil if the node is not a master
 	open   []*peer.Attempt // executed, but not finished
+	offset int64           // of the replication stream, at or after the writes
+	copies int64           // how many of the replicas that count have the writes
 }
 
 // commit sends a group of writes to a node and finishes each of them.
@@ -39,23 +44,20 @@ func (c *Client) commit(p *peer.Peer, attempts []*peer.Attempt) {
 	}
 	g := &commitment{client: c, conn: rdb.Conn(), shard: c.watch.Topology().MasteredBy(p)}
 	defer g.conn.Close()
-	copies, err := g.execute(attempts)
-	copies, err = g.outlast(copies, err)
-	g.settle(copies, err)
+	reached, err := g.execute(attempts)
+	g.settle(g.outlast(reached, err))
 }
 
-// execute sends the writes with a first WAIT, finishes those that failed, and returns how many replicas have the rest.
-func (g *commitment) execute(attempts []*peer.Attempt) (copies int64, err error) {
+// execute sends the writes with a first WAIT, finishes those that failed, and returns how far the replicas are.
+func (g *commitment) execute(attempts []*peer.Attempt) (reached, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), g.client.cfg.Attempt+replicaPatience)
 	defer cancel()
-	needed := g.needed()
-	first := waitCmd(needed, replicaPatience)
-	if needed == 0 {
-		first = waitCmd(0, 0) // there is no replica to wait for, and Redis would take up to 100 ms to say so
-	}
 	pipe := g.conn.Pipeline()
 	peer.Queue(ctx, pipe, attempts)
+	produced := pipe.Do(ctx, "role")
+	first := g.firstWait()
 	_ = pipe.Process(ctx, first)
+	role := pipe.Do(ctx, "role")
 	_, _ = pipe.Exec(ctx)
 	for _, a := range attempts {
 		if failed := a.Cmd.Err(); failed != nil {
@@ -64,51 +66,64 @@ func (g *commitment) execute(attempts []*peer.Attempt) (copies int64, err error)
 			g.open = append(g.open, a)
 		}
 	}
-	return g.waited(first.Result())
+	if first.Err() != nil {
+		return reached{}, first.Err()
+	}
+	at, err := parseRole(produced)
+	if err != nil {
+		return reached{}, err
+	}
+	g.offset = at.offset
+	return parseRole(role)
 }
 
-// outlast asks how many replicas have the writes until they suffice.
-func (g *commitment) outlast(copies int64, err error) (int64, error) {
-	for len(g.open) > 0 && err == nil && !g.suffices(copies) {
+// firstWait waits for every replica that counts. If there is none, or if waiting for it has been in vain, Redis would take up
+// to 100 ms to say so.
+func (g *commitment) firstWait() *redis.IntCmd {
+	if g.shard == nil {
+		return waitCmd(1, replicaPatience)
+	}
+	needed, _ := g.shard.Needed()
+	if len(needed) == 0 || g.shard.Gone() {
+		return waitCmd(0, 0)
+	}
+	return waitCmd(int64(len(needed)), replicaPatience)
+}
+
+// outlast asks how far the replicas are until every one that must have the writes does, or those that lack them are marked.
+func (g *commitment) outlast(now reached, err error) error {
+	for len(g.open) > 0 && err == nil && !g.suffices(now) {
 		if err = g.mayWait(); err == nil {
 			time.Sleep(askAgain)
-			copies, err = g.confirmed()
+			now, err = g.reached()
 		}
 	}
-	return copies, err
+	return err
 }
 
-// confirmed returns how many replicas have the writes of the connection.
-func (g *commitment) confirmed() (int64, error) {
+// suffices reports whether the writes may be acknowledged. The replicas that count are learnt after the writes were executed,
+// and marked after that.
+func (g *commitment) suffices(now reached) bool {
+	if g.shard == nil || g.shard.Replaced() {
+		return false
+	}
+	needed, known := g.shard.Needed()
+	if !known {
+		return false
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), g.client.cfg.Attempt)
 	defer cancel()
-	now := waitCmd(0, 0)
-	_ = g.conn.Process(ctx, now)
-	return g.waited(now.Result())
+	lacking := g.shard.Lacking(ctx, needed, g.offset, now.replicas)
+	g.copies = int64(len(needed) - len(lacking))
+	g.shard.Waited(len(lacking) == 0)
+	return len(lacking) == 0 || g.shard.Gone() && g.shard.Mark(ctx, lacking) == nil
 }
 
-// waited records the outcome of a WAIT.
-func (g *commitment) waited(copies int64, err error) (int64, error) {
-	if g.shard != nil && err == nil {
-		g.shard.Waited(copies >= g.shard.Needed())
-	}
-	return copies, err
-}
-
-// needed is how many replicas must have the writes; see [watch.Shard.Needed].
-func (g *commitment) needed() int64 {
-	if g.shard == nil {
-		return 1
-	}
-	return g.shard.Needed()
-}
-
-// suffices reports whether the writes may be acknowledged that so many replicas have.
-func (g *commitment) suffices(copies int64) bool {
-	if g.shard == nil {
-		return copies > 0
-	}
-	return g.shard.Suffices(copies)
+// reached asks how far the replicas are.
+func (g *commitment) reached() (reached, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), g.client.cfg.Attempt)
+	defer cancel()
+	return parseRole(g.conn.Do(ctx, "role"))
 }
 
 // mayWait returns the reason to stop waiting for a replica: no caller waits for the outcome any more, or the master was
@@ -121,25 +136,57 @@ func (g *commitment) mayWait() error {
 	case slices.ContainsFunc(g.open, (*peer.Attempt).Waited):
 		return nil
 	}
-	return errUnproven
+	return errUnmarked
 }
 
-// settle finishes the writes that were executed, with the outcome of the last WAIT.
-func (g *commitment) settle(copies int64, err error) {
-	if len(g.open) > 0 && err == nil && (copies == 0 || copies < g.needed()) && !g.shard.LeaveBehind() {
-		err = errReplaced
-	}
+// settle finishes the writes that were executed.
+func (g *commitment) settle(err error) {
 	for _, a := range g.open {
 		if err != nil {
 			a.Finish(peer.Unconfirmed(err))
 			continue
 		}
-		a.Copies = copies
+		a.Copies = g.copies
 		a.Finish(nil)
 	}
 }
 
-// waitCmd makes a WAIT command. With 0 replicas it answers at once, with the number of replicas that have all writes.
+// waitCmd makes a WAIT command. With 0 replicas it answers at once.
 func waitCmd(replicas int64, patience time.Duration) *redis.IntCmd {
 	return redis.NewIntCmd(context.Background(), "wait", replicas, patience.Milliseconds())
+}
+
+// A reached is what a master says of its replication stream (ROLE).
+type reached struct {
+	offset   int64
+	replicas map[string]int64 // the offset that each connected replica has acknowledged, by its address
+}
+
+// parseRole interprets a master's reply to ROLE. A node that is no master any more has been replaced. Of one that refuses to
+// tell, no replica is known to have anything.
+func parseRole(role *redis.Cmd) (reached, error) {
+	reply, err := role.Slice()
+	if peer.IsReply(err) {
+		return reached{offset: math.MaxInt64}, nil
+	}
+	if err != nil {
+		return reached{}, err
+	}
+	if len(reply) != 3 || reply[0] != "master" {
+		return reached{}, errReplaced
+	}
+	r := reached{replicas: map[string]int64{}}
+	r.offset, _ = reply[1].(int64)
+	connected, _ := reply[2].([]any)
+	for _, c := range connected {
+		fields, _ := c.([]any)
+		if len(fields) != 3 {
+			continue
+		}
+		host, _ := fields[0].(string)
+		port, _ := fields[1].(string)
+		text, _ := fields[2].(string)
+		r.replicas[net.JoinHostPort(host, port)], _ = strconv.ParseInt(text, 10, 64)
+	}
+	return r, nil
 }

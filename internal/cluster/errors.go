@@ -32,8 +32,10 @@ var (
 	errOneCopy = errors.New("only the master has the write: its shard has no replica")
 	// errReplaced means that the write must be sent again.
 	errReplaced = errors.New("the master was replaced before a replica had the write")
-	// errUnproven fails a write that no replica has, if there is no proof that its master still rules.
-	errUnproven = errors.New("no replica has the write, and no majority confirms that its master is still the master")
+	// errUnmarked fails a write that some replica lacks, if a majority of masters has not noted that.
+	errUnmarked = errors.New("a replica lacks the write, and no majority of masters has noted that")
+	// errElsewhere fails a read of a shard whose master other instances reach.
+	errElsewhere = fmt.Errorf("%w: this instance does not reach the master, and others do", ErrUnavailable)
 	// errNoReplica fails a strict write that is not even sent.
 	errNoReplica = fmt.Errorf("%w: the write is strict, and its shard has no replica", ErrUnavailable)
 )

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,17 +20,19 @@ import (
 	"github.com/sessiond/sessiond/internal/polltest"
 )
 
-// A fake is a shard of two nodes, and a master without slots, whose answers the test sets. Each script writes one byte to
-// the replication stream.
+// A fake is a shard of two nodes, a master without slots, and two masters with a slot each, whose answers the test sets. Each
+// script writes one byte to the replication stream.
 type fake struct {
-	addrs  [3]*net.TCPAddr // of the master, its replica, and the other master
+	addrs  [5]*net.TCPAddr // of the master, its replica, the master without slots, and those with one
 	failed atomic.Bool     // the cluster has marked the replica FAIL
-	copies atomic.Int32    // what WAIT returns
+	copies atomic.Int32    // how many replicas have everything
 	offset atomic.Int64    // of both nodes in the replication stream
 	mute   atomic.Bool     // the replica answers, but delays the report of its replication for longer than a probe lasts
 	silent atomic.Bool     // the master answers nothing
 	second atomic.Bool     // the other master is a second replica
 	gets   atomic.Bool     // the other master is importing the slot of the key "moving"
+	none   atomic.Bool     // the masters grant no marks
+	marks  atomic.Int32    // granted
 
 	mu  sync.Mutex
 	ran []string // first keys of the scripts; guarded by mu
@@ -40,7 +43,7 @@ func startFake(t *testing.T) *fake {
 	f := new(fake)
 	f.copies.Store(1)
 	f.offset.Store(100)
-	var nodes [3]*server.Server
+	var nodes [5]*server.Server
 	for i := range nodes {
 		s, err := server.NewServer("127.0.0.1:0")
 		if err != nil {
@@ -68,11 +71,14 @@ func startFake(t *testing.T) *fake {
 		register("READWRITE", ok)
 		register("CLIENT", ok)
 		register("CLUSTER", func(p *server.Peer, _ string, args []string) {
-			if strings.EqualFold(args[0], "MYID") {
+			switch strings.ToUpper(args[0]) {
+			case "MYID":
 				p.WriteBulk(fmt.Sprintf("id%d", i))
-				return
+			case "INFO":
+				p.WriteBulk("cluster_current_epoch:1\r\n")
+			default:
+				p.WriteBulk(f.clusterNodes(i))
 			}
-			p.WriteBulk(f.clusterNodes(i))
 		})
 		register("INFO", func(p *server.Peer, _ string, _ []string) { p.WriteBulk(f.info(i)) })
 		register("CONFIG", func(p *server.Peer, _ string, _ []string) { p.WriteStrings([]string{"cluster-node-timeout", "2000"}) })
@@ -85,8 +91,13 @@ func startFake(t *testing.T) *fake {
 			p.WriteError("NOSCRIPT it was never sent")
 		})
 		register("EVAL_RO", func(p *server.Peer, _ string, _ []string) { p.WriteStrings([]string{"what is here"}) })
+		register("ROLE", func(p *server.Peer, _ string, _ []string) { f.role(p, i) })
 		register("WAIT", func(p *server.Peer, _ string, _ []string) { p.WriteInt(int(f.copies.Load())) })
 		register("EVALSHA", func(p *server.Peer, _ string, args []string) {
+			if strings.HasPrefix(args[2], "sessiond:rights:") {
+				f.grant(p, args[3])
+				return
+			}
 			f.mu.Lock()
 			f.ran = append(f.ran, args[2])
 			f.mu.Unlock()
@@ -98,7 +109,7 @@ func startFake(t *testing.T) *fake {
 }
 
 func (f *fake) clusterNodes(self int) string {
-	flags, of := [3]string{"master", "slave", "master"}, "-"
+	flags, of := [5]string{"master", "slave", "master", "master", "master"}, "-"
 	if f.second.Load() {
 		flags[2], of = "slave", "id0"
 	}
@@ -115,7 +126,56 @@ func (f *fake) clusterNodes(self int) string {
 	if self == 2 && f.gets.Load() {
 		getting = fmt.Sprintf(" [%d-<-id0]", view.Slot("moving"))
 	}
-	return line(0, "-", " 0-16383") + line(1, "id0", "") + line(2, of, getting)
+	return line(0, "-", " 0-16381") + line(1, "id0", "") + line(2, of, getting) + line(3, "-", " 16382") + line(4, "-", " 16383")
+}
+
+// isReplica reports whether a node is a replica of the first.
+func (f *fake) isReplica(i int) bool { return i == 1 || i == 2 && f.second.Load() }
+
+// role answers ROLE: the master lists its replicas, of which some have everything.
+func (f *fake) role(p *server.Peer, self int) {
+	offset := int(f.offset.Load())
+	if f.isReplica(self) {
+		p.WriteLen(5)
+		p.WriteBulk("slave")
+		p.WriteBulk(f.addrs[0].IP.String())
+		p.WriteInt(f.addrs[0].Port)
+		p.WriteBulk("connected")
+		p.WriteInt(offset)
+		return
+	}
+	p.WriteLen(3)
+	p.WriteBulk("master")
+	p.WriteInt(offset)
+	if self != 0 {
+		p.WriteLen(0)
+		return
+	}
+	p.WriteLen(2)
+	for i := 1; i <= 2; i++ {
+		has := offset
+		if int32(i) > f.copies.Load() {
+			has = 0
+		}
+		p.WriteStrings([]string{f.addrs[i].IP.String(), strconv.Itoa(f.addrs[i].Port), strconv.Itoa(has)})
+	}
+}
+
+// grant answers as a register.
+func (f *fake) grant(p *server.Peer, operation string) {
+	verdict := "granted"
+	if operation == "mark" {
+		if f.none.Load() {
+			verdict = "unvouched"
+		} else {
+			f.marks.Add(1)
+		}
+	}
+	p.WriteLen(4)
+	p.WriteBulk(verdict)
+	p.WriteInt(1)
+	p.WriteBulk("-1")
+	p.WriteBulk("")
 }
 
 func (f *fake) info(self int) string {
@@ -123,7 +183,7 @@ func (f *fake) info(self int) string {
 		time.Sleep(400 * time.Millisecond)
 	}
 	fields := []string{"run_id:" + fmt.Sprint(self), fmt.Sprintf("server_time_usec:%d", time.Now().UnixMicro())}
-	if self == 0 || self == 2 && !f.second.Load() {
+	if !f.isReplica(self) {
 		fields = append(fields, "role:master", fmt.Sprintf("master_repl_offset:%d", f.offset.Load()))
 	} else {
 		fields = append(fields, "role:slave", "master_link_status:up", "master_sync_in_progress:0", fmt.Sprintf("slave_repl_offset:%d", f.offset.Load()))
@@ -152,23 +212,22 @@ func (f *fake) client(t *testing.T) *cluster.Client {
 	return c
 }
 
-// A write that is acknowledged with one copy takes the replica out of step at once, not at its next answer. Otherwise, if
-// the master died in between, the replica would answer reads without the write.
-func TestSingleTakesTheReplicaOutOfStep(t *testing.T) {
+// A write that the replica lacks is acknowledged once a majority of masters has noted that, and not before.
+func TestSingleNeedsAMark(t *testing.T) {
 	f := startFake(t)
 	c := f.client(t)
-	if got := write(t, c, "k", "v", cluster.Replicated, 5*time.Second); got.err != nil || got.achieved != cluster.Replicated {
-		t.Fatalf("all is well: got %q, %v", got.achieved, got.err)
+	if got := write(t, c, "k", "v", cluster.Replicated, 5*time.Second); got.err != nil || got.achieved != cluster.Replicated || f.marks.Load() > 0 {
+		t.Fatalf("all is well: got %q, %v, %d marks", got.achieved, got.err, f.marks.Load())
 	}
-	f.mute.Store(true) // its last known state is good
 	f.copies.Store(0)
-	got := write(t, c, "k", "v", cluster.Replicated, 10*time.Second)
-	after := see(c, "redis-1").InStep
-	if got.err != nil || got.achieved != cluster.Single {
-		t.Errorf("got %q, %v", got.achieved, got.err)
+	f.none.Store(true)
+	if got := write(t, c, "k", "v", cluster.Replicated, 3*time.Second); !errors.Is(got.err, cluster.ErrOutcomeUnknown) {
+		t.Errorf("without a mark: got %q, %v", got.achieved, got.err)
 	}
-	if after {
-		t.Error("the replica may answer for its master, without the write")
+	f.none.Store(false)
+	got := write(t, c, "k", "v", cluster.Replicated, 10*time.Second)
+	if got.err != nil || got.achieved != cluster.Single || f.marks.Load() == 0 {
+		t.Errorf("got %q, %v, %d marks", got.achieved, got.err, f.marks.Load())
 	}
 }
 
@@ -235,7 +294,12 @@ func TestReplicatedMeansEveryReplica(t *testing.T) {
 		t.Errorf("both have it: got %q, %v", got.achieved, got.err)
 	}
 	f.copies.Store(1)
-	if got := write(t, c, "one", "v", cluster.Replicated, time.Second); !errors.Is(got.err, cluster.ErrOutcomeUnknown) {
-		t.Errorf("one of the two has it: got %q, %v", got.achieved, got.err)
+	f.none.Store(true)
+	if got := write(t, c, "one", "v", cluster.Replicated, 3*time.Second); !errors.Is(got.err, cluster.ErrOutcomeUnknown) {
+		t.Errorf("one of the two has it, and nobody knows that the other lacks it: got %q, %v", got.achieved, got.err)
+	}
+	f.none.Store(false)
+	if got := write(t, c, "one", "v", cluster.Replicated, 10*time.Second); got.err != nil || got.achieved != cluster.Replicated || f.marks.Load() == 0 {
+		t.Errorf("one of the two has it, and the other is marked: got %q, %v", got.achieved, got.err)
 	}
 }

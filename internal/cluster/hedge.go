@@ -40,29 +40,61 @@ func (b *budget) take() bool {
 	}
 }
 
-// hedged asks the master, and asks the stand-in too if the master fails or does not answer within the hedge delay.
-func (r *reading) hedged(s *watch.Shard, standIn *peer.Peer) (redis.Cmder, error) {
+// hedged asks the master, and asks the stand-in too if the master fails or does not answer within the hedge delay. The
+// lease that this takes is asked for a little earlier.
+func (r *reading) hedged(s *watch.Shard) (redis.Cmder, error) {
 	first := r.ask(s.Master, false)
-	delay := time.NewTimer(r.client.cfg.HedgeDelay)
-	defer delay.Stop()
-	select {
-	case <-first.Done():
-		if conclusive(first.Err) {
+	if s.Master.State() == peer.Well {
+		delay := r.client.cfg.HedgeDelay
+		if early := delay * 3 / 4; !r.over(first, early) && s.HasCandidate() {
+			s.Want()
+			r.over(first, delay-early)
+		}
+	}
+	for {
+		changed := r.client.watch.Changed()
+		standIn, ok := s.StandIn()
+		switch {
+		case r.ctx.Err() != nil, isDone(first) && conclusive(first.Err):
+			return r.fromMaster(first)
+		case isDone(first) && ok:
+			r.client.metrics.hedges.WithLabelValues("failed").Inc()
+			return r.fromReplica(s, r.askReplica(standIn))
+		case isDone(first):
+			s.Want()
+			return nil, first.Err
+		case ok && r.mayHedge(s):
+			r.client.metrics.hedges.WithLabelValues("slow").Inc()
+			return r.race(s, first, r.askReplica(standIn))
+		case ok:
+			r.client.metrics.hedges.WithLabelValues("denied").Inc()
 			return r.fromMaster(first)
 		}
-		r.client.metrics.hedges.WithLabelValues("failed").Inc()
-		return r.fromReplica(s, r.askReplica(standIn))
+		select {
+		case <-first.Done():
+		case <-changed:
+		case <-r.ctx.Done():
+		}
+	}
+}
+
+// over waits for an attempt, and reports whether it ended within the time.
+func (r *reading) over(a *peer.Attempt, within time.Duration) bool {
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	select {
+	case <-a.Done():
 	case <-r.ctx.Done():
-		return r.fromMaster(first)
-	case <-delay.C:
+	case <-timer.C:
+		return false
 	}
-	// The budget applies only if the master answers other commands. A silent master is not slow because of its load.
-	if s.Master.Silence() < r.client.cfg.HedgeDelay && !r.client.hedges.take() {
-		r.client.metrics.hedges.WithLabelValues("denied").Inc()
-		return r.fromMaster(first)
-	}
-	r.client.metrics.hedges.WithLabelValues("slow").Inc()
-	return r.race(s, first, r.askReplica(standIn))
+	return true
+}
+
+// mayHedge reports whether a second node may be asked. The budget applies only if the master answers other commands. A
+// silent master is not slow because of its load.
+func (r *reading) mayHedge(s *watch.Shard) bool {
+	return s.Master.Silence() >= r.client.cfg.HedgeDelay || s.Master.State() != peer.Well || r.client.hedges.take()
 }
 
 // race returns the first usable answer of the master and its replica. If the replica has not found a key, its answer

@@ -30,7 +30,7 @@ func newMetrics(to prometheus.Registerer) *metrics {
 	m := &metrics{
 		peer: peer.NewMetrics(r), watch: watch.NewMetrics(r), registry: r,
 
-		reads:      counter("sessiond_reads_total", "Reads answered, by source: master or replica.", "source"),
+		reads:      counter("sessiond_reads_total", "Reads answered, by source: master, replica, or a replica whose answer may be stale, as the caller allowed.", "source"),
 		hedges:     counter("sessiond_hedges_total", "Reads that asked the replica, by reason; or that the hedge budget kept from it (denied).", "reason"),
 		retries:    counter("sessiond_retries_total", "Rounds that reads and writes took after the first, by kind.", "kind"),
 		durability: counter("sessiond_writes_total", "Writes acknowledged, by durability achieved.", "durability"),
@@ -45,7 +45,7 @@ func newMetrics(to prometheus.Registerer) *metrics {
 // begin creates the series whose labels are known from the start, so that the first of a kind shows as an increase.
 func (m *metrics) begin() {
 	for vec, values := range map[*prometheus.CounterVec][]string{
-		m.reads:      {"master", "replica"},
+		m.reads:      {"master", "replica", "stale"},
 		m.hedges:     {"slow", "suspect", "failed", "denied"},
 		m.retries:    {"read", "write"},
 		m.durability: {string(Async), string(Replicated), string(Single)},

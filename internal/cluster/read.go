@@ -9,9 +9,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/sessiond/sessiond/internal/cluster/peer"
-	"github.com/sessiond/sessiond/internal/cluster/watch"
-
 	"github.com/sessiond/sessiond/internal/cluster/view"
+	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
 
 // A Value is the answer for one of many keys.
@@ -22,8 +21,8 @@ type Value struct {
 
 // Get reads the value of a key (GET). It fails with ErrNil if there is no such key.
 //
-// It asks the master. If the master is not well, or does not answer within the hedge delay, it asks the replica: a replica
-// that was in step when its master was last well has every write that was acknowledged as replicated.
+// It asks the master. If the master is not well, or does not answer within the hedge delay, it asks the replica, once this
+// instance has a lease on it: then the replica has every write that was acknowledged.
 func (c *Client) Get(ctx context.Context, t *Terms, key string) ([]byte, error) {
 	return bytesOf(c.read(ctx, t, key, nil, func(bool) redis.Cmder { return redis.NewStringCmd(ctx, "get", key) }))
 }
@@ -83,7 +82,7 @@ func (c *Client) read(ctx context.Context, t *Terms, key string, s *Script, comm
 	slot := view.Slot(key)
 	r := reading{
 		call:    call{client: c, ctx: ctx, kind: "read", slot: slot, script: s, terms: t, span: startSpan(ctx, "redis read", slot)},
-		command: command,
+		command: command, began: time.Now(),
 	}
 	answered, spoken, err := r.retry(r.once)
 	switch {
@@ -101,7 +100,10 @@ type reading struct {
 	call
 	command func(whole bool) redis.Cmder
 	lacking lack
+	began   time.Time
 }
+
+func (r *reading) waited() time.Duration { return time.Since(r.began) }
 
 // once makes one round: it asks the node that should answer now, and perhaps a second one.
 func (r *reading) once() (redis.Cmder, error) {
@@ -112,20 +114,57 @@ func (r *reading) once() (redis.Cmder, error) {
 	if s == nil {
 		return nil, watch.ErrNoMaster
 	}
-	var standIn *peer.Peer
-	if !r.terms.masterOnly() && !s.Leaving(r.slot) {
-		standIn = s.StandIn()
+	master := s.Master.State()
+	if r.terms.masterOnly() || s.Leaving(r.slot) {
+		return r.onlyMaster(s)
 	}
-	switch {
-	case s.Master.State() == peer.Well && standIn != nil:
-		return r.hedged(s, standIn)
-	case standIn != nil:
+	if master == peer.Well {
+		return r.hedged(s)
+	}
+	s.Want()
+	if standIn, ok := s.StandIn(); ok {
 		r.client.metrics.hedges.WithLabelValues("suspect").Inc()
 		return r.fromReplica(s, r.askReplica(standIn))
-	case s.Master.State() != peer.Down: // there is no other node to ask, and it may only be slow
-		return r.fromMaster(r.ask(s.Master, false))
+	}
+	if r.terms.allowStale() {
+		if cmd, err, ok := r.stale(s); ok {
+			return cmd, err
+		}
+	}
+	if master == peer.Suspect { // it may only be slow
+		return r.hedged(s)
+	}
+	if r.waited() > elsewherePatience && s.Elsewhere() {
+		return nil, errElsewhere
 	}
 	return nil, watch.ErrNoMaster
+}
+
+// elsewherePatience is how long a read waits for a master that others reach and this instance does not. After that it
+// fails, so that its caller can try another instance.
+const elsewherePatience = time.Second
+
+// onlyMaster asks nobody but the master.
+func (r *reading) onlyMaster(s *watch.Shard) (redis.Cmder, error) {
+	if s.Master.State() == peer.Down {
+		return nil, watch.ErrNoMaster
+	}
+	return r.fromMaster(r.ask(s.Master, false))
+}
+
+// stale asks a replica whose answer may be old. ok is false if none answers.
+func (r *reading) stale(s *watch.Shard) (cmd redis.Cmder, err error, ok bool) {
+	p, age, ok := s.Stale()
+	if !ok {
+		return nil, nil, false
+	}
+	a := r.askReplica(watch.StandIn{Peer: p})
+	if err, _ := a.Wait(); err != nil && !errors.Is(err, redis.Nil) {
+		return a.Cmd, err, true
+	}
+	r.terms.ReadStale(age)
+	r.client.metrics.reads.WithLabelValues("stale").Inc()
+	return a.Cmd, a.Err, true
 }
 
 // ask sends the command to a master.
@@ -139,10 +178,11 @@ func (r *reading) ask(p *peer.Peer, asking bool) *peer.Attempt {
 }
 
 // askReplica sends the command to a replica. It sends scripts whole, because Redis does not replicate its script cache.
-func (r *reading) askReplica(p *peer.Peer) *peer.Attempt {
+func (r *reading) askReplica(to watch.StandIn) *peer.Attempt {
 	a := peer.NewAttempt(r.ctx, r.command(true))
-	r.span.sent(p, "replica")
-	p.ReadAsReplica(a)
+	a.Process, a.Floor = to.Shows.Process, to.Shows.Offset
+	r.span.sent(to.Peer, "replica")
+	to.ReadAsReplica(a)
 	return a
 }
 

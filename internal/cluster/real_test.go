@@ -71,7 +71,7 @@ func inStep(t *testing.T, c *cluster.Client) {
 				return false
 			}
 		}
-		return len(s.Nodes) == 6 && s.SlotsCovered == view.Slots
+		return len(s.Nodes) == 6 && s.SlotsCovered == view.Slots && !s.Unaccounted
 	})
 }
 

@@ -1,6 +1,9 @@
 package cluster
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // Durability says how many nodes must have a write before it is acknowledged.
 type Durability string
@@ -8,8 +11,8 @@ type Durability string
 const (
 	// Async: the master has it. It is lost if the master dies before its replica has it too.
 	Async Durability = "async"
-	// Replicated: every replica that could take over has it too (WAIT). If the shard has lost its replica and it is proven that its master still
-	// rules, the write is acknowledged as Single.
+	// Replicated: every replica that could take over has it too (WAIT). If the shard has lost its replica, and a majority of
+	// masters has noted that the replica may lack the write, the write is acknowledged as Single.
 	Replicated Durability = "replicated"
 	// Strict: a replica has it too, or the write fails.
 	Strict Durability = "strict"
@@ -25,10 +28,13 @@ var weaker = map[Durability]int{Replicated: 0, Single: 1, Async: 2}
 type Terms struct {
 	Durability Durability // of its writes: Async, Replicated or Strict; empty for the default
 	MasterOnly bool       // its reads never go to a replica
+	AllowStale bool       // its reads may go to a replica that may lack acknowledged writes, if nobody else answers
 
 	mu       sync.Mutex
-	achieved Durability // guarded by mu
-	replica  bool       // guarded by mu
+	achieved Durability    // guarded by mu
+	replica  bool          // guarded by mu
+	stale    bool          // guarded by mu
+	age      time.Duration // of the oldest evidence; guarded by mu
 }
 
 // Achieved returns the weakest durability among the request's writes: Replicated, Single or Async. It is empty if the
@@ -74,6 +80,28 @@ func (t *Terms) ReadReplica() {
 	t.replica = true
 }
 
+// ReadStale records that a replica has answered a read that may lack acknowledged writes, and how long ago it had them all
+// for sure.
+func (t *Terms) ReadStale(age time.Duration) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.replica, t.stale, t.age = true, true, max(t.age, age)
+}
+
+// Stale reports whether a replica has answered that may lack acknowledged writes, and how long ago it had them all for
+// sure.
+func (t *Terms) Stale() (age time.Duration, stale bool) {
+	if t == nil {
+		return 0, false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.age, t.stale
+}
+
 // durability returns what the request asks of its writes; empty if it asks for nothing.
 func (t *Terms) durability() Durability {
 	if t == nil {
@@ -83,3 +111,5 @@ func (t *Terms) durability() Durability {
 }
 
 func (t *Terms) masterOnly() bool { return t != nil && t.MasterOnly }
+
+func (t *Terms) allowStale() bool { return t != nil && t.AllowStale }

@@ -116,7 +116,7 @@ func (w *writing) alone(s *watch.Shard, p *peer.Peer) bool {
 	if s.Master != p {
 		s = w.client.watch.Topology().MasteredBy(p)
 	}
-	return s != nil && s.Suffices(0)
+	return s != nil && s.Alone()
 }
 
 // send queues the write for a node.

@@ -14,6 +14,7 @@ import (
 type clusterBody struct {
 	Known        bool           `json:"known"` // false until a node has answered
 	Epoch        int64          `json:"epoch"`
+	Unaccounted  bool           `json:"unaccounted_election"` // an election whose outcome is not known here yet: nothing is leased or marked
 	SlotsCovered int            `json:"slots_covered"`
 	MastersPerVM map[string]int `json:"masters_per_vm"`
 	Nodes        []nodeBody     `json:"nodes"`
@@ -33,10 +34,13 @@ type nodeBody struct {
 	Failure    string      `json:"failure,omitzero"` // why it did not answer when it was last asked
 	AnsweredAt string      `json:"answered_at,omitzero"`
 	Shard      string      `json:"shard,omitzero"`
-	Master     string      `json:"master,omitzero"`    // of a replica: its master's name
-	LinkUp     *bool       `json:"link_up,omitzero"`   // of a replica
-	InStep     *bool       `json:"in_step,omitzero"`   // of a replica: whether it may answer for its master
-	LagBytes   *int64      `json:"lag_bytes,omitzero"` // of a replica; missing if unknown
+	Master     string      `json:"master,omitzero"`        // of a replica: its master's name
+	LinkUp     *bool       `json:"link_up,omitzero"`       // of a replica
+	InStep     *bool       `json:"in_step,omitzero"`       // of a replica: whether it keeps up, and may be leased
+	Leased     *bool       `json:"leased,omitzero"`        // of a replica: whether this instance takes its word now
+	Refused    string      `json:"lease_refused,omitzero"` // of a replica: why the last lease was refused
+	Marked     string      `json:"mark,omitzero"`          // of a replica: the outcome of the last mark that this instance asked for
+	LagBytes   *int64      `json:"lag_bytes,omitzero"`     // of a replica; missing if unknown
 }
 
 type shardBody struct {
@@ -58,7 +62,7 @@ func (a *api) cluster(r *http.Request) (answer, error) {
 
 func describeCluster(s watch.Snapshot) clusterBody {
 	body := clusterBody{
-		Known: s.Known, Epoch: s.Epoch, SlotsCovered: s.SlotsCovered, MastersPerVM: s.MastersPerVM,
+		Known: s.Known, Epoch: s.Epoch, Unaccounted: s.Unaccounted, SlotsCovered: s.SlotsCovered, MastersPerVM: s.MastersPerVM,
 		Nodes: []nodeBody{}, Shards: []shardBody{},
 	}
 	names := map[string]string{}
@@ -80,7 +84,7 @@ func describeNode(n watch.NodeSnapshot, master string) nodeBody {
 		State: n.Seen, Silence: n.Silence.Round(time.Millisecond).String(), Failure: n.Failure, AnsweredAt: timestampOrNone(n.Answered), Shard: n.Shard,
 	}
 	if !n.Master {
-		body.Master, body.LinkUp, body.InStep = master, &n.LinkUp, &n.InStep
+		body.Master, body.LinkUp, body.InStep, body.Leased, body.Refused, body.Marked = master, &n.LinkUp, &n.InStep, &n.Leased, n.Refused, n.Marked
 		if n.Lag >= 0 {
 			body.LagBytes = &n.Lag
 		}

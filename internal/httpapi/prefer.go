@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -67,10 +68,14 @@ func readPreferences(r *http.Request) (*preferences, error) {
 					return nil, badRequest("Prefer: durability must be async, replicated or strict")
 				}
 			case "read":
-				if value != "master" {
-					return nil, badRequest("Prefer: read must be master")
+				switch value {
+				case "master":
+					p.terms.MasterOnly = true
+				case "stale":
+					p.terms.AllowStale = true
+				default:
+					return nil, badRequest("Prefer: read must be master or stale")
 				}
-				p.terms.MasterOnly = true
 			}
 		}
 	}
@@ -120,8 +125,12 @@ func tellOutcome(w http.ResponseWriter, r *http.Request, minimal bool) {
 	if achieved := p.terms.Achieved(); achieved != "" && (p.terms.Durability != "" || achieved == cluster.Single) {
 		applied = append(applied, "durability="+string(promised(p.terms.Durability, achieved)))
 	}
-	if p.terms.MasterOnly && isRead(r) {
+	switch {
+	case !isRead(r):
+	case p.terms.MasterOnly:
 		applied = append(applied, "read=master")
+	case p.terms.AllowStale:
+		applied = append(applied, "read=stale")
 	}
 	if len(applied) > 0 {
 		w.Header().Set("Preference-Applied", strings.Join(applied, ", "))
@@ -129,11 +138,18 @@ func tellOutcome(w http.ResponseWriter, r *http.Request, minimal bool) {
 	tellSource(w, r)
 }
 
-// tellSource says if a replica answered a read, even if that answer is that the session does not exist.
+// tellSource says if a replica answered a read, even if that answer is that the session does not exist; and if that answer
+// may lack acknowledged writes, how many seconds ago the replica had them all for sure.
 func tellSource(w http.ResponseWriter, r *http.Request) {
-	if preferencesOf(r).terms.FromReplica() && isRead(r) {
-		w.Header().Set("Session-Source", "replica")
+	terms := preferencesOf(r).terms
+	if !terms.FromReplica() || !isRead(r) {
+		return
 	}
+	source := "replica"
+	if age, stale := terms.Stale(); stale {
+		source += fmt.Sprintf("; stale; age=%.3f", age.Seconds())
+	}
+	w.Header().Set("Session-Source", source)
 }
 
 // promised names the preference that was applied. Strict is reported as strict, though the cluster reports replicated.

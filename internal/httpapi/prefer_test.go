@@ -3,7 +3,9 @@ package httpapi
 import (
 	"context"
 	"testing"
+	"time"
 
+	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/session"
 )
 
@@ -41,6 +43,33 @@ func TestDurabilityIsToldByDeleteToo(t *testing.T) {
 	path := "/v1/sessions/" + f.do("POST", "/v1/sessions", `{}`).id()
 	if got := f.do("DELETE", path, "", "Prefer", "durability=async").want(204).Header.Get("Preference-Applied"); got != "durability=async" {
 		t.Errorf("applied %q", got)
+	}
+}
+
+// staleStore reads as if a replica had answered that may lack writes, if that is allowed.
+type staleStore struct{ session.Store }
+
+func (s staleStore) Peek(ctx context.Context, terms *session.Terms, ref session.Ref) (session.Session, error) {
+	if !terms.AllowStale {
+		return session.Session{}, cluster.ErrUnavailable
+	}
+	terms.ReadStale(1500 * time.Millisecond)
+	return s.Store.Peek(ctx, terms, ref)
+}
+
+// A caller who would rather have an old answer than none says so, and is told how old it may be.
+func TestStaleReads(t *testing.T) {
+	f := newFixture(t)
+	path := "/v1/sessions/" + f.do("POST", "/v1/sessions", `{}`).id() + "?touch=false"
+	f.store.Store = staleStore{f.store.Store}
+	refused := f.do("GET", path, "")
+	refused.wantProblem(503, "unavailable")
+	if refused.Header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	got := f.do("GET", path, "", "Prefer", "read=stale").want(200)
+	if source, applied := got.Header.Get("Session-Source"), got.Header.Get("Preference-Applied"); source != "replica; stale; age=1.500" || applied != "read=stale" {
+		t.Errorf("got the source %q, applied %q", source, applied)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 
+	"github.com/sessiond/sessiond/internal/cluster/rights"
 	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
@@ -33,6 +34,7 @@ func (c *Client) Form(ctx context.Context, shards []Layout, log *slog.Logger) er
 		{"every node sees all slots covered", f.covered},
 		{"every replica is in step", f.inStep},
 		{"every node knows every master's replica", f.replicated},
+		{"the masters know that there was no election", f.sealed},
 	}
 	for _, s := range steps {
 		if err := until(ctx, s.done); err != nil {
@@ -230,6 +232,29 @@ func (f *former) replicated(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// sealed leaves word at the masters of a new cluster that nobody has stood for election yet, so that an instance may lease a
+// replica at once. Of a cluster that was there before, the instances find out themselves. All nodes must know the same
+// epoch: one that lags could still stand in a later one's place.
+func (f *former) sealed(ctx context.Context) error {
+	if f.formed {
+		return nil
+	}
+	v, said, err := f.client.look(ctx)
+	if err != nil {
+		return err
+	}
+	epoch := said[f.addrs()[0]].Epoch
+	for _, addr := range f.addrs() {
+		if a := said[addr]; a.Err != nil || a.Epoch != epoch {
+			return fmt.Errorf("%s knows epoch %d, the first node %d", addr, a.Epoch, epoch)
+		}
+	}
+	council := rights.New(nil)
+	council.Follow(v, f.client.peers.At)
+	council.Account(epoch)
+	return council.Found(ctx)
 }
 
 // ParseLayout parses "master,replica,...", each as host:port.

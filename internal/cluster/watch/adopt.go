@@ -34,7 +34,7 @@ func (w *Watcher) adopt() {
 func (w *Watcher) apply(t *Topology, ch change) {
 	now := time.Now()
 	for _, m := range ch.promoted {
-		m.shard.move(now)
+		m.shard.move(now, m.from.ID)
 	}
 	for _, s := range ch.gone {
 		s.placed.Store(nil)
@@ -43,6 +43,7 @@ func (w *Watcher) apply(t *Topology, ch change) {
 		s.placed.Store(s)
 	}
 	w.topology.Store(t)
+	w.council.Follow(t.View, w.peers.At)
 }
 
 // best returns the newest view of the nodes that are well and have answered recently. It skips views from before a

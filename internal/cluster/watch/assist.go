@@ -1,24 +1,30 @@
 package watch
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/sessiond/sessiond/internal/cluster/peer"
+	"github.com/sessiond/sessiond/internal/cluster/rights"
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 // Assisted failover. Redis waits for the node timeout, and for the masters to agree, before a replica stands for election.
 // If a master is silent, the assistant shortens that wait: it asks the replica to take over, first by agreement with its
-// master (CLUSTER FAILOVER), which loses nothing if the master lives, and then without it (FORCE). The election still needs
-// a majority of masters, so Redis decides.
+// master (CLUSTER FAILOVER), which loses nothing if the master lives, and then without it (FORCE), under a lease. The
+// election still needs a majority of masters, so Redis decides.
 const (
 	assistJitter = 20 * time.Millisecond  // at most, so that instances seldom ask at once; it does no harm if they do
 	plainLimit   = 100 * time.Millisecond // for the hand-over by agreement (seen: 12 ms, 20 ms under load); after it, the replica cannot reach its master either
 	forceLimit   = 500 * time.Millisecond // for the election (seen: 25 to 80 ms); after it, failover is left to Redis
-	pongSlack    = 30 * time.Millisecond  // for the error in dating a node's pongs by our clock
+	forceTries   = 3                      // rounds for the lease, if masters answer late or do not know of an election yet
+	answerLasts  = 250 * time.Millisecond // a node's word for its offset, or that it is there
 )
 
 // An evidence is what speaks for and against asking a replica to take over.
@@ -26,11 +32,11 @@ type evidence struct {
 	wasWell  bool          // the master has answered this instance before
 	silence  time.Duration // how long the master has owed an answer
 	replica  bool          // its replica answers, and was in step when the master was last well
-	majority bool          // a majority of masters answers
+	furthest bool          // every other replica has answered, and none is ahead of it
+	majority bool          // a majority of masters answers: without it no election can be won
 	votes    time.Duration // how long Redis counts the votes of an election, see votesLast
 	quiet    time.Duration // since the shard last moved, or was last asked to
 	watched  bool          // this instance has watched for long enough to know every election whose votes still count
-	heardOf  bool          // another master has received a pong from it since it fell silent
 }
 
 // against returns the reason not to ask for a hand-over; empty if there is none.
@@ -44,6 +50,8 @@ func (e evidence) against(limit time.Duration) string {
 		return "no majority of masters answers"
 	case !e.replica:
 		return "the replica is not known to be in step"
+	case !e.furthest:
+		return "another replica is ahead, or has not answered"
 	case e.quiet < e.votes:
 		return "the shard has moved recently"
 	case !e.watched:
@@ -52,12 +60,8 @@ func (e evidence) against(limit time.Duration) string {
 	return ""
 }
 
-// againstForce returns the reason not to force the takeover. If other masters still hear the master, clients may too, and
-// it may acknowledge writes to them.
+// againstForce returns the reason not to force the takeover.
 func (e evidence) againstForce(limit time.Duration) string {
-	if e.heardOf {
-		return "another master still hears it"
-	}
 	e.quiet = e.votes // our own request counts as the last move
 	return e.against(limit)
 }
@@ -86,10 +90,10 @@ func (a *assistant) consider(ctx context.Context, running *sync.WaitGroup) {
 		if s.Master.Silence() < a.limit {
 			continue
 		}
-		if e, replica := a.gather(t, s); e.against(a.limit) == "" && a.begin(s) {
+		if e, to := a.gather(s); e.against(a.limit) == "" && a.begin(s) {
 			running.Go(func() {
 				defer a.end(s)
-				a.help(ctx, s, replica)
+				a.help(ctx, s, to)
 			})
 		}
 	}
@@ -111,11 +115,11 @@ func (a *assistant) end(s *Shard) {
 	delete(a.busy, s.name)
 }
 
-// gather returns the evidence, and the replica that would take over; nil if there is none.
-func (a *assistant) gather(t *Topology, s *Shard) (evidence, *peer.Peer) {
+// gather returns the evidence, and the replica that would take over: of those in step the furthest.
+func (a *assistant) gather(s *Shard) (evidence, candidate) {
 	w, now := a.watch, time.Now()
-	replica := s.StandIn()
-	e := evidence{silence: s.Master.Silence(), replica: replica != nil, quiet: now.Sub(a.lastAsked(s))}
+	candidates := s.candidates()
+	e := evidence{silence: s.Master.Silence(), replica: len(candidates) > 0, quiet: now.Sub(a.lastAsked(s))}
 	if moved := s.lastMoved(); !moved.IsZero() {
 		e.quiet = min(e.quiet, now.Sub(moved))
 	}
@@ -124,20 +128,37 @@ func (a *assistant) gather(t *Topology, s *Shard) (evidence, *peer.Peer) {
 	e.wasWell = !w.checkupOf(s.Master).last.at.IsZero()
 	e.votes = votesLast(w.checkupOf(s.Master).last.NodeTimeout)
 	e.watched = now.Sub(w.since) >= e.votes
-	answering := 0
-	for _, m := range t.Shards {
-		said := w.checkupOf(m.Master).last
-		if m.Master == s.Master || said.at.IsZero() || now.Sub(said.Asked) > evidenceLasts {
-			continue
-		}
-		answering++
-		line, ok := said.View.Node(s.Info.ID)
-		if pong := said.Asked.Add(-said.Now.Sub(line.Pong)); ok && pong.After(now.Add(-e.silence+pongSlack)) {
-			e.heardOf = true
+	e.majority = w.othersAnswering(s, now) > len(w.Topology().Shards)/2
+	if !e.replica {
+		return e, candidate{}
+	}
+	to := slices.MaxFunc(candidates, func(x, y candidate) int {
+		return cmp.Compare(w.checkupOf(x.Peer).last.Replication.Offset, w.checkupOf(y.Peer).last.Replication.Offset)
+	})
+	e.furthest = w.furthest(s, to.Peer, now)
+	return e, to
+}
+
+// othersAnswering counts the masters of other shards that have just answered. It is called with mu held.
+func (w *Watcher) othersAnswering(than *Shard, now time.Time) int {
+	n := 0
+	for _, s := range w.Topology().Shards {
+		if said := w.checkupOf(s.Master).last; s.Master != than.Master && !said.at.IsZero() && now.Sub(said.Asked) <= answerLasts {
+			n++
 		}
 	}
-	e.majority = answering > len(t.Shards)/2
-	return e, replica
+	return n
+}
+
+// furthest reports whether no other replica of the shard can be ahead of one: each has just answered, or has failed for
+// the cluster, which would not elect it. It is called with mu held.
+func (w *Watcher) furthest(s *Shard, p *peer.Peer, now time.Time) bool {
+	reached := w.checkupOf(p).last.Replication.Offset
+	return !slices.ContainsFunc(s.Replicas, func(r Replica) bool {
+		said := w.checkupOf(r.Peer).last
+		unknown := said.at.IsZero() || now.Sub(said.Asked) > answerLasts
+		return r.Peer != p && r.Info.Health != view.Failed && (unknown || said.Replication.Offset > reached)
+	})
 }
 
 func (a *assistant) lastAsked(s *Shard) time.Time {
@@ -147,30 +168,55 @@ func (a *assistant) lastAsked(s *Shard) time.Time {
 }
 
 // help escalates: after a random delay and a second check, it makes the plain request, and then the forced one.
-func (a *assistant) help(ctx context.Context, s *Shard, replica *peer.Peer) {
+func (a *assistant) help(ctx context.Context, s *Shard, to candidate) {
 	if !sleep(ctx, rand.N(assistJitter)) {
 		return
 	}
-	if e, now := a.gather(a.watch.Topology(), s); e.against(a.limit) != "" || now != replica || s.Replaced() {
+	if e, now := a.gather(s); e.against(a.limit) != "" || now.Peer != to.Peer || s.Replaced() {
 		return
 	}
 	a.mu.Lock()
 	a.last[s.name] = time.Now()
 	a.mu.Unlock()
 
-	a.tell(FailoverAsked, s, replica, "plain", fmt.Sprintf("%%[2]s has been silent for %s: asked %%[1]s to take over by agreement", s.Master.Silence().Round(time.Millisecond)))
-	err := replica.Questions().ClusterFailover(ctx).Err()
-	if err == nil && a.tookOver(ctx, s, replica, plainLimit) {
+	a.tell(FailoverAsked, s, to.Peer, "plain", fmt.Sprintf("%%[2]s has been silent for %s: asked %%[1]s to take over by agreement", s.Master.Silence().Round(time.Millisecond)))
+	err := to.Questions().ClusterFailover(ctx).Err()
+	if err == nil && a.tookOver(ctx, s, to.Peer, plainLimit) {
 		return
 	}
 	// A replica that knows that its link is down has refused at once.
-	if e, now := a.gather(a.watch.Topology(), s); e.againstForce(a.limit) != "" || now != replica || s.Replaced() {
-		return
+	for range forceTries {
+		e, now := a.gather(s)
+		if e.againstForce(a.limit) != "" || now.Peer != to.Peer || s.Replaced() {
+			return
+		}
+		err := a.force(ctx, s, now)
+		if err == nil {
+			a.tookOver(ctx, s, to.Peer, forceLimit)
+			return
+		}
+		if !maySoonBeGranted(err) || !sleep(ctx, hastened) {
+			return
+		}
 	}
-	a.tell(FailoverForced, s, replica, "force", "no agreement from %[2]s: asked %[1]s to take over by election")
-	if err := replica.Questions().Do(ctx, "CLUSTER", "FAILOVER", "FORCE").Err(); err == nil {
-		a.tookOver(ctx, s, replica, forceLimit)
+}
+
+// force asks for an election, if a lease for it is granted.
+func (a *assistant) force(ctx context.Context, s *Shard, to candidate) error {
+	said := a.watch.lastOf(to.Peer)
+	err := a.watch.council.Force(ctx, rights.Candidate{
+		Peer: to.Peer, ID: to.id, Now: said.Now, Evidence: to.shows,
+	})
+	if err == nil {
+		a.tell(FailoverForced, s, to.Peer, "force", "no agreement from %[2]s: asked %[1]s to take over by election")
 	}
+	return err
+}
+
+// maySoonBeGranted reports whether a lease was refused for a reason that passes by itself.
+func maySoonBeGranted(err error) bool {
+	r, ok := errors.AsType[*rights.Refusal](err)
+	return ok && (r.Reason == rights.Silent || r.Reason == rights.Epoch)
 }
 
 // tookOver probes the replica until the topology shows it as master, and reports whether it did within the limit.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sessiond/sessiond/internal/cluster/peer"
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 const (
@@ -15,7 +16,7 @@ const (
 )
 
 func TestEvidenceAgainst(t *testing.T) {
-	all := evidence{wasWell: true, silence: limit, replica: true, majority: true, votes: votes, quiet: votes, watched: true}
+	all := evidence{wasWell: true, silence: limit, replica: true, furthest: true, majority: true, votes: votes, quiet: votes, watched: true}
 	for _, c := range []struct {
 		name          string
 		change        func(*evidence)
@@ -28,7 +29,7 @@ func TestEvidenceAgainst(t *testing.T) {
 		{"no majority answers", func(e *evidence) { e.majority = false }, false, false},
 		{"moved a moment ago", func(e *evidence) { e.quiet-- }, false, true}, // by the plain request itself
 		{"not watched for long enough", func(e *evidence) { e.watched = false }, false, false},
-		{"others hear of it", func(e *evidence) { e.heardOf = true }, true, false},
+		{"another replica is ahead", func(e *evidence) { e.furthest = false }, false, false},
 	} {
 		e := all
 		c.change(&e)
@@ -43,7 +44,7 @@ func TestEvidenceAgainst(t *testing.T) {
 
 // What the assistant gathers, condition by condition.
 func TestGather(t *testing.T) {
-	all := evidence{wasWell: true, silence: limit, replica: true, majority: true, votes: votes, quiet: votes, watched: true}
+	all := evidence{wasWell: true, silence: limit, replica: true, furthest: true, majority: true, votes: votes, quiet: votes, watched: true}
 	for _, c := range []struct {
 		name  string
 		world func(*world, *assistant)
@@ -51,24 +52,27 @@ func TestGather(t *testing.T) {
 	}{
 		{"nothing is missing", func(*world, *assistant) {}, func(*evidence) {}},
 		{"never well", func(x *world, _ *assistant) { x.never("m1") }, func(e *evidence) { e.wasWell, e.votes = false, time.Minute }},
-		{"the replica is behind", func(x *world, _ *assistant) { x.checkup("r1").inStep = false }, func(e *evidence) { e.replica = false }},
-		{"the replica is suspect", func(x *world, _ *assistant) { x.state("r1", peer.Suspect) }, func(e *evidence) { e.replica = false }},
+		{"the replica is behind", func(x *world, _ *assistant) { x.checkup("r1").inStep = false }, func(e *evidence) { e.replica, e.furthest = false, false }},
+		{"the replica is suspect", func(x *world, _ *assistant) { x.state("r1", peer.Suspect) }, func(e *evidence) { e.replica, e.furthest = false, false }},
 		{"one other master does not answer", func(x *world, _ *assistant) { x.never("m2") }, func(e *evidence) { e.majority = false }},
 		{"one other's answer is old", func(x *world, _ *assistant) {
 			x.never("m2")
-			x.answers("m2", evidenceLasts+1, pong("m1", time.Second))
+			x.answers("m2", answerLasts+1, pong("m1", time.Second))
 		}, func(e *evidence) { e.majority = false }},
-		{"another's pong of it is from after it fell silent", func(x *world, _ *assistant) {
-			x.answers("m2", 0, pong("m1", limit-pongSlack-1))
-		}, func(e *evidence) { e.heardOf = true }},
-		{"another's pong of it is from before that, within the slack", func(x *world, _ *assistant) {
-			x.answers("m2", 0, pong("m1", limit-pongSlack))
+		{"a second replica is behind", func(x *world, _ *assistant) { x.second(offset(99)) }, func(*evidence) {}},
+		{"a second replica is as far", func(x *world, _ *assistant) { x.second(offset(100)) }, func(*evidence) {}},
+		{"a second replica is ahead", func(x *world, _ *assistant) { x.second(offset(101)) }, func(e *evidence) { e.furthest = false }},
+		{"a second replica has not answered lately", func(x *world, _ *assistant) {
+			x.second()
+			x.never("r3")
+			x.answers("r3", answerLasts+1)
+		}, func(e *evidence) { e.furthest = false }},
+		{"a second replica has failed", func(x *world, _ *assistant) {
+			x.adopt(changed(x.view, "r3", func(n *view.Node) { n.MasterID, n.Health = "m1", view.Failed }))
+			x.never("r3")
 		}, func(*evidence) {}},
-		{"a pong by a clock that is an hour off", func(x *world, _ *assistant) {
-			x.answers("m2", 0, func(a *received) { a.Now = a.Now.Add(time.Hour) }, pong("m1", time.Millisecond))
-		}, func(e *evidence) { e.heardOf = true }},
 		{"the shard moved", func(x *world, _ *assistant) {
-			x.shard("m1").move(time.Now())
+			x.shard("m1").move(time.Now(), "m0")
 			x.shard("m1").moved = time.Now().Add(-5 * time.Second)
 		}, func(e *evidence) { e.quiet = 5 * time.Second }},
 		{"it was asked", func(x *world, a *assistant) { a.last["0"] = time.Now().Add(-7 * time.Second) }, func(e *evidence) { e.quiet = 7 * time.Second }},
@@ -89,15 +93,22 @@ func TestGather(t *testing.T) {
 				c.world(x, a)
 				want := all
 				c.want(&want)
-				got, replica := a.gather(x.w.Topology(), x.shard("m1"))
+				got, to := a.gather(x.shard("m1"))
 				got.silence = got.silence.Round(time.Millisecond)
 				got.quiet = min(got.quiet, votes)
-				if got != want || got.replica != (replica == x.node("r1")) {
+				if got != want || got.replica != (to.Peer == x.node("r1")) {
 					t.Errorf("got %+v, want %+v", got, want)
 				}
 			})
 		})
 	}
+}
+
+// second makes r3 a second replica of m1, which is not in step.
+func (x *world) second(changes ...func(*received)) {
+	x.adopt(changed(x.view, "r3", func(n *view.Node) { n.MasterID = "m1" }))
+	x.checkup("r3").inStep = false
+	x.answers("r3", 0, changes...)
 }
 
 // The last answer of the silent master itself does not count towards the majority.
@@ -106,7 +117,7 @@ func TestTheSilentMasterHasNoVote(t *testing.T) {
 		a := newAssistant(x.w, limit)
 		x.silent("m1", limit)
 		x.never("m3")
-		if e, _ := a.gather(x.w.Topology(), x.shard("m1")); e.majority {
+		if e, _ := a.gather(x.shard("m1")); e.majority {
 			t.Error("one other master and the silent one are no majority")
 		}
 	})
@@ -152,7 +163,7 @@ func TestVotesCount(t *testing.T) {
 			}
 		}
 		expect("a minute after it began", "r1", 0)
-		x.shard("m1").move(time.Now())
+		x.shard("m1").move(time.Now(), "m0")
 		time.Sleep(3 * time.Second)
 		expect("3 s after a promotion", "r1", 5*time.Second)
 		expect("in another shard", "r2", 0)
@@ -187,7 +198,7 @@ func TestVotesHoldWithoutEvents(t *testing.T) {
 		if got, _ := x.w.VotesCount(x.node("m1")); got != 7*time.Second {
 			t.Errorf("votes count for another %s", got)
 		}
-		if e, _ := a.gather(x.w.Topology(), x.w.Topology().At(0)); e.quiet != time.Second {
+		if e, _ := a.gather(x.w.Topology().At(0)); e.quiet != time.Second {
 			t.Errorf("the assistant takes the shard for quiet for %s", e.quiet)
 		}
 	})

@@ -16,7 +16,8 @@ type checkup struct {
 	asked   time.Time // when the last probe was sent
 	last    received  // the newest answer
 	earlier received  // the answer before that
-	inStep  bool      // of a replica: it held every acknowledged write when its master was last well
+	inStep  bool      // of a replica: it kept up when its master was last well
+	shows   showing   // of a replica: up to when it has everything
 	failure string    // why the last probe failed; empty if it succeeded
 	told    []string  // failures told since it last answered
 	strange bool      // its view is of another cluster
@@ -45,9 +46,13 @@ func (w *Watcher) record(p *peer.Peer, a peer.Answer, err error) {
 		return
 	}
 	if a.RunID != u.last.RunID {
-		u.inStep, u.last = false, received{} // another process: its past does not count
+		u.inStep, u.shows, u.last = false, showing{}, received{} // another process: its past does not count
+	}
+	if u.last.clockSteppedUntil(a) {
+		w.distrust(p)
 	}
 	u.earlier, u.last = u.last, received{a, time.Now()}
+	w.meet(p, a)
 	w.judge(p, u)
 }
 

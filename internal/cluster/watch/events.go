@@ -40,13 +40,19 @@ const (
 	FailoverAsked   EventType = "failover-asked"  // this instance asked a replica to take over, by agreement with its master
 	FailoverForced  EventType = "failover-forced" // this instance asked it to take over by election, without its master
 	NodeFailing     EventType = "node-failing"    // why it does not answer, once for each reason
-	ForeignNode     EventType = "foreign-node"    // another node answers at its address, or it reports another cluster
+	LeaseGranted    EventType = "lease-granted"   // a majority of masters lets this instance take a replica's word
+	LeaseRefused    EventType = "lease-refused"   // it does not
+	MarkMade        EventType = "mark-made"       // a majority of masters knows that a replica may lack a write
+	MarkRefused     EventType = "mark-refused"
+	ClockStepped    EventType = "clock-stepped" // a node's clock was set
+	ForeignNode     EventType = "foreign-node"  // another node answers at its address, or it reports another cluster
 )
 
 // eventTypes are all of them.
 var eventTypes = []EventType{
 	NodeSuspect, NodeDown, NodeUp, NodeJoined, NodeLeft, NodeFailed, Promoted, Rebalanced, SlotsUncovered, SlotsCovered, SlotsMoved,
 	TopologyAdopted, WritesStalled, WritesResumed, FailoverAsked, FailoverForced, NodeFailing, ForeignNode,
+	LeaseGranted, LeaseRefused, MarkMade, MarkRefused, ClockStepped,
 }
 
 // Events is the timeline. It only keeps events. Listeners fetch them, so that a slow listener keeps nobody waiting. The

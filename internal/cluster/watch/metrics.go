@@ -5,6 +5,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/sessiond/sessiond/internal/cluster/rights"
 )
 
 // Metrics count what the watcher has seen and done. Nil counts nothing.
@@ -13,6 +15,7 @@ type Metrics struct {
 	failoverSeconds *prometheus.HistogramVec // by shard
 	assists         *prometheus.CounterVec   // by step
 	events          *prometheus.CounterVec   // by type
+	rights          *prometheus.CounterVec   // by right and outcome
 }
 
 // NewMetrics makes the collectors and registers them with r; nil leaves them unregistered.
@@ -29,6 +32,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		}, []string{"shard"}),
 		assists: counter("sessiond_failover_assists_total", "Requests to a replica to take over, by step: plain or force.", "step"),
 		events:  counter("sessiond_events_total", "Events of the timeline.", "type"),
+		rights:  counter("sessiond_rights_total", "Rounds in which this instance asked the masters for a lease on a replica, for a lease to force an election (force), or for a mark, by outcome.", "right", "outcome"),
 	}
 	// They exist from the start, so that the first of a kind shows as an increase.
 	for _, step := range []string{"plain", "force"} {
@@ -36,6 +40,11 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	}
 	for _, t := range eventTypes {
 		m.events.WithLabelValues(string(t))
+	}
+	for _, k := range rights.Kinds {
+		for _, v := range rights.Verdicts {
+			m.rights.WithLabelValues(string(k), string(v))
+		}
 	}
 	return m
 }
@@ -67,5 +76,11 @@ func (m *Metrics) recovered(shard string, gap time.Duration) {
 func (m *Metrics) asked(step string) {
 	if m != nil {
 		m.assists.WithLabelValues(step).Inc()
+	}
+}
+
+func (m *Metrics) right(o rights.Outcome) {
+	if m != nil {
+		m.rights.WithLabelValues(string(o.Kind), string(o.Reason)).Inc()
 	}
 }

@@ -64,8 +64,10 @@ type memory struct {
 	name   string                // see [Shard.Name]
 	placed atomic.Pointer[Shard] // in the newest topology; nil if the shard is gone
 	writes atomic.Int64          // in flight
+	wanted atomic.Int64          // when a read last wanted a lease, in Unix nanoseconds
 
 	mu       sync.Mutex
+	former   string    // ID of the master before; empty if we have seen no change; guarded by mu
 	moved    time.Time // when its master last changed; zero if we have seen no change; guarded by mu
 	troubled time.Time // since when its writes have failed or waited; zero if they are served; guarded by mu
 	shown    bool      // the trouble has been told as an event; guarded by mu
@@ -85,6 +87,9 @@ func (m *memory) Admit(limit int) bool {
 // Leave ends a write that was admitted.
 func (m *memory) Leave() { m.writes.Add(-1) }
 
+// waitLasts is how long the outcome of a WAIT says something about the time since.
+const waitLasts = 250 * time.Millisecond
+
 // waited records whether a WAIT found a replica that has all writes.
 func (m *memory) waited(acknowledged bool) {
 	m.mu.Lock()
@@ -92,7 +97,7 @@ func (m *memory) waited(acknowledged bool) {
 	switch {
 	case acknowledged:
 		m.ackless = time.Time{}
-	case m.ackless.IsZero(), time.Since(m.lastWait) > evidenceLasts:
+	case m.ackless.IsZero(), time.Since(m.lastWait) > waitLasts:
 		m.ackless = time.Now() // a WAIT long ago says nothing about the time since
 	}
 	m.lastWait = time.Now()
@@ -102,7 +107,7 @@ func (m *memory) waited(acknowledged bool) {
 func (m *memory) acklessFor(now time.Time) time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.ackless.IsZero() || now.Sub(m.lastWait) > evidenceLasts {
+	if m.ackless.IsZero() || now.Sub(m.lastWait) > waitLasts {
 		return 0
 	}
 	return now.Sub(m.ackless)
@@ -141,10 +146,11 @@ func (m *memory) recovered() (gap time.Duration, shown, moved bool) {
 	return gap, shown, moved
 }
 
-func (m *memory) move(at time.Time) {
+// move records that the shard has another master than the one with this ID.
+func (m *memory) move(at time.Time, from string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.moved = at
+	m.moved, m.former = at, from
 	m.ackless, m.lastWait = time.Time{}, time.Time{} // they were of another master
 }
 
@@ -152,4 +158,11 @@ func (m *memory) lastMoved() time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.moved
+}
+
+// formerly returns the ID of the master before; empty if there was none.
+func (m *memory) formerly() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.former
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sessiond/sessiond/internal/cluster/peer"
+	"github.com/sessiond/sessiond/internal/cluster/rights"
 	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
@@ -17,6 +18,7 @@ type Snapshot struct {
 	Unowned      int           // slots that no node owns
 	Missed       int           // slots whose master is down for this instance, but not for the masters that it reaches
 	Majority     bool          // this instance reaches a majority of the masters
+	Unaccounted  bool          // there was an election whose outcome this instance does not know for sure
 	MastersPerVM map[string]int
 	Nodes        []NodeSnapshot // in the order of [view.View]
 	Shards       []ShardSnapshot
@@ -31,7 +33,10 @@ type NodeSnapshot struct {
 	Answered time.Time     // when it last answered the watcher; zero if never
 	Shard    string        // the name of its shard; empty for a master without slots
 	LinkUp   bool          // of a replica: it has a link to its master
-	InStep   bool          // of a replica: it may answer for its master
+	InStep   bool          // of a replica: it keeps up with its master, and has for long enough to be leased
+	Leased   bool          // of a replica: this instance may take its word now
+	Refused  string        // of a replica: why the last lease was refused; empty if it was granted or not asked for
+	Marked   string        // of a replica: the outcome of the last mark that this instance asked for; empty if there was none
 	Lag      int64         // of a replica: bytes of the replication stream that it has yet to apply; -1 if unknown
 }
 
@@ -56,6 +61,9 @@ func (w *Watcher) Snapshot() Snapshot {
 	s := Snapshot{Known: true, Epoch: t.View.Epoch(), SlotsCovered: t.covered(), MastersPerVM: t.View.MastersByVM()}
 	r := w.reach(t)
 	s.Unowned, s.Missed, s.Majority = view.Slots-t.owned(), r.missed, r.majority
+	w.mu.Lock()
+	s.Unaccounted = w.epoch > w.council.Accounted()
+	w.mu.Unlock()
 	if s.SlotsCovered < view.Slots {
 		s.UncoveredFor = time.Since(w.lastCovered())
 	}
@@ -113,7 +121,11 @@ func (w *Watcher) snapshotOf(t *Topology, n view.Node) NodeSnapshot {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	u := w.checkupOf(p)
-	shot.Answered, shot.InStep, shot.LinkUp, shot.Failure = u.last.at, u.inStep, u.last.Replication.LinkUp, u.failure
+	shot.Answered, shot.LinkUp, shot.Failure = u.last.at, u.last.Replication.LinkUp, u.failure
+	shot.InStep = u.inStep && u.shows.lasting()
+	_, shot.Leased = w.council.Holds(n.ID)
+	shot.Refused = string(w.council.Refused(n.ID))
+	shot.Marked = string(w.told[toldRight{rights.Mark, n.ID}].reason)
 	if s := t.MasteredBy(p); s != nil {
 		shot.Shard = s.name
 	}

@@ -152,7 +152,7 @@ func TestStallsAreToldOnceAndTheirEnd(t *testing.T) {
 		time.Sleep(stallShows)
 		x.w.tellStalls(time.Now())
 		x.w.tellStalls(time.Now())
-		p.move(time.Now())
+		p.move(time.Now(), "m0")
 		time.Sleep(time.Second)
 		p.Served()
 		p.Served()

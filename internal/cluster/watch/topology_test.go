@@ -110,7 +110,7 @@ func TestShardTroubles(t *testing.T) {
 		if !s.stallShown(time.Now()) || s.stallShown(time.Now()) {
 			t.Error("not told once")
 		}
-		s.move(time.Now())
+		s.move(time.Now(), "m0")
 		time.Sleep(30 * time.Millisecond)
 		if gap, shown, moved := s.recovered(); gap != 150*time.Millisecond || !shown || !moved {
 			t.Errorf("got %s, %t, %t", gap, shown, moved)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sessiond/sessiond/internal/cluster/peer"
+	"github.com/sessiond/sessiond/internal/cluster/rights"
 	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
@@ -38,6 +39,7 @@ type Config struct {
 type Watcher struct {
 	cfg       Config
 	peers     *peer.Set
+	council   *rights.Council               // the masters as those who grant leases and marks
 	assist    *assistant                    // nil if assisted failover is off
 	events    *Events                       // nil in the test that proves that nothing depends on them
 	topology  atomic.Pointer[Topology]      // nil until a node has answered
@@ -50,10 +52,13 @@ type Watcher struct {
 	adopting    sync.Mutex // held while a view is adopted and told
 	toldCovered int        // slots covered according to the last event; guarded by adopting
 
-	mu       sync.Mutex
-	witness  *peer.Peer              // the node whose view was adopted last; guarded by mu
-	checkups map[*peer.Peer]*checkup // guarded by mu
-	change   chan struct{}           // closed at the next change of a state or of the topology; guarded by mu
+	mu         sync.Mutex
+	witness    *peer.Peer                // the node whose view was adopted last; guarded by mu
+	checkups   map[*peer.Peer]*checkup   // guarded by mu
+	epoch      int64                     // the highest current epoch of any node; guarded by mu
+	levelSince time.Time                 // since when all nodes have known it; zero if they do not; guarded by mu
+	told       map[toldRight]toldOutcome // guarded by mu
+	change     chan struct{}             // closed at the next change of a state or of the topology; guarded by mu
 }
 
 type refusedAnswer struct{ err error }
@@ -62,8 +67,10 @@ type refusedAnswer struct{ err error }
 func New(cfg Config) *Watcher {
 	w := &Watcher{
 		cfg: cfg, peers: cfg.Peers, events: new(Events), since: time.Now(), toldCovered: view.Slots,
-		pace: newPace(), checkups: map[*peer.Peer]*checkup{}, change: make(chan struct{}),
+		pace: newPace(), checkups: map[*peer.Peer]*checkup{}, told: map[toldRight]toldOutcome{}, change: make(chan struct{}),
 	}
+	w.council = rights.New(w.tellRight)
+	w.pace.troubleUntil = w.since.Add(listedFor + troubleLasts) // evidence comes soon
 	if cfg.Assist > 0 {
 		w.assist = newAssistant(w, cfg.Assist)
 	}
@@ -109,6 +116,11 @@ func (w *Watcher) beat(ctx context.Context, questions *sync.WaitGroup) {
 	}
 	w.checkCoverage(now)
 	w.tellStalls(now)
+	w.leaseWhereWanted(ctx, now, questions)
+	w.accountForEpochs(now)
+	if w.council.MustOpen() {
+		questions.Go(func() { _ = w.council.Open(ctx) }) // a register that does not answer is opened later
+	}
 	if w.assist != nil {
 		w.assist.consider(ctx, questions)
 	}

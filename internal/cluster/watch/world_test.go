@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sessiond/sessiond/internal/cluster/peer"
+	"github.com/sessiond/sessiond/internal/cluster/rights"
 	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
@@ -33,7 +34,9 @@ func inWorld(t *testing.T, test func(*world)) {
 		x.adopt(x.view)
 		for _, n := range x.view.Nodes {
 			x.answers(n.ID, 0)
-			x.checkup(n.ID).inStep = !n.Master
+			if !n.Master {
+				x.shows(n.ID, time.Now())
+			}
 		}
 		test(x)
 	})
@@ -134,6 +137,13 @@ func (x *world) answers(id string, ago time.Duration, changes ...func(*received)
 	}
 	u := x.checkup(id)
 	u.earlier, u.last = u.last, a
+}
+
+// shows makes a replica one that keeps up, and that had everything when its master was asked.
+func (x *world) shows(id string, asked time.Time) {
+	u, line := x.checkup(id), x.w.Topology().Line(x.node(id).Addr)
+	u.inStep = true
+	u.shows = showing{rights.Evidence{Asked: asked, Offset: 100, Master: line.MasterID}, asked.Add(-listedFor)}
 }
 
 // never makes a node one that has never answered.

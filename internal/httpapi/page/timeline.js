@@ -27,6 +27,11 @@ const kinds = {
   "writes-resumed": ["Writes resumed", "good", "good"],
   "failover-asked": ["Failover requested", "ask", "rise"],
   "failover-forced": ["Failover forced", "ask", "rise"],
+  "lease-granted": ["Lease granted", "good", "info"],
+  "lease-refused": ["Lease refused", "bad", "warn"],
+  "mark-made": ["Replica marked", "warn", "warn"],
+  "mark-refused": ["Mark refused", "bad", "warn"],
+  "clock-stepped": ["Clock set", "warn", "warn"],
   "node-failing": ["Cause", "warn", "warn"],
   "foreign-node": ["Foreign node", "bad", "bad"],
 };

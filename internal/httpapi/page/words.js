@@ -69,6 +69,8 @@ export function condition(n) {
 export function copy(n) {
   if (isMaster(n)) return { tone: "good", word: "" };
   const behind = n.lag_bytes === undefined ? "" : `, ${bytes(n.lag_bytes)} behind`;
+  if (n.leased) return { tone: "good", word: "answers for its master" };
+  if (n.lease_refused && n.state === "well") return { tone: "warn", word: `may not answer for its master: ${n.lease_refused}` };
   if (n.in_step) return { tone: "good", word: "in step" + behind };
   return { tone: "warn", word: (n.link_up ? "not in step" : "link down") + (n.link_up ? behind : "") };
 }

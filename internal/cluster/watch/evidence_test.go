@@ -132,24 +132,6 @@ func TestJudgeSilence(t *testing.T) {
 	}
 }
 
-func TestStandIn(t *testing.T) {
-	inWorld(t, func(x *world) {
-		p := x.shard("m1")
-		if got := p.StandIn(); got != x.node("r1") {
-			t.Errorf("got %v", got)
-		}
-		for _, s := range []peer.State{peer.Suspect, peer.Down} {
-			if x.state("r1", s); p.StandIn() != nil {
-				t.Errorf("a replica that is %s stands in", s)
-			}
-		}
-		x.state("r1", peer.Well)
-		if x.checkup("r1").inStep = false; p.StandIn() != nil {
-			t.Error("a replica that is behind stands in")
-		}
-	})
-}
-
 // A replica's answer that there is no such key is proof once every other master, asked since, neither owns nor imports the
 // slot.
 func TestAbsent(t *testing.T) {

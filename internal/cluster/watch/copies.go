@@ -1,0 +1,113 @@
+package watch
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/sessiond/sessiond/internal/cluster/peer"
+	"github.com/sessiond/sessiond/internal/cluster/view"
+)
+
+// How many nodes must have a write. A write is acknowledged when every replica that anybody could lease has it, or when
+// those that lack it are marked (package rights). When to give up waiting for a replica is a matter of patience, not of
+// safety.
+
+const (
+	goneAfter    = 250 * time.Millisecond  // without an acknowledgement, of a replica that does not answer us either
+	ackless      = 1200 * time.Millisecond // the same, of one that does: it may only be slow
+	ownWordLasts = 1500 * time.Millisecond // a master's own list of its replicas; shorter than listedFor, longer than peaceful
+)
+
+// Needed returns the IDs of the replicas that must have a write before it counts as replicated: those that the topology
+// lists, those that the master itself lists, and those that have not left the shard's former master yet. known is false
+// while the master's own list is too old to tell.
+func (s *Shard) Needed() (ids []string, known bool) {
+	w := s.watch
+	said := w.lastOf(s.Master)
+	add := func(id string) {
+		if id != s.Info.ID && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	former := s.formerly()
+	for _, n := range w.Topology().View.Nodes {
+		if n.MasterID == s.Info.ID || former != "" && n.MasterID == former {
+			add(n.ID)
+		}
+	}
+	for _, n := range said.View.Nodes {
+		if n.MasterID == s.Info.ID {
+			add(n.ID)
+		}
+	}
+	slices.Sort(ids)
+	return ids, time.Since(said.Asked) < ownWordLasts
+}
+
+// Gone reports whether waiting for the shard's replicas has lasted long enough.
+func (s *Shard) Gone() bool {
+	patience := ackless
+	if !slices.ContainsFunc(s.Replicas, s.watch.inTouch) {
+		patience = goneAfter
+	}
+	return s.acklessFor(time.Now()) >= patience
+}
+
+// inTouch reports whether a replica answers and has a link to its master.
+func (w *Watcher) inTouch(r Replica) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return r.Silence() < goneAfter && w.checkupOf(r.Peer).outFrom.IsZero()
+}
+
+// Alone reports whether nobody but the master can have a write: the shard has no replica, or has waited for them in vain.
+func (s *Shard) Alone() bool {
+	needed, known := s.Needed()
+	return known && len(needed) == 0 || s.Gone()
+}
+
+// Mark notes that replicas may lack what was written to the shard up to now, so that nobody takes their word, or asks them
+// to take over, until they have caught up. It fails if a majority of masters does not note it.
+func (s *Shard) Mark(ctx context.Context, lacking []string) error {
+	if s.Replaced() {
+		return ErrNoMaster
+	}
+	return s.watch.council.Mark(ctx, s.Info.ID, lacking)
+}
+
+// Lacking returns which of the needed replicas may lack something up to an offset. connected are the offsets that the
+// master has reported of those that are connected to it, by their addresses. If none of these addresses is known, they are
+// others than those that the cluster announces, and the replicas are asked themselves.
+func (s *Shard) Lacking(ctx context.Context, needed []string, offset int64, connected map[string]int64) []string {
+	t := s.watch.Topology()
+	foreign := len(connected) > 0
+	for addr := range connected {
+		foreign = foreign && !t.Lists(addr)
+	}
+	return slices.DeleteFunc(slices.Clone(needed), func(id string) bool {
+		n, ok := t.View.Node(id)
+		switch {
+		case !ok:
+			return false
+		case foreign:
+			return s.watch.hasReached(ctx, n, offset)
+		}
+		has, ok := connected[n.Addr]
+		return ok && has >= offset
+	})
+}
+
+// hasReached asks a replica whether it is at an offset of its master's stream.
+func (w *Watcher) hasReached(ctx context.Context, n view.Node, offset int64) bool {
+	p := w.peers.At(n.Addr)
+	if p.State() != peer.Well {
+		return false
+	}
+	a, err := p.Probe(ctx)
+	if err != nil {
+		return false
+	}
+	self, ok := a.View.Self()
+	return ok && self.ID == n.ID && self.MasterID == n.MasterID && a.Replication.LinkUp && a.Replication.Offset >= offset
+}

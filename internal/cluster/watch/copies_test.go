@@ -1,0 +1,146 @@
+package watch
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/sessiond/sessiond/internal/cluster/peer"
+	"github.com/sessiond/sessiond/internal/cluster/view"
+)
+
+func TestNeeded(t *testing.T) {
+	second := func(v view.View) view.View {
+		return changed(v, "r3", func(n *view.Node) { n.MasterID = "m1" })
+	}
+	for _, c := range []struct {
+		name  string
+		world func(*world)
+		of    string
+		want  []string
+		known bool
+	}{
+		{"one replica", func(*world) {}, "m1", []string{"r1"}, true},
+		{"two", func(x *world) { x.adopt(second(x.view)) }, "m1", []string{"r1", "r3"}, true},
+		{"one that has failed counts: somebody may have a lease on it", func(x *world) {
+			x.adopt(changed(x.view, "r1", func(n *view.Node) { n.Health = view.Failed }))
+			x.state("r1", peer.Down)
+		}, "m1", []string{"r1"}, true},
+		{"none, but the master itself lists one", func(x *world) { x.adopt(without(x.view, "r1")) }, "m1", []string{"r1"}, true},
+		{"none", func(x *world) {
+			x.adopt(without(x.view, "r1"))
+			x.answers("m1", 0, func(a *received) { a.View = without(a.View, "r1") })
+		}, "m1", nil, true},
+		{"the master's own list is old", func(x *world) {
+			x.never("m1")
+			x.answers("m1", ownWordLasts)
+		}, "m1", []string{"r1"}, false},
+		{"one still follows the former master", func(x *world) {
+			x.adopt(second(x.view))
+			x.adopt(changed(promoted(second(x.view), "r1"), "m1", func(n *view.Node) { n.Master, n.MasterID = true, "" }))
+		}, "r1", []string{"r3"}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inWorld(t, func(x *world) {
+				c.world(x)
+				got, known := x.w.Topology().MasteredBy(x.node(c.of)).Needed()
+				if !slices.Equal(got, c.want) || known != c.known {
+					t.Errorf("got %v, known %t", got, known)
+				}
+			})
+		})
+	}
+}
+
+func TestLacking(t *testing.T) {
+	const r1, r3, stranger = "10.0.0.4:6379", "10.0.0.6:6379", "10.0.0.99:6379"
+	for _, c := range []struct {
+		name      string
+		connected map[string]int64
+		want      []string
+	}{
+		{"both have it", map[string]int64{r1: 100, r3: 101}, nil},
+		{"one is behind", map[string]int64{r1: 100, r3: 99}, []string{"r3"}},
+		{"one is not connected", map[string]int64{r1: 100}, []string{"r3"}},
+		{"none is", nil, []string{"r1", "r3"}},
+		{"a stranger has it in the place of one: nobody counts heads", map[string]int64{r1: 100, stranger: 100}, []string{"r3"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inWorld(t, func(x *world) {
+				x.adopt(changed(x.view, "r3", func(n *view.Node) { n.MasterID = "m1" }))
+				if got := x.shard("m1").Lacking(t.Context(), []string{"r1", "r3"}, 100, c.connected); !slices.Equal(got, c.want) {
+					t.Errorf("got %v", got)
+				}
+			})
+		})
+	}
+}
+
+// ackless makes WAIT find no replica of m1 for a duration, the last time just now.
+func (x *world) ackless(d time.Duration) {
+	for end := time.Now().Add(d); ; time.Sleep(min(50*time.Millisecond, time.Until(end))) {
+		x.shard("m1").Waited(false)
+		if !time.Now().Before(end) {
+			return
+		}
+	}
+}
+
+func TestGone(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		world func(*world)
+		want  bool
+	}{
+		{"no WAIT was in vain", func(*world) {}, false},
+		{"in vain for long", func(x *world) { x.ackless(ackless) }, true},
+		{"not for long enough: it answers, and may only be slow", func(x *world) { x.ackless(ackless - 1) }, false},
+		{"it does not answer either", func(x *world) {
+			x.silent("r1", goneAfter)
+			x.ackless(goneAfter)
+		}, true},
+		{"the same, not for long enough", func(x *world) {
+			x.silent("r1", goneAfter)
+			x.ackless(goneAfter - 1)
+		}, false},
+		{"it has no link", func(x *world) {
+			x.checkup("r1").outFrom = time.Now()
+			x.ackless(goneAfter)
+		}, true},
+		{"the last WAIT found it", func(x *world) {
+			x.ackless(ackless)
+			x.shard("m1").Waited(true)
+		}, false},
+		{"a single WAIT found none, an hour ago", func(x *world) {
+			x.ackless(0)
+			time.Sleep(time.Hour)
+			x.shard("m1").Waited(false)
+		}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inWorld(t, func(x *world) {
+				c.world(x)
+				if got := x.shard("m1").Gone(); got != c.want {
+					t.Errorf("got %t", got)
+				}
+			})
+		})
+	}
+}
+
+// What a former master's WAIT found says nothing of the next one, and nothing is marked for it.
+func TestFormerMasterHasNoSay(t *testing.T) {
+	inWorld(t, func(x *world) {
+		former := x.shard("m1")
+		x.adopt(promoted(x.view, "r1"))
+		former.Waited(false)
+		time.Sleep(ackless)
+		former.Waited(false)
+		if got := x.shard("r1").acklessFor(time.Now()); got != 0 {
+			t.Errorf("the new master has waited in vain for %s", got)
+		}
+		if err := former.Mark(t.Context(), []string{"r1"}); err == nil {
+			t.Error("a mark was made for a former master")
+		}
+	})
+}
