@@ -77,17 +77,16 @@ func (g *commitment) execute(attempts []*peer.Attempt) (reached, error) {
 	return parseRole(role)
 }
 
-// firstWait waits for every replica that counts. If there is none, or if waiting for it has been in vain, Redis would take up
-// to 100 ms to say so.
+// firstWait waits for every replica that counts and is not gone. If there is none, Redis would take up to 100 ms to say so.
 func (g *commitment) firstWait() *redis.IntCmd {
-	if g.shard == nil {
-		return waitCmd(1, replicaPatience)
+	awaited := int64(1)
+	if g.shard != nil {
+		awaited = g.shard.Awaited()
 	}
-	needed, _ := g.shard.Needed()
-	if len(needed) == 0 || g.shard.Gone() {
+	if awaited == 0 {
 		return waitCmd(0, 0)
 	}
-	return waitCmd(int64(len(needed)), replicaPatience)
+	return waitCmd(awaited, replicaPatience)
 }
 
 // outlast asks how far the replicas are until every one that must have the writes does, or those that lack them are marked.
@@ -115,8 +114,8 @@ func (g *commitment) suffices(now reached) bool {
 	defer cancel()
 	lacking := g.shard.Lacking(ctx, needed, g.offset, now.replicas)
 	g.copies = int64(len(needed) - len(lacking))
-	g.shard.Waited(len(lacking) == 0)
-	return len(lacking) == 0 || g.shard.Gone() && g.shard.Mark(ctx, lacking) == nil
+	g.shard.Waited(lacking)
+	return len(lacking) == 0 || g.shard.Gone(lacking) && g.shard.Mark(ctx, lacking) == nil
 }
 
 // reached asks how far the replicas are.

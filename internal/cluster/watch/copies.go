@@ -45,26 +45,40 @@ func (s *Shard) Needed() (ids []string, known bool) {
 	return ids, time.Since(said.Asked) < ownWordLasts
 }
 
-// Gone reports whether waiting for the shard's replicas has lasted long enough.
-func (s *Shard) Gone() bool {
-	patience := ackless
-	if !slices.ContainsFunc(s.Replicas, s.watch.inTouch) {
-		patience = goneAfter
-	}
-	return s.acklessFor(time.Now()) >= patience
+// Gone reports whether waiting for each of these replicas has lasted long enough.
+func (s *Shard) Gone(ids []string) bool {
+	now := time.Now()
+	return !slices.ContainsFunc(ids, func(id string) bool {
+		patience := ackless
+		if !s.watch.inTouch(id) {
+			patience = goneAfter
+		}
+		return s.acklessFor(id, now) < patience
+	})
 }
 
 // inTouch reports whether a replica answers and has a link to its master.
-func (w *Watcher) inTouch(r Replica) bool {
+func (w *Watcher) inTouch(id string) bool {
+	n, ok := w.Topology().View.Node(id)
+	if !ok || !n.Reachable() {
+		return false
+	}
+	p := w.peers.At(n.Addr)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return r.Silence() < goneAfter && w.checkupOf(r.Peer).outFrom.IsZero()
+	return p.Silence() < goneAfter && p.State() != peer.Down && w.checkupOf(p).outFrom.IsZero()
 }
 
-// Alone reports whether nobody but the master can have a write: the shard has no replica, or has waited for them in vain.
+// Awaited returns how many replicas to wait for: those that count and are not gone.
+func (s *Shard) Awaited() int64 {
+	needed, _ := s.Needed()
+	return int64(len(slices.DeleteFunc(needed, func(id string) bool { return s.Gone([]string{id}) })))
+}
+
+// Alone reports whether nobody but the master can have a write: the shard has no replica, or has waited for all in vain.
 func (s *Shard) Alone() bool {
 	needed, known := s.Needed()
-	return known && len(needed) == 0 || s.Gone()
+	return known && s.Gone(needed)
 }
 
 // Mark notes that replicas may lack what was written to the shard up to now, so that nobody takes their word, or asks them

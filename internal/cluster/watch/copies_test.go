@@ -76,10 +76,10 @@ func TestLacking(t *testing.T) {
 	}
 }
 
-// ackless makes WAIT find no replica of m1 for a duration, the last time just now.
+// ackless makes WAIT find r1 behind for a duration, the last time just now.
 func (x *world) ackless(d time.Duration) {
 	for end := time.Now().Add(d); ; time.Sleep(min(50*time.Millisecond, time.Until(end))) {
-		x.shard("m1").Waited(false)
+		x.shard("m1").Waited([]string{"r1"})
 		if !time.Now().Before(end) {
 			return
 		}
@@ -109,18 +109,18 @@ func TestGone(t *testing.T) {
 		}, true},
 		{"the last WAIT found it", func(x *world) {
 			x.ackless(ackless)
-			x.shard("m1").Waited(true)
+			x.shard("m1").Waited(nil)
 		}, false},
 		{"a single WAIT found none, an hour ago", func(x *world) {
 			x.ackless(0)
 			time.Sleep(time.Hour)
-			x.shard("m1").Waited(false)
+			x.shard("m1").Waited([]string{"r1"})
 		}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			inWorld(t, func(x *world) {
 				c.world(x)
-				if got := x.shard("m1").Gone(); got != c.want {
+				if got := x.shard("m1").Gone([]string{"r1"}); got != c.want {
 					t.Errorf("got %t", got)
 				}
 			})
@@ -128,15 +128,39 @@ func TestGone(t *testing.T) {
 	}
 }
 
+// A replica that keeps up is waited for, whatever became of the other.
+func TestAwaited(t *testing.T) {
+	inWorld(t, func(x *world) {
+		x.adopt(changed(x.view, "r3", func(n *view.Node) { n.MasterID = "m1" }))
+		s := x.shard("m1")
+		if got := s.Awaited(); got != 2 || s.Alone() {
+			t.Errorf("%d of two, or alone", got)
+		}
+		x.state("r1", peer.Down)
+		x.ackless(goneAfter)
+		if got := s.Awaited(); got != 1 || s.Alone() {
+			t.Errorf("%d, with one gone; or alone", got)
+		}
+		for range 11 {
+			time.Sleep(waitLasts / 2)
+			s.Waited([]string{"r1", "r3"})
+		}
+		x.answers("m1", 0)
+		if got := s.Awaited(); got != 0 || !s.Alone() {
+			t.Errorf("%d, with both gone; or not alone", got)
+		}
+	})
+}
+
 // What a former master's WAIT found says nothing of the next one, and nothing is marked for it.
 func TestFormerMasterHasNoSay(t *testing.T) {
 	inWorld(t, func(x *world) {
 		former := x.shard("m1")
 		x.adopt(promoted(x.view, "r1"))
-		former.Waited(false)
+		former.Waited([]string{"r1"})
 		time.Sleep(ackless)
-		former.Waited(false)
-		if got := x.shard("r1").acklessFor(time.Now()); got != 0 {
+		former.Waited([]string{"r1"})
+		if got := x.shard("r1").acklessFor("r1", time.Now()); got != 0 {
 			t.Errorf("the new master has waited in vain for %s", got)
 		}
 		if err := former.Mark(t.Context(), []string{"r1"}); err == nil {

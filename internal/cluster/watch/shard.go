@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"cmp"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -44,11 +45,10 @@ func (s *Shard) Name() string { return s.name }
 // Replaced reports whether the shard's master has been replaced.
 func (s *Shard) Replaced() bool { return s.now() == nil }
 
-// Waited records whether a WAIT at the shard's master found a replica that has everything. What a former master found says
-// nothing.
-func (s *Shard) Waited(acknowledged bool) {
+// Waited records which replicas did not have the writes of a group. What a former master's WAIT found says nothing.
+func (s *Shard) Waited(lacking []string) {
 	if !s.Replaced() {
-		s.waited(acknowledged)
+		s.waited(lacking)
 	}
 }
 
@@ -67,12 +67,12 @@ type memory struct {
 	wanted atomic.Int64          // when a read last wanted a lease, in Unix nanoseconds
 
 	mu       sync.Mutex
-	former   string    // ID of the master before; empty if we have seen no change; guarded by mu
-	moved    time.Time // when its master last changed; zero if we have seen no change; guarded by mu
-	troubled time.Time // since when its writes have failed or waited; zero if they are served; guarded by mu
-	shown    bool      // the trouble has been told as an event; guarded by mu
-	ackless  time.Time // since when WAIT has found no replica that keeps up; zero if the last WAIT found one; guarded by mu
-	lastWait time.Time // when WAIT last answered; guarded by mu
+	former   string               // ID of the master before; empty if we have seen no change; guarded by mu
+	moved    time.Time            // when its master last changed; zero if we have seen no change; guarded by mu
+	troubled time.Time            // since when its writes have failed or waited; zero if they are served; guarded by mu
+	shown    bool                 // the trouble has been told as an event; guarded by mu
+	lacking  map[string]time.Time // since when WAIT has found a replica behind, by its ID; guarded by mu
+	lastWait time.Time            // when WAIT last answered; guarded by mu
 }
 
 // Admit admits a write unless limit writes are in flight. After Admit has returned true, the caller must call Leave.
@@ -90,27 +90,29 @@ func (m *memory) Leave() { m.writes.Add(-1) }
 // waitLasts is how long the outcome of a WAIT says something about the time since.
 const waitLasts = 250 * time.Millisecond
 
-// waited records whether a WAIT found a replica that has all writes.
-func (m *memory) waited(acknowledged bool) {
+// waited records which replicas a WAIT has found behind.
+func (m *memory) waited(lacking []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	switch {
-	case acknowledged:
-		m.ackless = time.Time{}
-	case m.ackless.IsZero(), time.Since(m.lastWait) > waitLasts:
-		m.ackless = time.Now() // a WAIT long ago says nothing about the time since
+	now, before := time.Now(), m.lacking
+	if now.Sub(m.lastWait) > waitLasts {
+		before = nil // a WAIT long ago says nothing about the time since
 	}
-	m.lastWait = time.Now()
+	m.lacking, m.lastWait = map[string]time.Time{}, now
+	for _, id := range lacking {
+		m.lacking[id] = cmp.Or(before[id], now)
+	}
 }
 
-// acklessFor is how long no replica has kept up; zero if one does or if no recent WAIT tells.
-func (m *memory) acklessFor(now time.Time) time.Duration {
+// acklessFor is how long a replica has been behind at every WAIT; zero if it has not, or if no recent WAIT tells.
+func (m *memory) acklessFor(id string, now time.Time) time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.ackless.IsZero() || now.Sub(m.lastWait) > waitLasts {
+	since, ok := m.lacking[id]
+	if !ok || now.Sub(m.lastWait) > waitLasts {
 		return 0
 	}
-	return now.Sub(m.ackless)
+	return now.Sub(since)
 }
 
 // Trouble records that a write could not be served.
@@ -151,7 +153,7 @@ func (m *memory) move(at time.Time, from string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.moved, m.former = at, from
-	m.ackless, m.lastWait = time.Time{}, time.Time{} // they were of another master
+	m.lacking, m.lastWait = nil, time.Time{} // they were of another master
 }
 
 func (m *memory) lastMoved() time.Time {
