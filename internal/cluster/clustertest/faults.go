@@ -24,6 +24,15 @@ func (r *Real) KillVM(t testing.TB, vm string) {
 	r.onVM(t, vm, r.kill)
 }
 
+// KillNode kills one node at once (SIGKILL), and leaves it dead. StartVM starts it again.
+func (r *Real) KillNode(t testing.TB, name string) {
+	t.Helper()
+	n := r.node(t, name)
+	if err := r.kill(t.Context(), r.engine(t), n.target()); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+}
+
 // CutPower is the first half of PowerOffVM, and all that others can see of it: the VM's network is gone, so that it sends
 // no FIN and no RST. What is sent to it is met by silence, for some seconds; after that the host, like any neighbour on
 // its link, finds that nobody answers for the address, and dialling fails with "no route to host".
@@ -90,7 +99,7 @@ func (r *Real) RestartNode(t testing.TB, name string, how RestartOptions) (ended
 	t.Helper()
 	engine := r.engine(t)
 	n := r.node(t, name)
-	c := &container{name: n.name, id: n.container.GetContainerID(), ip: n.ip, node: n}
+	c := n.target()
 	var err error
 	switch {
 	case how.Lose > 0:
@@ -176,17 +185,25 @@ type container struct {
 	node     *node // nil for a service
 }
 
+func (n *node) target() *container {
+	return &container{name: n.name, id: n.container.GetContainerID(), ip: n.ip, node: n}
+}
+
+func (s *Service) target() *container {
+	return &container{name: s.Name, id: s.container.GetContainerID(), ip: s.ip}
+}
+
 // of returns the containers of a VM, including its services.
 func (r *Real) of(vm string) []*container {
 	var of []*container
 	for _, n := range r.nodes {
 		if n.vm == vm {
-			of = append(of, &container{name: n.name, id: n.container.GetContainerID(), ip: n.ip, node: n})
+			of = append(of, n.target())
 		}
 	}
 	for _, s := range r.services.all() {
 		if s.vm == vm {
-			of = append(of, &container{name: s.Name, id: s.container.GetContainerID(), ip: s.ip})
+			of = append(of, s.target())
 		}
 	}
 	return of

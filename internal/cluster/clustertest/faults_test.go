@@ -32,7 +32,7 @@ func single(t *testing.T, real *clustertest.Real, name string) *redis.Client {
 	return rdb
 }
 
-// inOrder waits until every node sees all six as healthy, and all replicas are in step.
+// inOrder waits until every node sees all nodes as healthy, and all replicas are in step.
 func inOrder(t *testing.T, real *clustertest.Real) {
 	t.Helper()
 	c := real.Admin(t)
@@ -46,7 +46,7 @@ func inOrder(t *testing.T, real *clustertest.Real) {
 				return false
 			}
 		}
-		return err == nil && len(nodes) == 6
+		return err == nil && len(nodes) == real.Size()
 	})
 }
 

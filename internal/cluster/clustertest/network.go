@@ -20,8 +20,9 @@ import (
 
 // Where in the subnet the addresses of nodes and services begin; the gateway, which is the host, has the first.
 const (
-	nodeIPs    = 11
-	serviceIPs = 101
+	nodeIPs      = 11
+	neighbourIPs = 31 // of the nodes of a second cluster
+	serviceIPs   = 101
 )
 
 // makeNetwork takes a subnet that is not in use. The engine refuses one that overlaps another network.

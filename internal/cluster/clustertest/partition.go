@@ -16,26 +16,12 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 )
 
-// Cuts in the network, made by packet filters in the containers' own network namespaces, which the host may enter. A party
-// that is cut off gets no answer at all: no RST, no ICMP. A container that starts again has lost its cuts.
+// Cuts in the network (see cut.go for those between two parties), made by packet filters in the containers' own network
+// namespaces, which the host may enter. A party that is cut off gets no answer at all: no RST, no ICMP. A container that
+// starts again has lost its cuts.
 
-// Host is the party for this machine, including tests and load, in Cut, Heal and IsolateVM.
+// Host is the party for this machine, including tests and load, in cuts and in IsolateVM.
 const Host = "host"
-
-// Cut drops everything between two parties, in both directions. A party is a node's name, a VM's (all its containers), a
-// service's, Host, or an IP address; at least one of the two must belong to this cluster. The cut is healed at
-// the end of the test if it has not been before.
-func (r *Real) Cut(t testing.TB, a, b string) {
-	t.Helper()
-	r.inNetworks(t, cutScript(insert, a, b, r.parties(t, a), r.parties(t, b)))
-	t.Cleanup(func() { _ = r.heal(cutScript(remove, a, b, r.parties(t, a), r.parties(t, b))) })
-}
-
-// Heal ends the Cut between the same two parties.
-func (r *Real) Heal(t testing.TB, a, b string) {
-	t.Helper()
-	r.inNetworks(t, cutScript(remove, a, b, r.parties(t, a), r.parties(t, b)))
-}
 
 // IsolateVM cuts a VM off from everything but its own containers and the parties in except. The cut is healed at the end of
 // the test if it has not been before.
@@ -82,26 +68,6 @@ func (s scripts) add(c *container, script string) {
 func insert(rule string) string { return "iptables -w 5 -I " + rule }
 func remove(rule string) string {
 	return "if iptables -w 5 -C " + rule + " 2>/dev/null; then iptables -w 5 -D " + rule + "; fi"
-}
-
-// cutScript inserts or removes the rules of a cut. The comment tells it from the other cuts of a container.
-func cutScript(do func(rule string) string, nameA, nameB string, a, b []*container) scripts {
-	script := scripts{}
-	between := func(c, other *container) {
-		if c.id == "" || c.ip == other.ip {
-			return
-		}
-		rule := fmt.Sprintf("-m comment --comment %s~%s -j DROP", nameA, nameB)
-		script.add(c, do(fmt.Sprintf("INPUT -s %s %s", other.ip, rule)))
-		script.add(c, do(fmt.Sprintf("OUTPUT -d %s %s", other.ip, rule)))
-	}
-	for _, one := range a {
-		for _, other := range b {
-			between(one, other)
-			between(other, one)
-		}
-	}
-	return script
 }
 
 func healScript(of []*container) scripts {

@@ -26,9 +26,11 @@ import (
 )
 
 // Real is a Redis Cluster of three masters and three replicas in containers, configured and placed as in the bundle:
-// shard i has its master on VM i and its replica on another VM.
+// shard i has its master on VM i and its replica on another VM. TwoReplicas makes it three masters and six replicas.
 type Real struct {
+	layout
 	network  *testcontainers.DockerNetwork
+	guest    bool         // another cluster made the network, and removes it
 	subnet   netip.Prefix // of the network; addresses in it are given out by ip
 	direct   bool         // the engine runs on this machine, so the containers' own addresses can be reached
 	nodes    []*node
@@ -41,11 +43,6 @@ type node struct {
 	name, vm  string
 	ip        netip.Addr // on the containers' network, the same for as long as the cluster lives
 	addr      string     // ip:port, which the cluster announces
-}
-
-// placement is that of the bundle: node names, VMs, and the shards by index.
-var placement = []struct{ name, vm string }{
-	{"redis-1", "vm1"}, {"redis-2", "vm2"}, {"redis-3", "vm3"}, {"redis-4", "vm3"}, {"redis-5", "vm1"}, {"redis-6", "vm2"},
 }
 
 // shared is what the tests of a binary share: a cluster and the binary of the service. Each is made for the first test that
@@ -79,7 +76,7 @@ func Main(m *testing.M) {
 func Shared(t *testing.T) *Real {
 	t.Helper()
 	needEngine(t)
-	shared.once.Do(func() { shared.real, shared.err = start(context.Background(), true) })
+	shared.once.Do(func() { shared.real, shared.err = start(context.Background(), new(Real), true) })
 	if shared.err != nil {
 		t.Fatalf("the cluster does not start: %v", shared.err)
 	}
@@ -87,21 +84,25 @@ func Shared(t *testing.T) *Real {
 }
 
 // Start starts a cluster for one test, which may break it.
-func Start(t *testing.T) *Real {
+func Start(t *testing.T, options ...Option) *Real {
 	t.Helper()
-	return startOwn(t, true)
+	r := new(Real)
+	for _, o := range options {
+		o(r)
+	}
+	return startOwn(t, r, true)
 }
 
 // StartUnformed starts, for one test, six nodes that do not know each other.
 func StartUnformed(t *testing.T) *Real {
 	t.Helper()
-	return startOwn(t, false)
+	return startOwn(t, new(Real), false)
 }
 
-func startOwn(t *testing.T, formed bool) *Real {
+func startOwn(t *testing.T, r *Real, formed bool) *Real {
 	t.Helper()
 	needEngine(t)
-	r, err := start(t.Context(), formed)
+	r, err := start(t.Context(), r, formed)
 	if err != nil {
 		t.Fatalf("the cluster does not start: %v", err)
 	}
@@ -127,10 +128,9 @@ func needEngine(t *testing.T) {
 	}
 }
 
-func start(ctx context.Context, formed bool) (*Real, error) {
+func start(ctx context.Context, r *Real, formed bool) (*Real, error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
-	r := new(Real)
 	err := r.start(ctx)
 	if err == nil && formed {
 		c := admin.New(r.Access())
@@ -148,14 +148,17 @@ func (r *Real) start(ctx context.Context) (err error) {
 		return err
 	}
 	tclog.SetDefault(tclog.NewNoopLogger())
-	if err := r.makeNetwork(ctx); err != nil {
-		return err
+	if !r.guest {
+		if err := r.makeNetwork(ctx); err != nil {
+			return err
+		}
 	}
-	r.nodes = make([]*node, len(placement))
-	errs := make([]error, len(placement))
+	places := r.places()
+	r.nodes = make([]*node, len(places))
+	errs := make([]error, len(places))
 	var wg sync.WaitGroup
-	for i, p := range placement {
-		wg.Go(func() { r.nodes[i], errs[i] = r.startNode(ctx, p.name, p.vm, r.ip(nodeIPs+i)) })
+	for i, p := range places {
+		wg.Go(func() { r.nodes[i], errs[i] = r.startNode(ctx, p.name, p.vm, r.ip(r.firstIP()+i)) })
 	}
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
@@ -231,15 +234,6 @@ func (r *Real) publish(ctx context.Context, n *node) error {
 	return err
 }
 
-// Shards returns the layout by shard: node i is the master of shard i, and node i+3 its replica.
-func (r *Real) Shards() []admin.Layout {
-	var shards []admin.Layout
-	for i := range 3 {
-		shards = append(shards, admin.Layout{Master: r.nodes[i].addr, Replicas: []string{r.nodes[i+3].addr}})
-	}
-	return shards
-}
-
 // Access reaches the cluster from the test, at the addresses that it announces, those of the containers' network: as they
 // are if the engine runs on this machine, otherwise mapped by the dialler to the ports that the engine publishes. Behind
 // a published port a proxy closes the connections of a node that is cut off, so only the first can show silence.
@@ -286,7 +280,7 @@ func (r *Real) stop() error {
 			errs = append(errs, n.container.Terminate(ctx, testcontainers.StopTimeout(0)))
 		}
 	}
-	if r.network != nil {
+	if r.network != nil && !r.guest {
 		errs = append(errs, r.network.Remove(ctx))
 	}
 	return errors.Join(errs...)

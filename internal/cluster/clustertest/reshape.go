@@ -40,6 +40,17 @@ func (r *Real) Failover(t testing.TB, replica string) {
 	r.poll(t, replica+" is master", func() bool { return len(r.self(t, replica).ranges) > 0 })
 }
 
+// SetNodeTimeout changes how long the nodes wait for a silent one before they call it failed (CONFIG SET
+// cluster-node-timeout), on all of them. A node that starts again has the configured 2 s.
+func (r *Real) SetNodeTimeout(t testing.TB, d time.Duration) {
+	t.Helper()
+	for _, n := range r.nodes {
+		if err := r.at(t, n.name).ConfigSet(t.Context(), "cluster-node-timeout", strconv.FormatInt(d.Milliseconds(), 10)).Err(); err != nil {
+			t.Fatalf("%s: CONFIG SET cluster-node-timeout: %v", n.name, err)
+		}
+	}
+}
+
 // SetMaxMemory limits every node's memory (CONFIG SET maxmemory), in bytes; 1 makes every write fail that needs memory.
 // The former limit returns at the end of the test, or when the returned function is called. A node that starts again has
 // the configured limit.
