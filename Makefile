@@ -34,9 +34,9 @@ test: ## all tests but the drills, with the race detector, on the embedded store
 	@REDIS_IMAGE=$$(deploy/images/resolve.sh redis) && export REDIS_IMAGE && deploy/images/test-env.sh go test -race -timeout 10m $(TESTFLAGS) ./...
 
 .PHONY: test-faults
-test-faults: ## all drills of the fault suite; FAULTS=name,... for some, FAULTS=ci for those that CI runs
+test-faults: ## all drills of the fault suite; FAULTS=name,... for some, FAULTS=ci for those of CI; TESTFLAGS=-all-cuts cuts in every way
 	@REDIS_IMAGE=$$(deploy/images/resolve.sh redis) && export REDIS_IMAGE SESSIOND_TEST_CLUSTER=required && \
-		deploy/images/test-env.sh go test -count=1 -timeout 60m -v ./internal/faults -run '^TestFaults$$' -faults=$(FAULTS) $(TESTFLAGS)
+		deploy/images/test-env.sh go test -count=1 -timeout 2h -v ./internal/faults -run '^TestFaults$$' -faults=$(FAULTS) $(TESTFLAGS)
 
 .PHONY: test-observed
 test-observed: ## kill a VM while Prometheus scrapes, and run every panel's query and every rule

@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	quiet    = 8 * time.Second  // of load before the fault: an instance that has watched for less does not assist
+	quiet    = 8 * time.Second  // of load before the fault; longer if an instance that has watched for less does not assist
 	peaceful = 5 * time.Second  // of that, by whose end connections are warm
 	settled  = 3 * time.Second  // of load after it is over
 	patience = 90 * time.Second // for anything to happen
@@ -32,12 +32,15 @@ type setup struct {
 	rate      float64
 	mix       load.Mix // the usual one if empty
 	args      []string
-	vm        string // of the instances
+	onVMs     bool                 // one instance on each VM, cut off with it
+	timeout   time.Duration        // cluster-node-timeout; 2 s if 0
+	cluster   []clustertest.Option // none is three masters and three replicas
 }
 
 // A drill is one cluster with instances of the service under load.
 type drill struct {
 	t        *testing.T
+	setup    setup
 	real     *clustertest.Real
 	services []*clustertest.Service
 	admin    *admin.Client // what an operator has
@@ -55,8 +58,11 @@ type drill struct {
 type observation struct {
 	op       load.Op
 	slot     uint16
+	placed   bool   // the slot is known: it is not that of a creation that failed and would have belonged to no user
+	instance string // name
 	write    bool
 	failed   bool
+	verdict  ledger.Verdict
 	replica  bool // a replica answered
 	single   bool // acknowledged with one copy
 	intended time.Time
@@ -67,8 +73,11 @@ type observation struct {
 // begin starts a cluster, instances and load, and returns after some quiet.
 func begin(t *testing.T, s setup) *drill {
 	t.Helper()
-	d := &drill{t: t, real: clustertest.Start(t)}
+	d := &drill{t: t, real: clustertest.Start(t, s.cluster...)}
 	d.admin = d.real.Admin(t)
+	if s.timeout != 0 {
+		d.real.SetNodeTimeout(t, s.timeout)
+	}
 	d.start(s)
 	return d
 }
@@ -77,15 +86,41 @@ func begin(t *testing.T, s setup) *drill {
 func (d *drill) start(s setup) {
 	d.t.Helper()
 	d.inStep() // so that an instance first sees a settled cluster
-	if s.instances == 0 {
-		s.instances = 2
-	}
-	for range s.instances {
-		d.services = append(d.services, d.real.StartService(d.t, clustertest.ServiceOptions{Args: s.flags(), VM: s.vm}))
+	d.setup = s
+	for _, vm := range s.places() {
+		d.services = append(d.services, d.real.StartService(d.t, clustertest.ServiceOptions{Args: s.flags(), VM: vm}))
 	}
 	d.before = d.levels()
 	d.drive(s, d.urls())
-	d.lasts(quiet)
+	d.lasts(s.watch())
+}
+
+// places returns the VM of each instance; empty for one on a machine of its own.
+func (s setup) places() []string {
+	switch {
+	case s.onVMs:
+		return []string{"vm1", "vm2", "vm3"}
+	case s.instances != 0:
+		return make([]string, s.instances)
+	}
+	return make([]string, 2)
+}
+
+// votes is how long Redis counts the votes of an election: four node timeouts. For as long an instance leaves a shard that
+// moved to Redis, and every shard after its own start.
+func (s setup) votes() time.Duration {
+	if s.timeout == 0 {
+		return 8 * time.Second
+	}
+	return 4 * s.timeout
+}
+
+// watch is how long the load lasts before the fault.
+func (s setup) watch() time.Duration {
+	if s.noAssist {
+		return quiet
+	}
+	return max(quiet, s.votes())
 }
 
 // flags returns the flags of the instances.
@@ -148,7 +183,8 @@ func (d *drill) drive(s setup, targets []string) {
 
 func (d *drill) observe(r load.Result) {
 	o := observation{
-		op: r.Op, slot: r.Slot, write: r.Op.Class() == load.Writes, failed: r.Failed, intended: r.Intended, took: r.Latency(),
+		op: r.Op, slot: r.Slot, placed: r.Key != "" || r.User != "", instance: d.instance(r.Target),
+		write: r.Op.Class() == load.Writes, failed: r.Failed, verdict: r.Verdict, intended: r.Intended, took: r.Latency(),
 		replica: r.SessionSource == "replica", single: strings.Contains(r.PreferenceApplied, "durability=single"),
 	}
 	if r.Failed {
@@ -157,6 +193,16 @@ func (d *drill) observe(r load.Result) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.seen = append(d.seen, o)
+}
+
+// instance returns the name of the instance at a host and port.
+func (d *drill) instance(target string) string {
+	for _, s := range d.services {
+		if strings.HasSuffix(s.URL, "/"+target) {
+			return s.Name
+		}
+	}
+	return target
 }
 
 // lasts keeps the load running for a while.
@@ -189,12 +235,12 @@ func (d *drill) observations(from, to time.Time) []observation {
 	return some
 }
 
-// inStep waits until all six nodes are healthy and every replica is in step.
+// inStep waits until all nodes are healthy and every replica is in step.
 func (d *drill) inStep() {
 	d.t.Helper()
 	polltest.Eventually(d.t, "every replica is in step", func() bool {
 		nodes, err := d.admin.Status(d.t.Context())
-		if err != nil || len(nodes) != 6 {
+		if err != nil || len(nodes) != d.real.Size() {
 			return false
 		}
 		masters := 0

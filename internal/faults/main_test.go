@@ -15,6 +15,7 @@ var (
 	kills   = flag.Int("kills", 20, "VMs that are killed one after the other for the table of figures")
 	limits  = flag.Bool("limits", true, "fail when a figure of time is above its limit, too")
 	figures = flag.Bool("figures", false, "print the table of figures")
+	allCuts = flag.Bool("all-cuts", false, "cut every link in every way, not only so that each two values meet: takes an hour and a half")
 	profile = flag.String("log-level", "warn", "of the instances, whose log is shown if the drill fails")
 )
 
@@ -39,11 +40,21 @@ var faults = []fault{
 	{"fast-restart", false, fastRestart},
 	{"service-cut-off", false, serviceCutOff},
 	{"minority", false, minority},
+	{"link-cut", false, linkCut},
+	{"link-cut-one-way", false, linkCutOneWay},
+	{"link-cut-short", true, linkCutShort},
+	{"link-cut-one-way-short", true, linkCutOneWayShort},
+	{"link-flaps", false, linkFlaps},
+	{"instance-cut", false, instanceCut},
 	{"returns", true, returns},
 	{"rolling-restart", false, rollingRestart},
 	{"slots-moved", false, slotsMoved},
 	{"start-with-dead-vm", false, startWithDeadVM},
 	{"second-vm", false, secondVM},
+	{"two-replicas", false, twoReplicas},
+	{"replica-behind", false, replicaBehind},
+	{"dead-for-long", false, deadForLong},
+	{"foreign-cluster", false, foreignCluster},
 	{"instance-stopped", true, instanceStopped},
 	{"maxmemory", false, maxMemory},
 }

@@ -98,7 +98,7 @@ func (d *drill) atRest(shard int) {
 		last = time.Now()
 		for _, s := range d.services {
 			state, err := clusterOf(s.URL)
-			if err != nil || len(state.Shards) != 3 || time.Since(state.Shards[shard-1].MovedAt) < rest {
+			if err != nil || len(state.Shards) != 3 || time.Since(state.Shards[shard-1].MovedAt) < d.setup.votes()+rest {
 				return false
 			}
 		}
@@ -106,8 +106,8 @@ func (d *drill) atRest(shard int) {
 	})
 }
 
-// rest is a little more than the four node timeouts in which a shard that moved is left alone.
-const rest = 9 * time.Second
+// rest is how much longer than the votes count a shard that moved is left alone: the instances see a move a little later.
+const rest = time.Second
 
 // manyKills kills VMs in turn, each after the one before has returned and the cluster was rebalanced.
 func manyKills(t *testing.T, s setup, n int) column {

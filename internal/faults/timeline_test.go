@@ -26,28 +26,34 @@ func clusterOf(url string) (s clusterState, err error) {
 	return s, json.NewDecoder(answer.Body).Decode(&s)
 }
 
+// An event is one of GET /v1/cluster/events.
+type event struct {
+	Time time.Time
+	Type string
+	Text string
+}
+
+func eventsOf(url string) ([]event, error) {
+	client := &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	answer, err := client.Get(url + "/v1/cluster/events")
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	var body struct{ Events []event }
+	err = json.NewDecoder(answer.Body).Decode(&body)
+	return body.Events, err
+}
+
 // timeline returns the events that the first instance that answers has seen since a moment, one per line.
 func (d *drill) timeline(began time.Time) string {
-	client := &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	for _, s := range d.services {
-		answer, err := client.Get(s.URL + "/v1/cluster/events")
+		events, err := eventsOf(s.URL)
 		if err != nil {
 			continue // stopped on purpose
 		}
-		var body struct {
-			Events []struct {
-				Time time.Time
-				Type string
-				Text string
-			}
-		}
-		err = json.NewDecoder(answer.Body).Decode(&body)
-		answer.Body.Close()
-		if err != nil {
-			return err.Error()
-		}
 		var b strings.Builder
-		for _, ev := range body.Events {
+		for _, ev := range events {
 			if at := ev.Time.Sub(began); at >= 0 {
 				fmt.Fprintf(&b, "\n  %7s  %-16s  %s", at.Round(time.Millisecond), ev.Type, ev.Text)
 			}

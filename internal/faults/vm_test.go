@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -105,22 +106,23 @@ func returns(t *testing.T) {
 	d.finish()
 }
 
-// secondVM kills another VM after the first has returned and the cluster was rebalanced.
+// secondVM kills another VM after the first has returned and the cluster was rebalanced, and then that one again as soon as
+// its shard has rested long enough to be assisted.
 func secondVM(t *testing.T) {
 	d := begin(t, setup{})
-	_, f := d.powerFails("vm2")
-	d.report("first VM", f)
-	d.real.StartVM(t, "vm2")
-	d.inStep()
-	d.rebalance()
-	d.lasts(settled)
-	o := vmOutage("vm1")
-	d.real.CutPower(t, "vm1")
-	d.covered()
-	d.lasts(2 * settled)
-	o.ended = time.Now()
-	d.real.KillVM(t, "vm1")
-	d.lasts(settled)
-	d.report("second VM", d.figure(o))
+	vms := []string{"vm2", "vm1", "vm1"}
+	for i, vm := range vms {
+		if i > 0 {
+			d.real.StartVM(t, vms[i-1])
+			d.inStep()
+			d.rebalance()
+			d.asFormed()
+			d.atRest(masterOn[vm])
+			d.forget()
+		}
+		o, f := d.powerFails(vm)
+		d.report(fmt.Sprintf("kill %d, %s", i+1, vm), f)
+		d.within(o, f, true)
+	}
 	d.finish()
 }

@@ -322,6 +322,19 @@ func (r *Real) MemoryUsage(t testing.TB, key string) int64 {
 	return n
 }
 
+// Keys returns how many keys the nodes have between them, replicas included (DBSIZE).
+func (r *Real) Keys(t testing.TB) (keys int64) {
+	t.Helper()
+	for _, n := range r.nodes {
+		size, err := r.at(t, n.name).DBSize(t.Context()).Result()
+		if err != nil {
+			t.Fatalf("%s: %v", n.name, err)
+		}
+		keys += size
+	}
+	return keys
+}
+
 // Set stores a string that expires (SET EX).
 func (r *Real) Set(t testing.TB, key, value string, ttl time.Duration) {
 	t.Helper()
