@@ -18,7 +18,7 @@ type cutting struct {
 	cut   func()
 	lasts time.Duration
 	heal  func()
-	may   func(observation) bool // a request may fail; nil if none may
+	may   func(observation) bool // fail until the recovery is over
 }
 
 // part runs a part of the drill as a test of its own.
@@ -44,29 +44,35 @@ func (d *drill) endures(c cutting) {
 	d.lasts(max(0, time.Until(healed.Add(recovery+settled))))
 	d.drained()
 
-	all, bad, unfit := d.observations(began, time.Time{}), tolls{}, tolls{}
-	for _, o := range all {
-		if !o.failed {
-			continue
-		}
-		bad.add(o)
-		if late := o.intended.After(healed.Add(recovery)); o.wrong() || late || c.may == nil || !c.may(o) {
-			unfit.add(o)
-		}
-	}
-	var replica, single int
-	for _, o := range all {
+	d.judgeCut(c, began, healed)
+}
+
+// judgeCut tells what failed in a cut, and fails the drill for what nothing excuses.
+func (d *drill) judgeCut(c cutting, began, healed time.Time) {
+	d.t.Helper()
+	excused, unfit := tolls{}, tolls{}
+	requests, replica, single := 0, 0, 0
+	for _, o := range d.observations(began, time.Time{}) {
+		requests++
 		if o.replica {
 			replica++
 		}
 		if o.single {
 			single++
 		}
+		if !o.failed {
+			continue
+		}
+		if o.wrong() || o.intended.After(healed.Add(recovery)) || !c.may(o) {
+			unfit.add(o)
+		} else {
+			excused.add(o)
+		}
 	}
-	d.t.Logf("%s: healed after %s; %d requests, %d reads by replicas, %d writes with one copy; bad answers:%s", c.name, ms(healed.Sub(began)), len(all),
-		replica, single, cmp.Or(bad.text(began), " none"))
+	d.t.Logf("%s: healed after %s; %d requests, %d reads by replicas, %d writes with one copy; failures that the fault excuses:%s", c.name,
+		ms(healed.Sub(began)), requests, replica, single, cmp.Or(excused.text(began), " none"))
 	if len(unfit) > 0 {
-		d.t.Errorf("%s: answers that nothing excuses:%s", c.name, unfit.text(began))
+		d.t.Errorf("%s: what nothing excuses:%s", c.name, unfit.text(began))
 		d.t.Logf("%s, as an instance saw it:%s", c.name, d.timeline(began))
 	}
 }
