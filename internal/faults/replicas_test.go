@@ -53,7 +53,6 @@ func replicaBehind(t *testing.T) {
 	}{
 		{"redis-4", 20 * time.Millisecond},
 		{"redis-7", 20 * time.Millisecond},
-		{"redis-4", 4 * time.Second},
 		{"redis-7", 4 * time.Second},
 	}
 	for _, assist := range []bool{true, false} {
