@@ -171,12 +171,11 @@ func (f *fake) grant(p *server.Peer, operation string) {
 			f.marks.Add(1)
 		}
 	}
-	p.WriteLen(5)
+	p.WriteLen(4)
 	p.WriteBulk(verdict)
 	p.WriteInt(1)
 	p.WriteBulk("-1")
 	p.WriteBulk("")
-	p.WriteInt(0)
 }
 
 func (f *fake) info(self int) string {

@@ -2,6 +2,7 @@ package rights
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -42,7 +43,7 @@ type Council struct {
 	registers []Register           // guarded by mu
 	accounted seal                 // guarded by mu
 	timeout   time.Duration        // the nodes' node timeout; guarded by mu
-	formers   [][]string           // sets of masters that have been replaced (rule 10); guarded by mu
+	formers   []former             // guarded by mu
 	stepped   map[string]time.Time // when the clock of a register was seen to step; guarded by mu
 	met       map[string]string    // the process that a register was when it was last opened; guarded by mu
 	opened    time.Time            // when the last opening began; guarded by mu
@@ -50,6 +51,12 @@ type Council struct {
 	idle      bool                 // nobody has a replica, so there is nothing to grant; guarded by mu
 	leases    map[string]*lease    // by replica; guarded by mu
 	marking   map[string]*marking  // by replicas; guarded by mu
+}
+
+// A former is a set of masters that has been replaced (rule 10).
+type former struct {
+	ids   []string
+	until time.Time // it counts for as long at least
 }
 
 // New makes a council without registers. report is called with the outcome of each round that asked for a right; it may be
@@ -75,12 +82,17 @@ func (c *Council) Follow(v view.View, at func(addr string) *peer.Peer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if before := ids(c.registers); len(before) > 0 && !slices.Equal(before, ids(registers)) {
-		c.formers = append(c.formers, before)
+		c.addFormer(before)
 	}
 	c.registers = registers
-	c.accounted = c.accounted.follow(mastersOf(v))
+	c.accounted = c.accounted.follow(sealOf(v))
 	c.toOpen = true
 	c.idle = !slices.ContainsFunc(v.Nodes, func(n view.Node) bool { return n.MasterID != "" })
+}
+
+// addFormer makes masters that have been replaced count for some time. It is called with mu held.
+func (c *Council) addFormer(ids []string) {
+	c.formers = append(c.formers, former{ids, time.Now().Add(forgottenLasts(c.timeout))})
 }
 
 // ids are those of registers, sorted.
@@ -138,7 +150,8 @@ func (c *Council) MustOpen() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	if !c.toOpen && len(c.formers) == 0 || now.Sub(c.opened) < openAgain || len(c.registers) == 0 || c.idle {
+	due := slices.ContainsFunc(c.formers, func(f former) bool { return now.After(f.until) })
+	if !c.toOpen && !due || now.Sub(c.opened) < openAgain || len(c.registers) == 0 || c.idle {
 		return false
 	}
 	c.opened, c.toOpen = now, false
@@ -154,13 +167,10 @@ func (c *Council) Open(ctx context.Context) error { return c.open(ctx, "") }
 func (c *Council) Found(ctx context.Context) error { return c.open(ctx, "new") }
 
 func (c *Council) open(ctx context.Context, how string) error {
-	c.mu.Lock()
-	forgotten := milliseconds(forgottenLasts(c.timeout))
-	c.mu.Unlock()
-	t := c.round(ctx, request{operation: "open", args: []any{forgotten, how}}, false)
+	t := c.round(ctx, request{operation: "open", args: []any{how}}, false)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.formers = slices.DeleteFunc(c.formers, func(set []string) bool { return majority(set, func(id string) bool { return t.settled[id] }) })
+	c.formers = slices.DeleteFunc(c.formers, func(f former) bool { return t.began.After(f.until) && majority(f.ids, t.knows) })
 	for _, id := range ids(c.registers) {
 		if v := t.verdicts[id]; v != Granted && v != Epoch {
 			c.toOpen = true
@@ -193,7 +203,6 @@ func (c *Council) round(ctx context.Context, q request, enough bool) tally {
 		case s := <-answers:
 			if s.err == nil && time.Since(t.began) < roundLimit {
 				t.verdicts[s.id] = s.verdict
-				t.settled[s.id] = s.verdict == Granted && s.current == q.accounted.epoch && !s.running
 				c.hear(s.answer)
 			}
 		case <-ctx.Done():
@@ -211,8 +220,11 @@ func (c *Council) begin(q *request) (tally, []Register) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	q.accounted = c.accounted
-	t := tally{began: time.Now(), verdicts: map[string]Verdict{}, settled: map[string]bool{}, sets: [][]string{ids(c.registers)}}
-	t.sets = append(t.sets, c.formers...)
+	t := tally{began: time.Now(), verdicts: map[string]Verdict{}, sets: [][]string{ids(c.registers)}}
+	for _, f := range c.formers {
+		t.sets = append(t.sets, f.ids)
+	}
+	q.seals = len(c.formers) == 0
 	var trusted []Register
 	replaced := q.master != "" && !slices.Contains(t.sets[0], q.master)
 	for _, r := range c.registers {
@@ -233,12 +245,17 @@ func (c *Council) begin(q *request) (tally, []Register) {
 	return t, trusted
 }
 
-// hear takes over what a register has sealed.
+// hear takes over what a register has sealed. The masters of the seal may have granted something that still matters.
 func (c *Council) hear(a answer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if learnt := c.accounted.learn(a.seal); learnt.epoch > c.accounted.epoch {
-		c.accounted = learnt
-		c.toOpen = true
+	learnt := c.accounted.learn(a.seal)
+	if learnt.epoch <= c.accounted.epoch {
+		return
+	}
+	c.accounted = learnt
+	c.toOpen = true
+	if sealed := slices.Sorted(maps.Keys(a.seal.masters)); !slices.Equal(sealed, ids(c.registers)) {
+		c.addFormer(sealed)
 	}
 }

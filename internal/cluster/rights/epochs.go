@@ -17,31 +17,36 @@ import (
 // that they have replaced since, or by nobody.
 type seal struct {
 	epoch   int64            // -1 if nothing is accounted for
-	masters map[string]int64 // their configuration epochs, by ID
+	masters map[string]int64 // the configuration epochs of those with slots, by ID
+	idle    map[string]bool  // IDs of masters without slots
 }
 
 var unsealed = seal{epoch: -1}
 
-func mastersOf(v view.View) map[string]int64 {
-	masters := map[string]int64{}
+// sealOf returns the masters of a view, with nothing accounted for.
+func sealOf(v view.View) seal {
+	s := seal{-1, map[string]int64{}, map[string]bool{}}
 	for _, n := range v.Nodes {
-		if n.Master && n.Slots > 0 {
-			masters[n.ID] = n.Epoch
+		switch {
+		case n.Master && n.Slots > 0:
+			s.masters[n.ID] = n.Epoch
+		case n.Master:
+			s.idle[n.ID] = true
 		}
 	}
-	return masters
+	return s
 }
 
-// String is the form in which registers keep the masters: "id@epoch id@epoch", sorted.
+// String is the form in which registers keep the masters: "id@epoch id@epoch -id", sorted. The last one has no slots.
 func (s seal) String() string {
-	var b strings.Builder
-	for i, id := range slices.Sorted(maps.Keys(s.masters)) {
-		if i > 0 {
-			b.WriteByte(' ')
-		}
-		fmt.Fprintf(&b, "%s@%d", id, s.masters[id])
+	var parts []string
+	for _, id := range slices.Sorted(maps.Keys(s.masters)) {
+		parts = append(parts, fmt.Sprintf("%s@%d", id, s.masters[id]))
 	}
-	return b.String()
+	for _, id := range slices.Sorted(maps.Keys(s.idle)) {
+		parts = append(parts, "-"+id)
+	}
+	return strings.Join(parts, " ")
 }
 
 func parseSeal(epoch, masters string) (seal, error) {
@@ -49,8 +54,12 @@ func parseSeal(epoch, masters string) (seal, error) {
 	if err != nil {
 		return unsealed, fmt.Errorf("a seal's epoch: %w", err)
 	}
-	s := seal{epoch: n, masters: map[string]int64{}}
+	s := seal{n, map[string]int64{}, map[string]bool{}}
 	for _, entry := range strings.Fields(masters) {
+		if id, ok := strings.CutPrefix(entry, "-"); ok {
+			s.idle[id] = true
+			continue
+		}
 		id, of, _ := strings.Cut(entry, "@")
 		if s.masters[id], err = strconv.ParseInt(of, 10, 64); err != nil {
 			return unsealed, fmt.Errorf("a seal's master: %w", err)
@@ -59,25 +68,23 @@ func parseSeal(epoch, masters string) (seal, error) {
 	return s, nil
 }
 
-// extend accounts for each next epoch that a master has won which was none before. A master that has raised its own epoch
-// (a slot was moved to it) has won no election, so somebody else may still win one in that epoch.
-func (s seal) extend(before map[string]int64) seal {
+// after accounts for each next epoch that somebody has won who was no master before. A master that has raised its own epoch (a
+// slot was moved to it) has won no election, so somebody else may still win one in that epoch.
+func (s seal) after(before seal) seal {
 	promoted := map[int64]bool{}
 	for id, epoch := range s.masters {
-		if _, was := before[id]; !was {
+		if _, was := before.masters[id]; !was && !before.idle[id] {
 			promoted[epoch] = true
 		}
 	}
-	for s.epoch >= 0 && promoted[s.epoch+1] {
+	for s.epoch = before.epoch; s.epoch >= 0 && promoted[s.epoch+1]; {
 		s.epoch++
 	}
 	return s
 }
 
 // follow returns the seal for newer masters.
-func (s seal) follow(masters map[string]int64) seal {
-	return seal{epoch: s.epoch, masters: masters}.extend(s.masters)
-}
+func (s seal) follow(masters seal) seal { return masters.after(s) }
 
 // learn takes over what a seal that somebody has left accounts for, if our masters reflect it: each of ours is a master of
 // that seal, with the same epoch, or has won its slots later; and no more of its masters are gone than have been replaced.
@@ -102,5 +109,5 @@ func (s seal) learn(other seal) seal {
 	if gone > later {
 		return s
 	}
-	return seal{epoch: other.epoch, masters: s.masters}.extend(other.masters)
+	return s.after(other)
 }

@@ -29,6 +29,7 @@ var registerScript = redis.NewScript(registerSource)
 type request struct {
 	operation string // open, mark or lease
 	accounted seal
+	seals     bool   // the register may keep what is accounted for as a seal
 	master    string // one that must still be a register; empty for any
 	args      []any  // of the operation
 }
@@ -38,12 +39,15 @@ type answer struct {
 	verdict Verdict
 	current int64 // its current epoch
 	seal    seal
-	running bool // a lease may be
 }
 
 // ask sends a request to a register.
 func (r Register) ask(ctx context.Context, q request) (answer, error) {
-	args := append([]any{q.operation, r.Slot, q.accounted.epoch, q.accounted.String()}, q.args...)
+	masters := ""
+	if q.seals {
+		masters = q.accounted.String()
+	}
+	args := append([]any{q.operation, r.Slot, q.accounted.epoch, masters}, q.args...)
 	reply, err := registerScript.Run(ctx, r.Peer.Questions(), []string{key(r.Slot)}, args...).Slice()
 	if err != nil {
 		return answer{}, err
@@ -52,7 +56,7 @@ func (r Register) ask(ctx context.Context, q request) (answer, error) {
 }
 
 func parseAnswer(reply []any) (answer, error) {
-	if len(reply) != 5 {
+	if len(reply) != 4 {
 		return answer{}, fmt.Errorf("a register replied %v", reply)
 	}
 	verdict, _ := reply[0].(string)
@@ -60,7 +64,7 @@ func parseAnswer(reply []any) (answer, error) {
 	epoch, _ := reply[2].(string)
 	masters, _ := reply[3].(string)
 	sealed, err := parseSeal(epoch, masters)
-	return answer{Verdict(verdict), current, sealed, reply[4] != int64(0)}, err
+	return answer{Verdict(verdict), current, sealed}, err
 }
 
 // key is the key of a register whose lowest slot this is. Its hash tag is the smallest number that hashes to the slot.

@@ -3,12 +3,11 @@
 -- of package rights, which refers to them by number.
 --
 -- KEYS[1]  the register: a hash in the lowest slot of this master
--- ARGV     operation, that slot, accounted epoch, masters of the asker's view, then by operation:
---          open   the longest time that a forgotten lease may last; 'new' if the cluster is, so that there can be none
+-- ARGV     operation, that slot, accounted epoch, masters of the asker's view (empty to leave no seal), then by operation:
+--          open   'new' if the cluster is, so that nothing can have been forgotten
 --          mark   ID of the master, node timeout, the longest time that a forgotten lease may last, IDs of the replicas
 --          lease  ID of the replica, age of the evidence, duration
--- Times are in milliseconds by the clock of this node. The reply is a verdict, the current epoch, the seal, and whether a
--- lease may be running.
+-- Times are in milliseconds by the clock of this node. The reply is a verdict, the current epoch, and the seal.
 local operation, slot, accounted, masters = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 
 local time = redis.call('TIME')
@@ -31,20 +30,20 @@ local function has(flags, flag) return string.find(flags, ',' .. flag .. ',', 1,
 
 local cluster = redis.call('CLUSTER', 'INFO')
 local current = tonumber(string.match(cluster, 'cluster_current_epoch:(%d+)'))
-local function verdict(text, running)
-	return {text, current, redis.call('HGET', KEYS[1], 'seal') or '-1', redis.call('HGET', KEYS[1], 'masters') or '', running or 1}
+local function verdict(text)
+	return {text, current, redis.call('HGET', KEYS[1], 'seal') or '-1', redis.call('HGET', KEYS[1], 'masters') or ''}
 end
 
 -- Rule 1: one register per master, whoever asks.
 local _, _, own = line('myself')
-if string.match(own, '^%d+') ~= slot then return {'elsewhere', current, '-1', '', 1} end
+if string.match(own, '^%d+') ~= slot then return {'elsewhere', current, '-1', ''} end
 
 -- Rule 2: what another process, or this one in another role, has noted does not count.
 local born = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') .. ':' .. string.match(cluster, 'cluster_my_epoch:(%d+)')
 if redis.call('HGET', KEYS[1], 'born') ~= born then
 	redis.call('DEL', KEYS[1])
 	redis.call('HSET', KEYS[1], 'born', born)
-	set('since', operation == 'open' and ARGV[6] == 'new' and 0 or now)
+	set('since', operation == 'open' and ARGV[5] == 'new' and 0 or now)
 end
 local since = get('since')
 
@@ -59,19 +58,13 @@ local function prune()
 	end
 end
 
-if accounted > (get('seal') or -1) then
+-- An asker that still goes by former masters too leaves no seal: a newcomer would go by the new ones alone.
+if masters ~= '' and accounted > (get('seal') or -1) then
 	set('seal', accounted)
 	redis.call('HSET', KEYS[1], 'masters', masters)
 	prune()
 end
-if operation == 'open' then
-	local running = now - since < tonumber(ARGV[5]) and 1 or 0
-	local all = redis.call('HGETALL', KEYS[1])
-	for i = 1, #all, 2 do
-		if string.find(all[i], '^until:') and tonumber(all[i + 1]) > now then running = 1 end
-	end
-	return verdict('granted', running)
-end
+if operation == 'open' then return verdict('granted') end
 
 if operation == 'lease' then
 	local replica, age, lasts = ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])

@@ -39,9 +39,9 @@
 //  9. FORCE takes a lease that outlasts whatever it starts. It runs as a script at the replica, which checks that it is the
 //     process of the evidence, that it follows the master and is at the offset, that it knows the same masters (its votes
 //     are counted by its own view), and that the request is not late: it may have lain in a buffer.
-//  10. When the masters have changed, both the former and the new ones must grant, until a majority of the former knows the
-//     newest epoch and has no lease running, in one round. From then on it grants nothing to whoever goes by the former
-//     masters, and what it has granted can have no effect any more: a forced lease outlasts that by a round.
+//  10. When the masters have changed, both the former and the new ones must grant, until no lease of the former can matter
+//     and a majority of them has voted for nobody unknown. Otherwise a replica could be promoted by former masters that
+//     the new majority does not know of. Who learns from a seal of other masters goes by those too.
 //  11. Registers go by their wall clocks, since scripts have no other. One whose clock was set counts for nothing until no
 //     lease from before can matter. Holders go by the older of the monotonic and the wall clock.
 //

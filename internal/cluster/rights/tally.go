@@ -36,7 +36,6 @@ func (r *Refusal) Error() string {
 type tally struct {
 	began    time.Time
 	verdicts map[string]Verdict // by register
-	settled  map[string]bool    // of each register: it knows the newest epoch, and no lease is running there
 	sets     [][]string         // of each, a majority must grant
 }
 
@@ -44,6 +43,11 @@ type tally struct {
 func (t tally) granted() bool {
 	granted := func(id string) bool { return t.verdicts[id] == Granted }
 	return !slices.ContainsFunc(t.sets, func(set []string) bool { return !majority(set, granted) })
+}
+
+// knows reports whether a register has answered, and has voted for nobody whom we do not know.
+func (t tally) knows(id string) bool {
+	return slices.Contains([]Verdict{Granted, Leased, Marked, Wanted, Young, Unvouched}, t.verdicts[id])
 }
 
 func majority(set []string, is func(id string) bool) bool {
