@@ -138,6 +138,9 @@ func (w *world) born(s *state, q uint8, copied bool) {
 	}
 	for i := range s.inst {
 		in := &s.inst[i]
+		if q == fresh && in.lease != 0 {
+			in.lease |= bit(q) // F from birth outlasts every lease from before, whoever granted it
+		}
 		if in.evidence == noEvidence || !w.has(ruleSince) || copied {
 			in.young &^= bit(q)
 		} else {

@@ -7,17 +7,18 @@ import (
 )
 
 var small = map[string]world{
-	"basic":       {writes: 1, replicas: 1, epochs: 1},
-	"restartQ":    {writes: 1, replicas: 1, epochs: 1, restartsQ: 1},
-	"restartR":    {writes: 1, replicas: 1, epochs: 1, restartsR: 1},
-	"own":         {writes: 1, replicas: 1, epochs: 1, own: true, noForce: true, noReads: true},
-	"ownF":        {writes: 1, replicas: 1, epochs: 2, own: true, noReads: true},
-	"bump":        {writes: 1, replicas: 1, epochs: 2, bump: true, noReads: true},
-	"attach":      {writes: 1, replicas: 1, epochs: 1, attached: true},
-	"replaced":    {writes: 1, replicas: 1, epochs: 2, replaced: true},
-	"replNoForce": {writes: 1, replicas: 1, epochs: 2, replaced: true, noForce: true},
-	"moved":       {writes: 1, replicas: 1, epochs: 1, moved: true},
-	"two":         {writes: 1, replicas: 2, epochs: 1},
+	"basic":       {split: true, writes: 1, replicas: 1, epochs: 1},
+	"basic2":      {split: true, writes: 2, replicas: 1, epochs: 2},
+	"restartQ":    {split: true, writes: 1, replicas: 1, epochs: 1, restartsQ: 1},
+	"restartR":    {split: true, writes: 1, replicas: 1, epochs: 1, restartsR: 1},
+	"own":         {split: true, writes: 1, replicas: 1, epochs: 1, own: true, noForce: true, noReads: true},
+	"ownF":        {split: true, writes: 1, replicas: 1, epochs: 2, own: true, noReads: true},
+	"bump":        {split: true, writes: 1, replicas: 1, epochs: 2, bump: true, noReads: true},
+	"attach":      {split: true, writes: 1, replicas: 1, epochs: 1, attached: true},
+	"replaced":    {split: true, writes: 1, replicas: 1, epochs: 2, replaced: true, noReads: true},
+	"replNoForce": {split: true, writes: 1, replicas: 1, epochs: 2, replaced: true, noForce: true},
+	"moved":       {split: true, writes: 1, replicas: 1, epochs: 1, moved: true},
+	"two":         {split: true, writes: 1, replicas: 2, epochs: 1},
 }
 
 func TestTry(t *testing.T) {
@@ -26,7 +27,7 @@ func TestTry(t *testing.T) {
 			continue
 		}
 		t0 := time.Now()
-		f := explore(&w, 2_000_000)
+		f := explore(&w, 5_000_000)
 		t.Logf("%s: %v %v", name, time.Since(t0), f)
 	}
 }
@@ -41,7 +42,7 @@ func TestOut(t *testing.T) {
 				continue
 			}
 			t0 := time.Now()
-			f := explore(w.without(r), 600_000)
+			f := explore(w.without(r), 1_000_000)
 			if f.bad != holds {
 				t.Logf("%s / %s: %v %s %d states %d steps", r, name, time.Since(t0), f.bad, f.states, f.depth)
 			}

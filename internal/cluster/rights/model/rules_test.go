@@ -65,7 +65,8 @@ type world struct {
 	attached  bool  // R may become a replica of M later, not from the start
 	late      bool  // requests arrive when nobody waits for them any more
 	noForce   bool  // nobody asks for FORCE
-	noReads   bool
+	noReads   bool  // nobody reads at a replica
+	split     bool  // A only writes, B only takes leases, reads and asks for FORCE
 
 	out [rules]bool
 }
@@ -77,9 +78,6 @@ func (w world) without(r rule) *world {
 	w.out[r] = true
 	return &w
 }
-
-// alikeXY says whether X and Y may change names.
-func (w *world) alikeXY() bool { return !w.replaced && !w.moved }
 
 func (w *world) start() state {
 	s := state{listed: !w.attached}

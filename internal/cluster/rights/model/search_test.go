@@ -34,7 +34,7 @@ type search struct {
 // explore goes through all states that can be reached, up to limit of them, and stops at the first that violates an invariant.
 func explore(w *world, limit int) found {
 	s := &search{world: w, seed: maphash.MakeSeed(), table: make([]int32, 1<<16)}
-	s.add(w.start().canonical(w.alikeXY()), -1)
+	s.add(w.canonical(w.start()), -1)
 	depth, layerEnd, bad := 0, 1, -1
 	for at := 0; at < len(s.states) && bad < 0; at++ {
 		if at == layerEnd {
@@ -44,7 +44,7 @@ func explore(w *world, limit int) found {
 			return found{states: len(s.states), depth: depth}
 		}
 		w.next(s.states[at], func(_ step, n state) {
-			if s.add(n.canonical(w.alikeXY()), int32(at)) && n.bad != holds && bad < 0 {
+			if s.add(w.canonical(n), int32(at)) && n.bad != holds && bad < 0 {
 				bad = len(s.states) - 1
 			}
 		})
@@ -98,7 +98,7 @@ func (s *search) trace(to int) []string {
 		var how step
 		var then state
 		s.world.next(now, func(st step, n state) {
-			if how.what == "" && n.canonical(s.world.alikeXY()) == s.states[at] {
+			if how.what == "" && s.world.canonical(n) == s.states[at] {
 				how, then = st, n
 			}
 		})

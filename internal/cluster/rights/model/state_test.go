@@ -147,28 +147,30 @@ func (s *state) bytes() []byte {
 	return (*[unsafe.Sizeof(state{})]byte)(unsafe.Pointer(s))[:]
 }
 
-func (s *state) less(t *state) bool { return bytes.Compare(s.bytes(), t.bytes()) < 0 }
-
-// canonical is the least of the states that differ only in the names of the instances, and of X and Y where these are alike.
-func (s state) canonical(alikeXY bool) state {
+// canonical is the least of the states that differ only in names: of the instances, and of X and Y, where these are alike.
+func (w *world) canonical(s state) state {
 	least := s
-	t := s
-	t.swapInstances()
-	if t.less(&least) {
-		least = t
+	if !w.split {
+		s.swapInstances()
+		least = least.least(&s)
 	}
-	if !alikeXY {
+	if w.replaced || w.moved {
 		return least
 	}
 	s.swapXY()
-	if s.less(&least) {
-		least = s
-	}
-	t.swapXY()
-	if t.less(&least) {
-		least = t
+	least = least.least(&s)
+	if !w.split {
+		s.swapInstances()
+		least = least.least(&s)
 	}
 	return least
+}
+
+func (s *state) least(t *state) state {
+	if bytes.Compare(t.bytes(), s.bytes()) < 0 {
+		return *t
+	}
+	return *s
 }
 
 func (s *state) swapInstances() {

@@ -12,10 +12,14 @@ func (w *world) next(s state, reduced func(step, state)) {
 		reduced(st, n)
 	}
 	for i := range uint8(len(s.inst)) {
-		w.writeSteps(&s, i, yield)
-		w.leaseSteps(&s, i, yield)
-		w.readSteps(&s, i, yield)
-		w.forceSteps(&s, i, yield)
+		if !w.split || i == 0 {
+			w.writeSteps(&s, i, yield)
+		}
+		if !w.split || i == 1 {
+			w.leaseSteps(&s, i, yield)
+			w.readSteps(&s, i, yield)
+			w.forceSteps(&s, i, yield)
+		}
 		w.viewSteps(&s, i, yield)
 	}
 	for q := range registers {
