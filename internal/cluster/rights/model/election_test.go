@@ -19,16 +19,21 @@ func (w *world) forceSteps(s *state, i uint8, yield func(step, state)) {
 	}
 	sameRun := !in.rerun || !w.has(ruleForceRun)
 	atFloor := s.off[r] >= in.floor || !w.has(ruleForceFloor)
-	if sameRun && atFloor && !s.cand[r].running && s.cand[r].epoch < w.epochs {
-		n := *s
-		n.inst[i].force = forceDone
-		n.startElection(r, i)
-		yield(step{"has FORCE executed", i, r}, n)
+	if sameRun && atFloor && !s.cand[r].running {
+		w.startElection(s, r, i, step{"has FORCE executed", i, r}, yield)
 	}
 }
 
-func (s *state) startElection(c, cause uint8) {
-	s.cand[c] = candidate{epoch: s.cand[c].epoch + 1, running: true, cause: cause}
+// startElection asks for votes in the epoch after the last that c knows: its own, or one that it heard of.
+func (w *world) startElection(s *state, c, cause uint8, st step, yield func(step, state)) {
+	for e := s.cand[c].epoch + 1; e <= min(s.top()+1, w.epochs); e++ {
+		n := *s
+		n.cand[c] = candidate{epoch: e, running: true, cause: cause}
+		if cause != byRedis {
+			n.inst[cause].force = forceDone
+		}
+		yield(st, n)
+	}
 }
 
 // stopElection ends an election, won or not.
@@ -58,10 +63,8 @@ func (w *world) electionSteps(s *state, yield func(step, state)) {
 			continue
 		}
 		if !s.cand[c].running {
-			if (c == candX2 || s.failed) && s.cand[c].epoch < w.epochs {
-				n := *s
-				n.startElection(c, byRedis)
-				yield(step{"asks for votes by itself", c, 0}, n)
+			if c == candX2 || s.failed {
+				w.startElection(s, c, byRedis, step{"asks for votes by itself", c, 0}, yield)
 			}
 			continue
 		}

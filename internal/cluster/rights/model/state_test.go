@@ -147,30 +147,53 @@ func (s *state) bytes() []byte {
 	return (*[unsafe.Sizeof(state{})]byte)(unsafe.Pointer(s))[:]
 }
 
-// canonical is the least of the states that differ only in names: of the instances, and of X and Y, where these are alike.
+// canonical is the least of the states that differ only in names: of the instances, of X and Y, and of the replicas, where these are alike.
 func (w *world) canonical(s state) state {
 	least := s
+	w.renameReplicas(s, &least)
 	if !w.split {
 		s.swapInstances()
-		least = least.least(&s)
-	}
-	if w.replaced || w.moved {
-		return least
-	}
-	s.swapXY()
-	least = least.least(&s)
-	if !w.split {
-		s.swapInstances()
-		least = least.least(&s)
+		w.renameReplicas(s, &least)
 	}
 	return least
 }
 
-func (s *state) least(t *state) state {
-	if bytes.Compare(t.bytes(), s.bytes()) < 0 {
-		return *t
+func (w *world) renameReplicas(s state, least *state) {
+	w.renameMasters(s, least)
+	if w.replicas == 2 {
+		s.swapReplicas()
+		w.renameMasters(s, least)
 	}
-	return *s
+}
+
+func (w *world) renameMasters(s state, least *state) {
+	least.min(&s)
+	if !w.replaced && !w.moved {
+		s.swapXY()
+		least.min(&s)
+	}
+}
+
+func (s *state) min(t *state) {
+	if bytes.Compare(t.bytes(), s.bytes()) < 0 {
+		*s = *t
+	}
+}
+
+func (s *state) swapReplicas() {
+	s.off[0], s.off[1] = s.off[1], s.off[0]
+	s.leases[0], s.leases[1] = s.leases[1], s.leases[0]
+	s.cand[candR], s.cand[candR2] = s.cand[candR2], s.cand[candR]
+	if s.winner != 0 {
+		s.winner = 3 - s.winner
+	}
+	for i := range s.inst {
+		in := &s.inst[i]
+		in.marked[0], in.marked[1] = in.marked[1], in.marked[0]
+		if in.evidence != noEvidence {
+			in.target ^= 1
+		}
+	}
 }
 
 func (s *state) swapInstances() {

@@ -16,9 +16,7 @@ func (w *world) tell(st step, from, to *state) string {
 		return fmt.Sprintf("%s votes for %s in epoch %d", q, candidateNames[st.who], to.epoch[st.node])
 	case "asks for votes by itself", "wins", "counts votes no longer":
 		return fmt.Sprintf("%s %s (epoch %d)", candidateNames[st.who], st.what, to.cand[st.who].epoch)
-	case "(replica) hears of a later epoch":
-		return fmt.Sprintf("%s hears of epoch %d", candidateNames[st.who], to.cand[st.who].epoch)
-	case "hears of a later epoch", "takes a slot in, and an epoch without votes":
+	case "takes a slot in, and an epoch without votes":
 		return fmt.Sprintf("%s %s: %d", q, st.what, to.epoch[st.node])
 	case "marks":
 		return fmt.Sprintf("%s marks for %s", q, i)

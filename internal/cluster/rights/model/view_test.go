@@ -86,11 +86,8 @@ func (w *world) account(s *state, i uint8, yield func(step, state)) {
 	if s.winner != 0 || w.replaced && s.replaced != 0 {
 		return // nodes do not agree as long as X does not know
 	}
-	top := w.epochs
-	for top > in.epoch && !s.somebodyAt(top) {
-		top--
-	}
-	if top == in.epoch || w.has(ruleNothing) && !w.allAt(s, top) {
+	top := s.top()
+	if top == in.epoch {
 		return
 	}
 	for c := range s.cand {
@@ -101,22 +98,22 @@ func (w *world) account(s *state, i uint8, yield func(step, state)) {
 	n := *s
 	n.inst[i].epoch = top
 	n.sealed[0] = max(n.sealed[0], top)
+	if w.has(ruleNothing) {
+		w.raise(&n, top)
+	}
 	yield(step{fmt.Sprintf("finds that the epochs up to %d came to nothing", top), i, 0}, n)
 }
 
-// allAt says that all nodes are at the epoch.
-func (w *world) allAt(s *state, e uint8) bool {
+// raise is gossip: all nodes hear of the epoch. It stands nowhere else, since a node that knows more only refuses more.
+func (w *world) raise(s *state, e uint8) {
 	for q := range fresh {
-		if s.epoch[q] != e {
-			return false
-		}
+		s.epoch[q] = e
 	}
 	for c := range candidates {
-		if (c < w.replicas || c == candX2 && w.replaced) && s.cand[c].epoch != e {
-			return false
+		if c < w.replicas || c == candX2 && w.replaced {
+			s.cand[c].epoch = e
 		}
 	}
-	return true
 }
 
 // believe is rule 10 (c). Whoever saw R win has sealed that epoch too, with R among the masters.

@@ -64,19 +64,11 @@ func (w *world) registerSteps(s *state, q uint8, yield func(step, state)) {
 		w.born(&n, q, false)
 		yield(step{"restarts and forgets its register", 0, q}, n)
 	}
-	if w.bump && s.bumped == 0 && s.epoch[q] < w.epochs {
+	for e := s.epoch[q] + 1; w.bump && s.bumped == 0 && e <= min(s.top()+1, w.epochs); e++ {
 		n := *s
-		n.epoch[q]++
-		n.bumped = n.epoch[q]
+		n.epoch[q], n.bumped = e, e
 		w.born(&n, q, false)
 		yield(step{"takes a slot in, and an epoch without votes", 0, q}, n)
-	}
-	for e := s.epoch[q] + 1; e <= w.epochs; e++ {
-		if s.somebodyAt(e) {
-			n := *s
-			n.epoch[q] = e
-			yield(step{"hears of a later epoch", 0, q}, n)
-		}
 	}
 	if w.own && q != regM {
 		n := *s
@@ -91,21 +83,19 @@ func (w *world) registerSteps(s *state, q uint8, yield func(step, state)) {
 	}
 }
 
-func (s *state) somebodyAt(e uint8) bool {
-	for _, have := range s.epoch {
-		if have == e {
-			return true
-		}
+// top is the latest epoch that anybody knows.
+func (s *state) top() uint8 {
+	top := uint8(0)
+	for _, e := range s.epoch {
+		top = max(top, e)
 	}
 	for _, c := range s.cand {
-		if c.epoch == e {
-			return true
-		}
+		top = max(top, c.epoch)
 	}
-	return false
+	return top
 }
 
-// replicaSteps are replication, restarts and gossip at the replicas, and the one move of a slot.
+// replicaSteps are replication and restarts of the replicas, and the one move of a slot.
 func (w *world) replicaSteps(s *state, yield func(step, state)) {
 	for r := range w.replicas {
 		if s.off[r] < s.log && s.winner == 0 && s.listed {
@@ -115,15 +105,6 @@ func (w *world) replicaSteps(s *state, yield func(step, state)) {
 		}
 		if s.restartsR < w.restartsR && s.winner != r+1 {
 			w.restart(s, r, yield)
-		}
-	}
-	for c := range candidates {
-		for e := s.cand[c].epoch + 1; e <= w.epochs && !s.cand[c].running; e++ {
-			if s.somebodyAt(e) && (c < w.replicas || c == candX2 && w.replaced) {
-				n := *s
-				n.cand[c].epoch = e
-				yield(step{"(replica) hears of a later epoch", c, 0}, n)
-			}
 		}
 	}
 	if !s.listed {
