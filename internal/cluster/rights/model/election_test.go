@@ -63,7 +63,7 @@ func (w *world) electionSteps(s *state, yield func(step, state)) {
 			continue
 		}
 		if !s.cand[c].running {
-			if c == candX2 || s.failed {
+			if c == candX2 && s.cand[c].votes == 0 || s.failed && c != candX2 {
 				w.startElection(s, c, byRedis, step{"asks for votes by itself", c, 0}, yield)
 			}
 			continue
@@ -77,9 +77,11 @@ func (w *world) electionSteps(s *state, yield func(step, state)) {
 			}
 		}
 		w.win(s, c, yield)
-		n := *s
-		n.stopElection(c)
-		yield(step{"counts votes no longer", c, 0}, n)
+		if c != candX2 { // X2 asks once
+			n := *s
+			n.stopElection(c)
+			yield(step{"counts votes no longer", c, 0}, n)
+		}
 	}
 }
 
