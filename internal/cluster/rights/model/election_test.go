@@ -18,7 +18,7 @@ func (w *world) forceSteps(s *state, i uint8, yield func(step, state)) {
 		return
 	}
 	sameRun := !in.rerun || !w.has(ruleForceRun)
-	atFloor := s.off[r] >= in.floor || !w.has(ruleForceFloor)
+	atFloor := s.atFloor(in) || !w.has(ruleForceFloor)
 	if sameRun && atFloor && !s.cand[r].running {
 		w.startElection(s, r, i, step{"has FORCE executed", i, r}, yield)
 	}

@@ -16,7 +16,7 @@ func (w *world) leaseSteps(s *state, i uint8, yield func(step, state)) {
 		n.inst[i].young, n.inst[i].rerun = 0, false
 		yield(step{"asks M for its offset", i, r}, n)
 	}
-	if in.evidence == asked && s.off[in.target] >= in.floor && s.winner != in.target+1 {
+	if in.evidence == asked && s.atFloor(in) && s.winner != in.target+1 {
 		n := *s
 		n.inst[i].evidence = reached
 		yield(step{"sees the replica reach that offset", i, in.target}, n)
@@ -116,7 +116,7 @@ func (w *world) readSteps(s *state, i uint8, yield func(step, state)) {
 		return
 	}
 	has := s.off[in.target]
-	atFloor := has >= in.floor || !w.has(ruleFloor)
+	atFloor := s.atFloor(in) || !w.has(ruleFloor)
 	sameRun := !in.rerun || !w.has(ruleReadRun)
 	if atFloor && sameRun && s.winner != in.target+1 {
 		n := *s

@@ -11,6 +11,7 @@ var small = map[string]world{
 	"basic2":      {split: true, writes: 2, replicas: 1, epochs: 2},
 	"restartQ":    {split: true, writes: 1, replicas: 1, epochs: 1, restartsQ: 1},
 	"restartR":    {split: true, writes: 1, replicas: 1, epochs: 1, restartsR: 1},
+	"emptied":     {split: true, writes: 1, replicas: 1, epochs: 1, emptied: 1},
 	"own":         {split: true, writes: 1, replicas: 1, epochs: 1, own: true, noForce: true, noReads: true},
 	"ownF":        {split: true, writes: 1, replicas: 1, epochs: 2, own: true, noReads: true},
 	"bump":        {split: true, writes: 1, replicas: 1, epochs: 2, bump: true, noReads: true},
@@ -27,7 +28,7 @@ func TestTry(t *testing.T) {
 			continue
 		}
 		t0 := time.Now()
-		f := explore(&w, 5_000_000)
+		f := explore(&w, 40_000_000)
 		t.Logf("%s: %v %v", name, time.Since(t0), f)
 	}
 }

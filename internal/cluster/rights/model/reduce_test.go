@@ -5,7 +5,7 @@ package model
 func (w *world) reduce(s *state) {
 	for i := range uint8(len(s.inst)) {
 		in := &s.inst[i]
-		if in.evidence == asked && w.has(ruleOldRun) && s.off[in.target] >= in.floor && s.winner != in.target+1 {
+		if in.evidence == asked && w.has(ruleOldRun) && s.atFloor(in) && s.winner != in.target+1 {
 			in.evidence = reached
 		}
 		if w.useless(s, in) {
@@ -15,7 +15,7 @@ func (w *world) reduce(s *state) {
 			in.forgetEvidence()
 			s.drop(i)
 		}
-		if in.marked == [2]mask{} && w.has(ruleMarkAfter) {
+		if in.marked == [2]mask{} && in.write != 0 && w.afterExecution() {
 			s.newRound(i)
 		}
 	}

@@ -57,6 +57,7 @@ type world struct {
 	epochs   uint8 // the last epoch that an election may be asked for in
 
 	restartsR uint8 // a replica restarts and loses any tail
+	emptied   uint8 // a replica's full resync fails half way and leaves it empty
 	restartsQ uint8 // a register restarts and forgets
 	own       bool  // Redis elects by itself
 	replaced  bool  // X2 may take over from X, which does not learn of it

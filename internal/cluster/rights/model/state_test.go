@@ -13,6 +13,11 @@ func bit[T ~uint8 | ~int](n T) mask { return 1 << n }
 
 func (m mask) has(n uint8) bool { return m&bit(n) != 0 }
 
+// atFloor says that a replica tells an offset that is not below the evidence's. An empty one tells none.
+func (s *state) atFloor(in *instance) bool {
+	return s.off[in.target] >= in.floor && !s.empty.has(in.target)
+}
+
 func (m mask) majorityOf(set mask) bool {
 	return 2*bits.OnesCount8(uint8(m&set)) > bits.OnesCount8(uint8(set))
 }
@@ -119,6 +124,7 @@ type candidate struct {
 type state struct {
 	log   uint8    // writes executed at M
 	off   [2]uint8 // writes that each replica has
+	empty mask     // replicas that a failed full resync left empty
 	acked uint8    // newest acknowledged write
 	hard  uint8    // newest one acknowledged in a round in which a majority never saw M well
 
@@ -137,9 +143,9 @@ type state struct {
 	sealed   [2]uint8
 	listed   bool // M lists R as its replica
 
-	restartsR, restartsQ uint8
-	inst                 [2]instance
-	bad                  invariant
+	restartsR, restartsQ, emptied uint8
+	inst                          [2]instance
+	bad                           invariant
 }
 
 // bytes is the state as it lies in memory: it has no padding and no pointers, so equal states are equal bytes.
@@ -183,6 +189,7 @@ func (s *state) min(t *state) {
 func (s *state) swapReplicas() {
 	s.off[0], s.off[1] = s.off[1], s.off[0]
 	s.leases[0], s.leases[1] = s.leases[1], s.leases[0]
+	s.empty = s.empty>>1 | s.empty&1<<1
 	s.cand[candR], s.cand[candR2] = s.cand[candR2], s.cand[candR]
 	if s.winner != 0 {
 		s.winner = 3 - s.winner

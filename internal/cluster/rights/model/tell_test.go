@@ -26,7 +26,7 @@ func (w *world) tell(st step, from, to *state) string {
 		return fmt.Sprintf("%s %s", q, st.what)
 	case "changes its mind about M":
 		return fmt.Sprintf("%s changes its mind about M: failed is %v", q, to.flags.has(st.node))
-	case "becomes a replica of M", "believes that M failed", "gets the next write":
+	case "becomes a replica of M", "believes that M failed", "gets the next write", "has a full copy", "is left empty by a full resync":
 		return fmt.Sprintf("%s %s", candidateNames[st.node], st.what)
 	case "asks M for its offset", "sees the replica reach that offset", "begins a read", "reads", "sends FORCE", "has FORCE executed":
 		return fmt.Sprintf("%s %s (%s has %d of %d writes)", i, st.what, candidateNames[to.inst[st.who].target], to.off[to.inst[st.who].target], to.log)

@@ -98,7 +98,7 @@ func (s *state) top() uint8 {
 // replicaSteps are replication and restarts of the replicas, and the one move of a slot.
 func (w *world) replicaSteps(s *state, yield func(step, state)) {
 	for r := range w.replicas {
-		if s.off[r] < s.log && s.winner == 0 && s.listed {
+		if s.off[r] < s.log && s.winner == 0 && s.listed && !s.empty.has(r) {
 			n := *s
 			n.off[r]++
 			yield(step{"gets the next write", 0, r}, n)
@@ -107,6 +107,7 @@ func (w *world) replicaSteps(s *state, yield func(step, state)) {
 			w.restart(s, r, yield)
 		}
 	}
+	w.resync(s, yield)
 	if !s.listed {
 		n := *s
 		n.listed = true
@@ -124,6 +125,29 @@ func (w *world) replicaSteps(s *state, yield func(step, state)) {
 		yield(step{"has another lowest slot", 0, regX}, n)
 	}
 }
+
+// resync empties a replica in the midst of its run, or fills it again.
+func (w *world) resync(s *state, yield func(step, state)) {
+	for r := range w.replicas {
+		if s.winner != 0 {
+			return
+		}
+		n := *s
+		n.empty ^= bit(r)
+		if s.empty.has(r) {
+			n.off[r] = s.log
+			yield(step{"has a full copy", 0, r}, n)
+		} else if s.emptied < w.emptied && !excludedEmptiedCandidate(s, r) {
+			n.emptied++
+			n.off[r] = 0
+			yield(step{"is left empty by a full resync", 0, r}, n)
+		}
+	}
+}
+
+// excludedEmptiedCandidate is a residual: a full resync that begins and fails within the election which FORCE started, some milliseconds.
+// No check before the election can see it.
+func excludedEmptiedCandidate(s *state, r uint8) bool { return s.cand[r].running }
 
 // restart loses any tail, and the election that ran.
 func (w *world) restart(s *state, r uint8, yield func(step, state)) {

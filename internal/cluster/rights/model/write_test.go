@@ -7,12 +7,12 @@ func (w *world) writeSteps(s *state, i uint8, yield func(step, state)) {
 		n := *s
 		n.log++
 		n.inst[i].write = n.log
-		if w.has(ruleMarkAfter) {
+		if w.afterExecution() {
 			n.newRound(i)
 		}
 		yield(step{"executes a write at M", i, 0}, n)
 	}
-	if in.write == 0 && w.has(ruleMarkAfter) {
+	if in.write == 0 && w.afterExecution() {
 		return
 	}
 	for q := range registers {
@@ -20,7 +20,9 @@ func (w *world) writeSteps(s *state, i uint8, yield func(step, state)) {
 			if w.marks(s, in, q, r) {
 				n := *s
 				n.inst[i].marked[r] |= bit(q)
-				n.mark(q, r)
+				if w.has(ruleNoOldProof) {
+					n.mark(q, r)
+				}
 				yield(step{"marks", i, q}, n)
 			}
 		}
@@ -40,6 +42,9 @@ func (w *world) writeSteps(s *state, i uint8, yield func(step, state)) {
 		w.acknowledge(s, i, yield)
 	}
 }
+
+// afterExecution says that only marks count which were asked for after the write was executed.
+func (w *world) afterExecution() bool { return w.has(ruleMarkAfter) && w.has(ruleNoOldProof) }
 
 // newRound forgets what was collected. Answers to the round before count for nothing.
 func (s *state) newRound(i uint8) {
@@ -76,7 +81,7 @@ func (w *world) marks(s *state, in *instance, q, r uint8) bool {
 	if in.marked[r].has(q) || !w.answers(s, in, q) {
 		return false
 	}
-	if w.has(ruleMarkLease) && s.leases[r].has(q) {
+	if w.has(ruleMarkLease) && w.has(ruleNoOldProof) && s.leases[r].has(q) {
 		return false
 	}
 	return !w.has(ruleVouch) || !s.flags.has(w.node(q))
