@@ -3,7 +3,7 @@ package model
 // forceSteps are one instance's way to a promotion by force.
 func (w *world) forceSteps(s *state, i uint8, yield func(step, state)) {
 	in := &s.inst[i]
-	if w.noForce || s.winner != 0 {
+	if w.noForce || w.decided(s, in.target) {
 		return
 	}
 	r := in.target
@@ -58,12 +58,11 @@ func (s *state) stopForce(i uint8) {
 func (w *world) electionSteps(s *state, yield func(step, state)) {
 	for c := range candidates {
 		mine := c < w.replicas || c == candX2 && w.replaced
-		done := c != candX2 && s.winner != 0 || c == candX2 && s.replaced != 0
-		if !mine || done {
+		if !mine || w.decided(s, c) {
 			continue
 		}
 		if !s.cand[c].running {
-			if c == candX2 && s.cand[c].votes == 0 || s.failed && c != candX2 {
+			if c == candX2 && s.cand[c].votes == 0 || c != candX2 && s.failed || c == candR && w.promoted {
 				w.startElection(s, c, byRedis, step{"asks for votes by itself", c, 0}, yield)
 			}
 			continue
@@ -85,12 +84,23 @@ func (w *world) electionSteps(s *state, yield func(step, state)) {
 	}
 }
 
+// decided says that c cannot win any more. R2 may still take over from M after R did, as it does not know.
+func (w *world) decided(s *state, c uint8) bool {
+	switch {
+	case c == candX2:
+		return s.replaced != 0
+	case w.promoted && c == candR2:
+		return s.winner == 1+candR2
+	}
+	return s.winner != 0
+}
+
 // votes says whether master q votes for c. X never learns that it was replaced.
 func (w *world) votes(s *state, c, q uint8) bool {
-	if q == fresh && (s.replaced == 0 || w.moved) {
+	if q == fresh && (s.replaced == 0 || !w.replaced) {
 		return false
 	}
-	own := c != candX2 && s.cand[c].cause == byRedis
+	own := c != candX2 && !w.promoted && s.cand[c].cause == byRedis
 	if own && (!s.flags.has(q) || excludedDeposedVoter(w, s, q)) {
 		return false
 	}
@@ -115,11 +125,12 @@ func (w *world) win(s *state, c uint8, yield func(step, state)) {
 		return
 	}
 	n := *s
-	if c == candX2 {
+	if c == candX2 || w.promoted && c == candR {
 		n.replaced = can.epoch
 		n.epoch[fresh], n.voted[fresh] = can.epoch, can.epoch
 		w.born(&n, fresh, !w.has(rulePromoted))
-	} else {
+	}
+	if c != candX2 {
 		n.winner, n.own = c+1, can.cause == byRedis
 		if n.own && s.off[c] < s.hard {
 			n.bad = lostByRedis

@@ -7,12 +7,18 @@ func (w *world) leaseSteps(s *state, i uint8, yield func(step, state)) {
 		if !w.mayEnd(in) || !s.listed || w.has(ruleInStep) && !(s.inst[0].knows && s.inst[1].knows) {
 			break
 		}
+		if w.promoted && (r == candR || in.after) {
+			continue
+		}
 		n := *s
 		n.endLease(i)
 		if w.has(ruleCheckFirst) {
 			n.inst[i].read = 0
 		}
 		n.inst[i].target, n.inst[i].evidence, n.inst[i].floor = r, asked, s.log
+		if w.promoted { // the writes are not at M
+			n.inst[i].floor = 0
+		}
 		n.inst[i].young, n.inst[i].rerun = 0, false
 		yield(step{"asks M for its offset", i, r}, n)
 	}

@@ -5,58 +5,74 @@ import (
 	"testing"
 )
 
-var deep = flag.Bool("deep", false, "explore the larger bounds too: some minutes and some gigabytes each")
+var deep = flag.Bool("deep", false, "explore the larger bounds too: some minutes and some gigabytes")
 
-// The configurations. In those with split roles A only writes and B only reads and promotes: a violation takes one of each, and what
-// instances share otherwise is their view, which "roles mixed" covers.
+// The configurations. In those with split roles A only writes and B only reads and promotes: a violation takes one of each.
 var (
-	mixed       = world{writes: 1, replicas: 1, epochs: 1}
-	plain       = world{split: true, writes: 1, replicas: 1, epochs: 1}
-	late        = world{split: true, writes: 1, replicas: 1, epochs: 1, late: true, restartsQ: 1}
-	twoWrites   = world{split: true, writes: 2, replicas: 1, epochs: 1, restartsQ: 1}
-	restarts    = world{split: true, writes: 1, replicas: 1, epochs: 1, restartsQ: 1, restartsR: 1}
-	emptied     = world{split: true, writes: 1, replicas: 1, epochs: 1, emptied: 1}
-	attached    = world{split: true, writes: 1, replicas: 1, epochs: 1, attached: true}
-	own         = world{split: true, writes: 1, replicas: 1, epochs: 2, own: true, noReads: true}
-	bumped      = world{split: true, writes: 1, replicas: 1, epochs: 2, bump: true, noReads: true}
-	replaced    = world{split: true, writes: 1, replicas: 1, epochs: 2, replaced: true, noForce: true}
-	replacedFor = world{split: true, writes: 1, replicas: 1, epochs: 2, replaced: true, noReads: true}
-	moved       = world{split: true, writes: 1, replicas: 1, epochs: 1, moved: true}
-	twoReplicas = world{split: true, writes: 1, replicas: 2, epochs: 1}
+	mixed    = world{writes: 1, replicas: 1, epochs: 1}
+	plain    = world{split: true, writes: 1, replicas: 1, epochs: 1}
+	late     = world{split: true, writes: 1, replicas: 1, epochs: 1, late: true, restartsQ: 1}
+	writes   = world{split: true, writes: 2, replicas: 1, epochs: 1, restartsQ: 1}
+	restarts = world{split: true, writes: 1, replicas: 1, epochs: 1, restartsQ: 1, restartsR: 1}
+	emptied  = world{split: true, writes: 1, replicas: 1, epochs: 1, emptied: 1}
+	attached = world{split: true, writes: 1, replicas: 1, epochs: 1, attached: true}
+	own      = world{split: true, writes: 1, replicas: 1, epochs: 2, own: true, noReads: true}
+	bumped   = world{split: true, writes: 1, replicas: 1, epochs: 2, bump: true, noReads: true}
+	replaced = world{split: true, writes: 1, replicas: 1, epochs: 2, replaced: true, noForce: true}
+	usurped  = world{split: true, writes: 1, replicas: 1, epochs: 2, replaced: true, noReads: true}
+	promoted = world{split: true, writes: 1, replicas: 2, epochs: 2, promoted: true}
+	moved    = world{split: true, writes: 1, replicas: 1, epochs: 1, moved: true}
+	siblings = world{split: true, writes: 1, replicas: 2, epochs: 1}
 )
+
+// effort says how much a search takes, and so where it runs.
+type effort int
+
+const (
+	quick    effort = iota // everywhere
+	thorough               // some seconds: not with -short, and not with the race detector, which has nothing to find here
+	vast                   // only with -deep
+)
+
+func (e effort) allow(t *testing.T) {
+	t.Helper()
+	if e == vast && !*deep || e == thorough && (testing.Short() || raceDetector) {
+		t.Skip("takes too long here: see effort")
+	}
+}
 
 // whole is how many states a configuration may have. More is a mistake in the model, and would eat the machine.
 const whole = 60_000_000
 
 func TestNothingAcknowledgedIsLostAndNoReadIsStale(t *testing.T) {
 	for _, c := range []struct {
-		name  string
-		deep  bool
-		world world
+		name   string
+		effort effort
+		world  world
 	}{
-		{"roles mixed", false, mixed},
-		{"late and doubled messages", false, late},
-		{"two writes, a register forgets", false, twoWrites},
-		{"a replica and a register restart", false, restarts},
-		{"a failed full resync", false, emptied},
-		{"a replica that comes later", false, attached},
-		{"Redis elects by itself", false, own},
-		{"an epoch without votes", false, bumped},
-		{"a master is replaced, reads", false, replaced},
-		{"a slot moves", false, moved},
-		{"two replicas", false, twoReplicas},
+		{"one replica", quick, plain},
+		{"one replica, both instances do everything", thorough, mixed},
+		{"late and doubled messages", quick, late},
+		{"two writes, and a register forgets", thorough, writes},
+		{"a replica and a register restart", quick, restarts},
+		{"a full resync fails", quick, emptied},
+		{"a replica comes later", quick, attached},
+		{"Redis elects by itself", thorough, own},
+		{"a master takes an epoch without votes", thorough, bumped},
+		{"a master is replaced, under reads", thorough, replaced},
+		{"a master is replaced, under FORCE", vast, usurped},
+		{"a replica takes over, and another one is left", quick, promoted},
+		{"a slot moves", quick, moved},
+		{"two replicas", thorough, siblings},
 
-		{"a master is replaced, FORCE", true, replacedFor},
-		{"roles mixed, a register forgets", true, world{writes: 1, replicas: 1, epochs: 1, restartsQ: 1}},
-		{"roles mixed, a replica restarts", true, world{writes: 1, replicas: 1, epochs: 1, restartsR: 1}},
-		{"two writes, two epochs, all restarts", true, world{split: true, writes: 2, replicas: 1, epochs: 2, restartsQ: 1, restartsR: 1}},
-		{"Redis elects by itself, restarts", true, world{split: true, writes: 1, replicas: 1, epochs: 2, own: true, restartsQ: 1, restartsR: 1}},
-		{"two replicas, one restarts", true, world{split: true, writes: 1, replicas: 2, epochs: 1, restartsR: 1}},
+		{"both instances do everything, and a register forgets", vast, world{writes: 1, replicas: 1, epochs: 1, restartsQ: 1}},
+		{"both instances do everything, and a replica restarts", vast, world{writes: 1, replicas: 1, epochs: 1, restartsR: 1}},
+		{"two writes, two epochs, all restart", vast, world{split: true, writes: 2, replicas: 1, epochs: 2, restartsQ: 1, restartsR: 1}},
+		{"Redis elects by itself, all restart", vast, world{split: true, writes: 1, replicas: 1, epochs: 2, own: true, restartsQ: 1, restartsR: 1}},
+		{"two replicas, one restarts", vast, world{split: true, writes: 1, replicas: 2, epochs: 1, restartsR: 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if c.deep && !*deep {
-				t.Skip("only with -deep")
-			}
+			c.effort.allow(t)
 			f := explore(&c.world, whole)
 			if f.bad != holds || !f.whole {
 				t.Fatal(f)
@@ -68,61 +84,68 @@ func TestNothingAcknowledgedIsLostAndNoReadIsStale(t *testing.T) {
 
 func TestEachRuleIsNeeded(t *testing.T) {
 	for _, c := range []struct {
-		rule  rule
-		world world
-		bad   invariant
+		rule   rule
+		effort effort
+		world  world
+		bad    invariant
 	}{
-		{ruleSince, restarts, staleRead},
-		{ruleBornFence, restarts, staleRead},
-		{rulePromoted, replaced, staleRead},
-		{ruleEpoch, plain, lostByForce},
-		{ruleEpoch, own, lostByRedis},
-		{ruleMarkLease, plain, staleRead},
-		{ruleVouch, own, lostByRedis},
-		{ruleAge, plain, staleRead},
-		{ruleMajority, plain, staleRead},
-		{ruleOneRound, plain, lostByForce},
-		{ruleFormers, replacedFor, lostByForce},
-		{ruleFormersF, replacedFor, lostByForce},
-		{ruleFormersAsk, replacedFor, lostByForce},
-		{ruleMark, plain, staleRead},
-		{ruleMarkAfter, plain, staleRead},
-		{ruleAllReplicas, twoReplicas, staleRead},
-		{ruleLease, plain, staleRead},
-		{ruleCheckFirst, plain, staleRead},
-		{ruleFloor, emptied, staleRead},
-		{ruleReadRun, restarts, staleRead},
-		{ruleOldRun, restarts, staleRead},
-		{ruleHoldShorter, plain, staleRead},
-		{ruleForceLease, plain, lostByForce},
-		{ruleForceRun, restarts, lostByForce},
-		{ruleForceFloor, emptied, lostByForce},
-		{ruleDeadline, plain, lostByForce},
-		{ruleEffect, plain, lostByForce},
-		{ruleInStep, attached, staleRead},
-		{ruleNothing, bumped, lostByForce},
-		{rulePromotedOnly, bumped, lostByForce},
-		{ruleSeal, plain, lostByForce},
-		{ruleLowest, moved, staleRead},
-		{ruleSameMasters, replacedFor, lostByForce},
+		{ruleSince, quick, restarts, staleRead},
+		{ruleBornFence, quick, restarts, staleRead},
+		{rulePromoted, quick, replaced, staleRead},
+		{ruleEpoch, quick, plain, lostByForce},
+		{ruleEpoch, quick, own, lostByRedis},
+		{ruleMarkLease, quick, plain, staleRead},
+		{ruleVouch, quick, own, lostByRedis},
+		{ruleAge, quick, plain, staleRead},
+		{ruleMajority, quick, plain, staleRead},
+		{ruleOneRound, quick, plain, lostByForce},
+		{ruleFormers, quick, usurped, lostByForce},
+		{ruleFormersF, thorough, usurped, lostByForce},
+		{ruleFormersAsk, thorough, usurped, lostByForce},
+		{ruleMark, quick, plain, staleRead},
+		{ruleMarkAfter, quick, plain, staleRead},
+		{ruleAllReplicas, quick, siblings, staleRead},
+		{ruleFormerReplicas, quick, promoted, staleRead},
+		{ruleLease, quick, plain, staleRead},
+		{ruleCheckFirst, quick, plain, staleRead},
+		{ruleFloor, quick, emptied, staleRead},
+		{ruleReadRun, quick, restarts, staleRead},
+		{ruleOldRun, quick, restarts, staleRead},
+		{ruleHoldShorter, quick, plain, staleRead},
+		{ruleForceLease, quick, plain, lostByForce},
+		{ruleForceRun, quick, restarts, lostByForce},
+		{ruleForceFloor, quick, emptied, lostByForce},
+		{ruleDeadline, quick, plain, lostByForce},
+		{ruleEffect, quick, plain, lostByForce},
+		{ruleSameMasters, thorough, usurped, lostByForce},
+		{ruleOwnMaster, quick, promoted, staleRead},
+		{ruleInStep, quick, attached, staleRead},
+		{ruleNothing, quick, bumped, lostByForce},
+		{rulePromotedOnly, quick, bumped, lostByForce},
+		{ruleSeal, quick, plain, lostByForce},
+		{ruleLowest, quick, moved, staleRead},
 	} {
-		t.Run(c.rule.String(), func(t *testing.T) { mustFind(t, c.world.without(c.rule), c.bad) })
+		t.Run(c.rule.String(), func(t *testing.T) {
+			c.effort.allow(t)
+			mustFind(t, c.world.without(c.rule), c.bad)
+		})
 	}
 }
 
-// The faults that the rules were made for, as they were.
-func TestOldFaultsAreFound(t *testing.T) {
+// The faults that the rules were made for.
+func TestFormerFaultsAreFound(t *testing.T) {
 	t.Run("single on the word of a majority that M is well", func(t *testing.T) {
 		mustFind(t, plain.without(ruleNoOldProof), staleRead)
 	})
 	t.Run("a stand-in without a lease", func(t *testing.T) { mustFind(t, plain.without(ruleLease), staleRead) })
-	t.Run("WAIT 1 with two replicas", func(t *testing.T) { mustFind(t, twoReplicas.without(ruleAllReplicas), staleRead) })
+	t.Run("WAIT 1 with two replicas", func(t *testing.T) { mustFind(t, siblings.without(ruleAllReplicas), staleRead) })
 }
 
 // The furthest replica keeps what was executed and not acknowledged. No invariant needs it: a lease on any replica proves that it has all
 // that was acknowledged.
 func TestForceOfTheFurthestIsCourtesy(t *testing.T) {
-	if f := explore(twoReplicas.without(ruleFurthest), whole); f.bad != holds || !f.whole {
+	thorough.allow(t)
+	if f := explore(siblings.without(ruleFurthest), whole); f.bad != holds || !f.whole {
 		t.Fatal(f)
 	}
 }

@@ -22,7 +22,7 @@ func (m mask) majorityOf(set mask) bool {
 	return 2*bits.OnesCount8(uint8(m&set)) > bits.OnesCount8(uint8(set))
 }
 
-// The registers. fresh is the one that comes later: the master X2 that replaces X, or, where a slot moves, the key in X's new lowest slot.
+// The registers. fresh is the one that comes later: the master X2 that replaces X, or R once promoted, or, where a slot moves, the key in X's new lowest slot.
 const (
 	regM uint8 = iota
 	regX
@@ -34,6 +34,8 @@ const (
 const (
 	mastersBefore = mask(1<<regM | 1<<regX | 1<<regY)
 	mastersAfter  = mask(1<<regM | 1<<fresh | 1<<regY)
+
+	mastersPromoted = mask(1<<fresh | 1<<regX | 1<<regY)
 )
 
 // The candidates of an election: the two replicas of M, and X2, the replica of X.
@@ -166,7 +168,7 @@ func (w *world) canonical(s state) state {
 
 func (w *world) renameReplicas(s state, least *state) {
 	w.renameMasters(s, least)
-	if w.replicas == 2 {
+	if w.replicas == 2 && !w.promoted {
 		s.swapReplicas()
 		w.renameMasters(s, least)
 	}

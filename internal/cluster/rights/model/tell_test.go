@@ -3,7 +3,7 @@ package model
 import "fmt"
 
 var (
-	registerNames  = [registers]string{"M", "X", "Y", "X2"}
+	registerNames  = [registers]string{"M", "X", "Y", "the new register"}
 	instanceNames  = [2]string{"A", "B"}
 	candidateNames = [candidates]string{"R", "R2", "X2"}
 )

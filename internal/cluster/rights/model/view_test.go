@@ -54,7 +54,10 @@ func (w *world) adopt(s *state, i uint8, yield func(step, state)) {
 	in := &n.inst[i]
 	in.after = true
 	n.newRound(i)
-	if w.replaced {
+	if w.promoted && w.has(ruleOwnMaster) {
+		in.forgetEvidence()
+	}
+	if w.changes() {
 		if in.epoch+1 == s.replaced {
 			in.epoch = s.replaced
 		}
@@ -78,7 +81,7 @@ func (w *world) account(s *state, i uint8, yield func(step, state)) {
 		n.inst[i].epoch++
 		yield(step{"accounts for the epoch of the bumped master", i, 0}, n)
 	}
-	if w.replaced && in.after && s.replaced == in.epoch+1 {
+	if w.changes() && in.after && s.replaced == in.epoch+1 {
 		n := *s
 		n.inst[i].epoch++
 		yield(step{"accounts for the epoch of X2", i, 0}, n)

@@ -3,21 +3,24 @@ package model
 // writeSteps are the ways of one instance to an acknowledged write.
 func (w *world) writeSteps(s *state, i uint8, yield func(step, state)) {
 	in := &s.inst[i]
-	if in.write == 0 && s.log < w.writes {
+	if in.write == 0 && s.log < w.writes && (in.after || !w.promoted) {
 		n := *s
 		n.log++
+		if w.promoted {
+			n.off[candR] = n.log
+		}
 		n.inst[i].write = n.log
 		if w.afterExecution() {
 			n.newRound(i)
 		}
-		yield(step{"executes a write at M", i, 0}, n)
+		yield(step{"executes a write", i, 0}, n)
 	}
 	if in.write == 0 && w.afterExecution() {
 		return
 	}
 	for q := range registers {
 		for r := range w.replicas {
-			if w.marks(s, in, q, r) {
+			if w.mustHave(in, r) && w.marks(s, in, q, r) {
 				n := *s
 				n.inst[i].marked[r] |= bit(q)
 				if w.has(ruleNoOldProof) {
@@ -96,12 +99,20 @@ func (s *state) mark(q, r uint8) {
 	}
 }
 
+// mustHave says whether a write must be in r, or r marked: it is a replica by the view, by the master, or of the former master.
+func (w *world) mustHave(in *instance, r uint8) bool {
+	if w.promoted {
+		return r == candR2 && w.has(ruleFormerReplicas)
+	}
+	return r != candR || in.knows
+}
+
 // acknowledge is rule 6: each replica has the write, or is marked as lacking it.
 func (w *world) acknowledge(s *state, i uint8, yield func(step, state)) {
 	in := &s.inst[i]
 	replicated, covered, some := true, true, false
 	for r := range w.replicas {
-		if r == candR && !in.knows {
+		if !w.mustHave(in, r) {
 			continue
 		}
 		has := s.off[r] >= in.write
