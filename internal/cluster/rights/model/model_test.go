@@ -144,7 +144,7 @@ func TestFormerFaultsAreFound(t *testing.T) {
 // The furthest replica keeps what was executed and not acknowledged. No invariant needs it: a lease on any replica proves that it has all
 // that was acknowledged.
 func TestForceOfTheFurthestIsCourtesy(t *testing.T) {
-	thorough.allow(t)
+	vast.allow(t)
 	if f := explore(siblings.without(ruleFurthest), whole); f.bad != holds || !f.whole {
 		t.Fatal(f)
 	}

@@ -22,7 +22,8 @@ func (m mask) majorityOf(set mask) bool {
 	return 2*bits.OnesCount8(uint8(m&set)) > bits.OnesCount8(uint8(set))
 }
 
-// The registers. fresh is the one that comes later: the master X2 that replaces X, or R once promoted, or, where a slot moves, the key in X's new lowest slot.
+// The registers. fresh is the one that comes later: the master X2 that replaces X, or R once promoted, or, where a slot moves, the key in
+// X's new lowest slot.
 const (
 	regM uint8 = iota
 	regX
