@@ -50,6 +50,7 @@
 //	evidence is older than any answer in use that lacks the replica    leaseSteps    2 s < 3 s, times 1.1
 //	no election runs in an epoch that is accounted for as nothing      account       the wait is at least effect, from when the last node was at the epoch
 //	former masters stay until all leases from before are over          viewSteps     they stay for F, from the adoption
+//	... and all elections that they voted in while they were masters   viewSteps     F >= 1.1 max(2 NT, 2 s)
 //
 // effect is 5 s + max(2 NT, 2 s) in general: Redis may start the election up to 5 s after FORCE, and counts votes for max(2 NT, 2 s) from then.
 // It is max(2 NT, 5 s) where the start cannot be delayed: the replica made no try of its own that is not accounted for, and NT is at least

@@ -42,6 +42,9 @@ func (s *state) stopElection(c uint8) {
 		s.stopForce(by)
 	}
 	s.cand[c] = candidate{epoch: s.cand[c].epoch}
+	for i := range s.inst {
+		s.inst[i].waits &^= bit(2 + c)
+	}
 }
 
 // stopForce ends what a FORCE can do. The lease runs on at the registers for longer than a round of marks: 2 L of F are for that.

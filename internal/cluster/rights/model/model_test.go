@@ -20,6 +20,7 @@ var (
 	bumped   = world{split: true, writes: 1, replicas: 1, epochs: 2, bump: true, noReads: true}
 	replaced = world{split: true, writes: 1, replicas: 1, epochs: 2, replaced: true, noForce: true}
 	usurped  = world{split: true, writes: 1, replicas: 1, epochs: 2, replaced: true, noReads: true}
+	orphaned = world{split: true, writes: 1, replicas: 1, epochs: 2, replaced: true, own: true, noForce: true, noReads: true}
 	promoted = world{split: true, writes: 1, replicas: 2, epochs: 2, promoted: true}
 	moved    = world{split: true, writes: 1, replicas: 1, epochs: 1, moved: true}
 	siblings = world{split: true, writes: 1, replicas: 2, epochs: 1}
@@ -65,10 +66,12 @@ func TestNothingAcknowledgedIsLostAndNoReadIsStale(t *testing.T) {
 		{"a slot moves", quick, moved},
 		{"two replicas", thorough, siblings},
 
+		{"a master is replaced, and Redis elects by itself", vast, orphaned},
 		{"both instances do everything, and a register forgets", vast, world{writes: 1, replicas: 1, epochs: 1, restartsQ: 1}},
 		{"both instances do everything, and a replica restarts", vast, world{writes: 1, replicas: 1, epochs: 1, restartsR: 1}},
-		{"two writes, two epochs, all restart", vast, world{split: true, writes: 2, replicas: 1, epochs: 2, restartsQ: 1, restartsR: 1}},
-		{"Redis elects by itself, all restart", vast, world{split: true, writes: 1, replicas: 1, epochs: 2, own: true, restartsQ: 1, restartsR: 1}},
+		{"two writes, all restart", vast, world{split: true, writes: 2, replicas: 1, epochs: 1, restartsQ: 1, restartsR: 1}},
+		{"two writes, two epochs", vast, world{split: true, writes: 2, replicas: 1, epochs: 2}},
+		{"Redis elects by itself, all restart", vast, world{split: true, writes: 1, replicas: 1, epochs: 1, own: true, restartsQ: 1, restartsR: 1}},
 		{"two replicas, one restarts", vast, world{split: true, writes: 1, replicas: 2, epochs: 1, restartsR: 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

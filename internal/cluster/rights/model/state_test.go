@@ -92,7 +92,7 @@ type instance struct {
 	after   bool
 	epoch   uint8
 	formers uint8
-	waits   mask // instances with a lease from before the view was adopted
+	waits   mask // what began before the view was adopted: leases, bit 0 and 1 by instance; elections, from bit 2 on by candidate
 	clean   mask
 	knows   bool // that R is a replica of M
 }
@@ -203,6 +203,7 @@ func (s *state) swapReplicas() {
 		if in.evidence != noEvidence {
 			in.target ^= 1
 		}
+		in.waits = in.waits&3 | in.waits>>1&4 | in.waits&4<<1
 	}
 }
 
@@ -210,7 +211,7 @@ func (s *state) swapInstances() {
 	s.inst[0], s.inst[1] = s.inst[1], s.inst[0]
 	for i := range s.inst {
 		w := s.inst[i].waits
-		s.inst[i].waits = w>>1 | w&1<<1
+		s.inst[i].waits = w&^3 | w>>1&1 | w&1<<1
 	}
 	for c := range s.cand {
 		if s.cand[c].running && s.cand[c].cause != byRedis {

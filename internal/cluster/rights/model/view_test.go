@@ -63,6 +63,11 @@ func (w *world) adopt(s *state, i uint8, yield func(step, state)) {
 		}
 		if w.has(ruleFormers) {
 			in.formers = formersFresh
+			for c := range candX2 {
+				if s.cand[c].running {
+					in.waits |= bit(2 + c)
+				}
+			}
 			for j := range s.inst {
 				if n.inst[j].lease != 0 {
 					in.waits |= bit(j)

@@ -58,7 +58,13 @@ func (s *state) newRound(i uint8) {
 }
 
 // calm says that no majority has M flagged.
-func (s *state) calm() bool { return !s.flags.majorityOf(mastersBefore) }
+func (s *state) calm() bool { return !s.flags.majorityOf(mastersBefore) || excludedDeposedWitness(s) }
+
+// excludedDeposedWitness is the other half of residual (iii): after X was replaced, one set of masters may have M flagged while the other,
+// in which the deposed X or its successor counts, has not. One of the two is enough to call M well.
+func excludedDeposedWitness(s *state) bool {
+	return s.replaced != 0 && !s.flags.majorityOf(mastersAfter)
+}
 
 // answers says whether register q answers the instance at all, and not "epoch".
 func (w *world) answers(s *state, in *instance, q uint8) bool {
