@@ -67,17 +67,20 @@
 //
 // reduce makes steps at once that nobody can wish to delay: evidence is complete as soon as it can be, evidence that leads nowhere is
 // forgotten, a register's lease that nobody counts on ends, a round of marks without a mark begins anew. A lease ends at its holder only when
-// something needs that it has ended. Names that do not matter are exchanged (canonical): the instances, X and Y, the replicas. M is never
+// something needs that it has ended. An instance that pauses before it acknowledges, with all answers in hand, is one that acknowledged before:
+// sooner is worse for every invariant. Names that do not matter are exchanged (canonical): the instances, X and Y, the replicas. M is never
 // asked whether it is alive: a dead one is one that takes no more steps.
 //
 // # Residuals
 //
 // A write acknowledged as single is lost if M then dies, or a majority flags it as failed, and Redis itself promotes the replica. So is one
 // that the replica had, and lost in a restart, before Redis promoted it. acknowledge and win call Redis' own election a violation only for a
-// write whose round of marks began after the win, or in whose round no majority ever saw M well. A deposed master that votes in Redis' own
-// election is left out (excludedDeposedVoter), and so is a full resync that begins and fails within the milliseconds of a forced election
-// (excludedEmptiedCandidate). The model has no read at a deposed master, no TAKEOVER or slots assigned by hand, no clocks that are set, no
-// master that loses what it executed, and at most one master that is replaced. It says what is never wrong, not that anything gets done.
+// write whose round of marks began after the win, or in whose round no majority ever saw M well. Three more are left out, each in a predicate:
+// a deposed master that does not know it and votes in Redis' own election (excludedDeposedVoter), or counts for it as a witness that M is well
+// (excludedDeposedWitness), and a full resync that begins and fails within the milliseconds of a forced election (excludedEmptiedCandidate).
+//
+// The model has no read at a deposed master, no TAKEOVER or slots assigned by hand, no clocks that are set, no master that loses what it
+// executed, at most one master that is replaced, and no slot that comes back. It says what is never wrong, not that anything gets done.
 //
 // # Bounds
 //
