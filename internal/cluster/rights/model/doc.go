@@ -85,5 +85,5 @@
 // # Bounds
 //
 // model_test.go lists the configurations: one write or two, one replica or two, one or two epochs, one restart of each kind. Each is explored
-// whole. With split roles A only writes, and B only reads and promotes. -deep adds larger ones.
+// whole, but for one that says so. With split roles A only writes, and B only reads and promotes. -deep adds larger ones.
 package model
