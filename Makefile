@@ -38,6 +38,10 @@ test-faults: ## all drills of the fault suite; FAULTS=name,... for some, FAULTS=
 	@REDIS_IMAGE=$$(deploy/images/resolve.sh redis) && export REDIS_IMAGE SESSIOND_TEST_CLUSTER=required && \
 		deploy/images/test-env.sh go test -count=1 -timeout 2h -v ./internal/faults -run '^TestFaults$$' -faults=$(FAULTS) $(TESTFLAGS)
 
+.PHONY: model
+model: ## explore the model of leases and marks, and take out each rule in turn; TESTFLAGS=-deep goes further, for some minutes
+	go test -count=1 -timeout 30m ./internal/cluster/rights/model $(TESTFLAGS)
+
 .PHONY: test-observed
 test-observed: ## kill a VM while Prometheus scrapes, and run every panel's query and every rule
 	@REDIS_IMAGE=$$(deploy/images/resolve.sh redis) && PROMETHEUS_IMAGE=$$(deploy/images/resolve.sh prometheus) && \

@@ -32,6 +32,9 @@
 //	    (b) the config epoch of a master that was promoted in it; (c) a seal that has the masters of the view.
 //	11  former masters: a set of masters that was replaced stays in the quorum for F, and then until a majority of it knows no later epoch.
 //
+// The model counts the rules by what it does with them. In package rights they are: 1 is its rule 2, 2 and 10 are 3, 3 and 6 are 6, 4 and 9 are
+// 4, 5 is 5, 7 is 7 and 8, 8 is 9, 11 is 10; its rule 1 is the part "lowest slot", and its rule 11 stands below, under time.
+//
 // rules_test.go lists their parts, each with the name by which it is taken out.
 //
 // # Time
@@ -47,14 +50,12 @@
 //	what FORCE started is over before a register's lease ends          mayEnd        F >= 1.1 (D + effect)
 //	... and a round of marks that began before it was over is too      stopForce     F >= 1.1 (D + effect + L)
 //	a grant that counts came less than L after it was asked for        grants        age has L added; later answers do not count
-//	evidence is older than any answer in use that lacks the replica    leaseSteps    2 s < 3 s, times 1.1
+//	evidence is older than any answer in use that lacks the replica    leaseSteps    1.1 * 1.5 s < 2 s
 //	no election runs in an epoch that is accounted for as nothing      account       the wait is at least effect, from when the last node was at the epoch
 //	former masters stay until all leases from before are over          viewSteps     they stay for F, from the adoption
 //	... and all elections that they voted in while they were masters   viewSteps     F >= 1.1 max(2 NT, 2 s)
 //
-// effect is 5 s + max(2 NT, 2 s) in general: Redis may start the election up to 5 s after FORCE, and counts votes for max(2 NT, 2 s) from then.
-// It is max(2 NT, 5 s) where the start cannot be delayed: the replica made no try of its own that is not accounted for, and NT is at least
-// 1.25 s, so that there is no second try within the 5 s.
+// effect is 5 s + max(2 NT, 2 s): Redis may start the election up to 5 s after FORCE, and counts votes for max(2 NT, 2 s) from then.
 //
 // A mark or a birth that is younger than the question to M is always refused by rule 4. One that is older may be refused too: a step that may
 // happen need not. So `wanted`, which only ever refuses, stands nowhere, and safety does not need it.
@@ -80,10 +81,11 @@
 // (excludedDeposedWitness), and a full resync that begins and fails within the milliseconds of a forced election (excludedEmptiedCandidate).
 //
 // The model has no read at a deposed master, no TAKEOVER or slots assigned by hand, no clocks that are set, no master that loses what it
-// executed, at most one master that is replaced, and no slot that comes back. It says what is never wrong, not that anything gets done.
+// executed, at most one master that is replaced, no slot that comes back, no instance that learns from a seal of former masters (package rights
+// makes those masters count, and lets nobody leave a seal meanwhile), and no master without slots that gets some. It says what is never wrong, not that anything gets done.
 //
 // # Bounds
 //
 // model_test.go lists the configurations: one write or two, one replica or two, one or two epochs, one restart of each kind. Each is explored
-// whole, but for one that says so. With split roles A only writes, and B only reads and promotes. -deep adds larger ones.
+// whole, but for one that says so (a replaced master together with Redis' own elections: twelve million states without a violation). With split roles A only writes, and B only reads and promotes. -deep adds larger ones.
 package model
