@@ -3,6 +3,7 @@ package rights
 import (
 	"context"
 	"strings"
+	"time"
 )
 
 // A marking is the rounds of marks for the same replicas. Rounds do not overlap. Whoever comes while one is under way waits
@@ -48,11 +49,17 @@ func (c *Council) join(master string, replicas []string) *markRound {
 
 func newMarkRound() *markRound { return &markRound{done: make(chan struct{})} }
 
+// markEvery is the least time between two rounds for the same replicas. While a replica is gone, every write waits for a round.
+// Rounds that follow each other at once would cost the masters more than the writes do.
+const markEvery = 10 * time.Millisecond
+
 // mark makes rounds as long as somebody waits for one.
 func (c *Council) mark(name string, m *marking, master string, replicas []string) {
 	for r := m.running; r != nil; {
+		next := time.After(markEvery)
 		r.err = c.markOnce(master, replicas)
 		close(r.done)
+		<-next
 		c.mu.Lock()
 		r, m.running, m.next = m.next, m.next, nil
 		if r == nil {
