@@ -90,9 +90,7 @@ func (d *drill) restored() {
 	d.rebalance()
 	d.asFormed()
 	if !d.setup.noAssist {
-		for shard := 1; shard <= 3; shard++ {
-			d.atRest(shard)
-		}
+		d.atRest()
 	}
 	d.lasts(settled)
 	bad := tolls{}

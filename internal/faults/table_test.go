@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"fmt"
 	"net/http/httptest"
 	"slices"
@@ -87,27 +88,39 @@ func (d *drill) asFormed() {
 	})
 }
 
-// atRest waits until a shard has not moved for long enough that the instances would assist another failover.
-func (d *drill) atRest(shard int) {
+// atRest waits until no shard has moved for so long that the instances would assist another failover, and go by the present
+// masters alone.
+func (d *drill) atRest() {
 	d.t.Helper()
 	last := time.Now()
-	polltest.Eventually(d.t, "the shard is at rest", func() bool {
+	polltest.Eventually(d.t, "the shards are at rest", func() bool {
 		if time.Since(last) < time.Second {
 			return false
 		}
 		last = time.Now()
 		for _, s := range d.services {
 			state, err := clusterOf(s.URL)
-			if err != nil || len(state.Shards) != 3 || time.Since(state.Shards[shard-1].MovedAt) < d.setup.votes()+rest {
+			if err != nil || len(state.Shards) != 3 {
 				return false
+			}
+			for _, shard := range state.Shards {
+				if time.Since(shard.MovedAt) < d.setup.forgotten()+rest {
+					return false
+				}
 			}
 		}
 		return true
 	})
 }
 
-// rest is how much longer than the votes count a shard that moved is left alone: the instances see a move a little later.
-const rest = time.Second
+// forgotten is how long the former masters count after a move (package rights), by the node timeout. It is longer than the
+// votes of an election count.
+func (s setup) forgotten() time.Duration {
+	return (5750*time.Millisecond + 2*cmp.Or(s.timeout, 2*time.Second)) * 11 / 10
+}
+
+// rest is how much longer the instances take to see a move, and that it is over.
+const rest = 2 * time.Second
 
 // manyKills kills VMs in turn, each after the one before has returned and the cluster was rebalanced.
 func manyKills(t *testing.T, s setup, n int) column {
@@ -124,7 +137,7 @@ func manyKills(t *testing.T, s setup, n int) column {
 		d.rebalance()
 		d.asFormed()
 		if i+1 < n && !s.noAssist {
-			d.atRest(masterOn[order[(i+1)%3]])
+			d.atRest()
 		}
 		d.forget()
 		d.lasts(quiet)

@@ -117,7 +117,7 @@ func secondVM(t *testing.T) {
 			d.inStep()
 			d.rebalance()
 			d.asFormed()
-			d.atRest(masterOn[vm])
+			d.atRest()
 			d.forget()
 		}
 		o, f := d.powerFails(vm)
