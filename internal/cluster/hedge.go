@@ -54,13 +54,14 @@ func (r *reading) hedged(s *watch.Shard) (redis.Cmder, error) {
 	for {
 		changed := r.client.watch.Changed()
 		standIn, ok := s.StandIn()
+		ended := isDone(first) // looked at once: it may end at any time
 		switch {
-		case r.ctx.Err() != nil, isDone(first) && conclusive(first.Err):
+		case r.ctx.Err() != nil, ended && conclusive(first.Err):
 			return r.fromMaster(first)
-		case isDone(first) && ok:
+		case ended && ok:
 			r.client.metrics.hedges.WithLabelValues("failed").Inc()
 			return r.fromReplica(s, r.askReplica(standIn))
-		case isDone(first):
+		case ended:
 			s.Want()
 			return nil, first.Err
 		case ok && r.mayHedge(s):
