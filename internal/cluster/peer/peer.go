@@ -27,7 +27,6 @@ type Peer struct {
 	state    atomic.Int32 // a State
 	loading  atomic.Bool
 	mistaken atomic.Bool
-	process  atomic.Value // string: the run ID that the newest connection for traffic has found
 	refused  atomic.Int64 // since when the node lets no question in, on the pulse's clock; 0 if it does
 
 	reads        queue

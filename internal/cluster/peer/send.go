@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 // Read queues a read-only command for the node as a master.
@@ -27,37 +29,31 @@ func (p *Peer) sendReads(attempts []*Attempt) {
 }
 
 // sendReplicaReads sends reads to a replica, in one pipeline. A replica answers only between READONLY and READWRITE. A
-// connection left in READONLY would go on answering for slots that have moved elsewhere. ROLE comes before the reads and on
-// their connection, so that it speaks for what the replica has then or earlier. Every connection learns which process it
-// leads to before it is used (see [Set.NewClient]), and a process that has ended does not come back.
+// connection left in READONLY would go on answering for slots that have moved elsewhere. INFO comes before the reads and on
+// their connection, so that it speaks for the process that answers them, and for what that has then or earlier. (ROLE would
+// be shorter, but has no offset while the replica has no link to its master.)
 func (p *Peer) sendReplicaReads(attempts []*Attempt) {
 	p.metrics.Batch("read", len(attempts))
-	var role *redis.Cmd
+	var info *redis.StringCmd
 	p.pipeline(attempts, func(ctx context.Context, pipe redis.Pipeliner) {
 		pipe.Do(ctx, "readonly")
-		role = pipe.Do(ctx, "role")
+		info = pipe.Info(ctx, "server", "replication")
 		Queue(ctx, pipe, attempts)
 		pipe.Do(ctx, "readwrite")
 	}, func(a *Attempt) error {
 		answered := a.Cmd.Err() == nil || errors.Is(a.Cmd.Err(), redis.Nil)
-		if answered && a.Process != "" && (p.process.Load() != a.Process || offsetOf(role) < a.Floor) {
+		if answered && a.Process != "" && !reaches(info, a.Process, a.Floor) {
 			return ErrBehind
 		}
 		return a.Cmd.Err()
 	})
 }
 
-// offsetOf returns the offset of a replica from its answer to ROLE; -1 if the node is no replica or has not answered.
-func offsetOf(role *redis.Cmd) int64 {
-	reply, err := role.Slice()
-	if err != nil || len(reply) != 5 || reply[0] != "slave" {
-		return -1
-	}
-	offset, ok := reply[4].(int64)
-	if !ok {
-		return -1
-	}
-	return offset
+// reaches reports whether a node is a replica, runs as a process, and is at an offset of the replication stream or beyond.
+func reaches(info *redis.StringCmd, process string, floor int64) bool {
+	fields := view.ParseInfo(info.Val()) // empty if it has not answered
+	said := view.ParseReplication(fields)
+	return fields["role"] == "slave" && fields["run_id"] == process && said.Offset >= floor
 }
 
 func (p *Peer) sendWrites(attempts []*Attempt) {

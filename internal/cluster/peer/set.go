@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 // A Set holds the peers that a program knows, by address. Its methods may be called concurrently.
@@ -90,7 +88,9 @@ func (s *Set) NewClient(addr string, opt *redis.Options) *redis.Client {
 	opt.Dialer = func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return s.At(addr).breaker.connectFor(ctx, network, addr)
 	}
-	opt.OnConnect = func(ctx context.Context, conn *redis.Conn) error { return s.identify(ctx, addr, conn) }
+	if s.hooks.MayBe != nil {
+		opt.OnConnect = func(ctx context.Context, conn *redis.Conn) error { return s.identify(ctx, addr, conn) }
+	}
 	rdb := redis.NewClient(opt)
 	if s.metrics != nil {
 		rdb.AddHook(attemptHook{s.metrics, s.At(addr).name})
@@ -99,20 +99,15 @@ func (s *Set) NewClient(addr string, opt *redis.Options) *redis.Client {
 	return rdb
 }
 
-// identify learns which process answers (INFO server), and fails unless its node may be at the address (CLUSTER MYID). A node
-// that rejects the questions may be.
+// identify fails unless the node that answers may be at the address (CLUSTER MYID). A node that rejects the question may be.
 func (s *Set) identify(ctx context.Context, addr string, conn *redis.Conn) error {
-	pipe := conn.Pipeline()
-	id := pipe.Do(ctx, "cluster", "myid")
-	info := pipe.Info(ctx, "server")
-	_, _ = pipe.Exec(ctx) // each has its own error
-	for _, err := range []error{id.Err(), info.Err()} {
-		if err != nil && !IsReply(err) {
-			return err
-		}
-	}
-	s.At(addr).process.Store(view.ParseInfo(info.Val())["run_id"])
-	if text, err := id.Text(); err == nil && s.hooks.MayBe != nil && !s.hooks.MayBe(addr, text) {
+	id, err := conn.Do(ctx, "cluster", "myid").Text()
+	switch {
+	case IsReply(err):
+		return nil
+	case err != nil:
+		return err
+	case !s.hooks.MayBe(addr, id):
 		return ErrOther
 	}
 	return nil

@@ -1,6 +1,7 @@
 package rights
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -18,7 +19,7 @@ const (
 	heldFor    = leaseLasts * 3 / 4     // by its holder, from before it asked: clocks may differ in speed by a tenth
 	forceLimit = 250 * time.Millisecond // from the replica's word for the time until FORCE must have been executed (rule 9)
 
-	// Evidence that is older grants nothing. Registers forget marks after an hour.
+	// Evidence that is older grants nothing. Registers may forget marks after an hour.
 	evidenceLasts = 30 * time.Minute
 )
 
@@ -56,7 +57,8 @@ type Council struct {
 // A former is a set of masters that has been replaced (rule 10).
 type former struct {
 	ids   []string
-	until time.Time // it counts for as long at least
+	until time.Time       // it counts for as long at least
+	knows map[string]bool // those that have voted for nobody whom we do not know, by their word after that
 }
 
 // New makes a council without registers. report is called with the outcome of each round that asked for a right; it may be
@@ -76,7 +78,7 @@ func (c *Council) Follow(v view.View, at func(addr string) *peer.Peer) {
 	var registers []Register
 	for _, n := range v.Nodes {
 		if n.Master && n.Slots > 0 && n.Health != view.NoAddress {
-			registers = append(registers, Register{ID: n.ID, Peer: at(n.Addr), Slot: n.Ranges[0].First})
+			registers = append(registers, Register{ID: n.ID, Peer: at(n.Addr), Slot: n.Ranges[0].First, key: key(n.Ranges[0].First)})
 		}
 	}
 	c.mu.Lock()
@@ -92,7 +94,27 @@ func (c *Council) Follow(v view.View, at func(addr string) *peer.Peer) {
 
 // addFormer makes masters that have been replaced count for some time. It is called with mu held.
 func (c *Council) addFormer(ids []string) {
-	c.formers = append(c.formers, former{ids, time.Now().Add(forgottenLasts(c.timeout))})
+	c.formers = append(c.formers, former{ids, time.Now().Add(forgottenLasts(c.nodeTimeout())), map[string]bool{}})
+}
+
+// Hear records the current epoch of any node, a former master for example, which may be a register no longer.
+func (c *Council) Hear(id string, epoch int64, asked time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if epoch > 0 && epoch <= c.accounted.epoch {
+		c.acquit(id, asked)
+	}
+}
+
+// acquit records that a node has voted for nobody whom we do not know, by its answer to a question, and drops the former
+// masters that need not be asked any more. It is called with mu held.
+func (c *Council) acquit(id string, asked time.Time) {
+	c.formers = slices.DeleteFunc(c.formers, func(f former) bool {
+		if asked.After(f.until) {
+			f.knows[id] = true
+		}
+		return majority(f.ids, func(id string) bool { return f.knows[id] })
+	})
 }
 
 // ids are those of registers, sorted.
@@ -134,6 +156,9 @@ func (c *Council) Meet(id, process string, timeout time.Duration) {
 	}
 }
 
+// nodeTimeout returns the nodes' node timeout, or Redis' default while it is not known. It is called with mu held.
+func (c *Council) nodeTimeout() time.Duration { return cmp.Or(c.timeout, 15*time.Second) }
+
 // Stepped records that the clock of a register has been set, and not merely drifted. It counts for nothing until no lease
 // from before can matter (rule 11).
 func (c *Council) Stepped(id string) {
@@ -167,10 +192,14 @@ func (c *Council) Open(ctx context.Context) error { return c.open(ctx, "") }
 func (c *Council) Found(ctx context.Context) error { return c.open(ctx, "new") }
 
 func (c *Council) open(ctx context.Context, how string) error {
-	t := c.round(ctx, request{operation: "open", args: []any{how}}, false)
+	t := c.round(ctx, time.Now(), request{operation: "open", args: []any{how}}, false)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.formers = slices.DeleteFunc(c.formers, func(f former) bool { return t.began.After(f.until) && majority(f.ids, t.knows) })
+	for _, id := range ids(c.registers) {
+		if t.knows(id) {
+			c.acquit(id, t.began)
+		}
+	}
 	for _, id := range ids(c.registers) {
 		if v := t.verdicts[id]; v != Granted && v != Epoch {
 			c.toOpen = true
@@ -182,10 +211,11 @@ func (c *Council) open(ctx context.Context, how string) error {
 
 // round asks every register at the same time. It returns when enough have granted the request, if that is enough for the
 // caller, or else when all have answered or the time is up.
-func (c *Council) round(ctx context.Context, q request, enough bool) tally {
-	ctx, cancel := context.WithTimeout(ctx, roundLimit)
+// What the request says of time must be true at the moment when the round began.
+func (c *Council) round(ctx context.Context, began time.Time, q request, enough bool) tally {
+	ctx, cancel := context.WithDeadline(ctx, began.Add(roundLimit))
 	defer cancel()
-	t, registers := c.begin(&q)
+	t, registers := c.begin(began, &q)
 	type spoken struct {
 		id string
 		answer
@@ -201,7 +231,7 @@ func (c *Council) round(ctx context.Context, q request, enough bool) tally {
 	for range registers {
 		select {
 		case s := <-answers:
-			if s.err == nil && time.Since(t.began) < roundLimit {
+			if s.err == nil && passed(t.began) < roundLimit {
 				t.verdicts[s.id] = s.verdict
 				c.hear(s.answer)
 			}
@@ -216,11 +246,11 @@ func (c *Council) round(ctx context.Context, q request, enough bool) tally {
 }
 
 // begin completes a request and returns an empty tally with those to ask.
-func (c *Council) begin(q *request) (tally, []Register) {
+func (c *Council) begin(began time.Time, q *request) (tally, []Register) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	q.accounted = c.accounted
-	t := tally{began: time.Now(), verdicts: map[string]Verdict{}, sets: [][]string{ids(c.registers)}}
+	t := tally{began: began, verdicts: map[string]Verdict{}, sets: [][]string{ids(c.registers)}}
 	for _, f := range c.formers {
 		t.sets = append(t.sets, f.ids)
 	}
@@ -233,7 +263,7 @@ func (c *Council) begin(q *request) (tally, []Register) {
 			continue
 		}
 		t.verdicts[r.ID] = Silent
-		if at, ok := c.stepped[r.ID]; ok && time.Since(at) < forgottenLasts(c.timeout) {
+		if at, ok := c.stepped[r.ID]; ok && time.Since(at) < forgottenLasts(c.nodeTimeout()) {
 			t.verdicts[r.ID] = Stepped
 			continue
 		}

@@ -30,7 +30,7 @@ type Candidate struct {
 // the reason why the replica has not asked for votes.
 func (c *Council) Force(ctx context.Context, to Candidate) error {
 	c.mu.Lock()
-	lasts := forgottenLasts(c.timeout)
+	lasts := forgottenLasts(c.nodeTimeout())
 	c.mu.Unlock()
 	t, err := c.lease(ctx, Forced, to.ID, to.Evidence, lasts)
 	if err != nil {

@@ -92,12 +92,13 @@ func (c *Council) Lease(ctx context.Context, replica string, e Evidence) error {
 
 // lease makes one round.
 func (c *Council) lease(ctx context.Context, kind Kind, replica string, e Evidence, lasts time.Duration) (tally, error) {
+	began := time.Now() // before the age is taken: this process may stand still in between
 	age := passed(e.Asked)
 	if e.Asked.IsZero() || age > evidenceLasts {
 		return tally{}, &Refusal{Marked}
 	}
 	age += age/10 + roundLimit // clocks differ in speed, and the request is on its way
-	t := c.round(ctx, request{operation: "lease", master: e.Master, args: []any{replica, milliseconds(age), milliseconds(lasts)}}, true)
+	t := c.round(ctx, began, request{operation: "lease", master: e.Master, args: []any{replica, milliseconds(age), milliseconds(lasts)}}, true)
 	err := t.refusal()
 	c.report(outcome(kind, err, replica))
 	return t, err

@@ -71,13 +71,13 @@ func (c *Council) mark(name string, m *marking, master string, replicas []string
 
 func (c *Council) markOnce(master string, replicas []string) error {
 	c.mu.Lock()
-	timeout := c.timeout
+	timeout := c.nodeTimeout()
 	c.mu.Unlock()
 	args := []any{master, milliseconds(timeout), milliseconds(forgottenLasts(timeout))}
 	for _, r := range replicas {
 		args = append(args, r)
 	}
-	err := c.round(context.Background(), request{operation: "mark", args: args}, true).refusal()
+	err := c.round(context.Background(), time.Now(), request{operation: "mark", args: args}, true).refusal()
 	c.report(outcome(Mark, err, replicas...))
 	return err
 }

@@ -18,6 +18,7 @@ type Register struct {
 	ID   string
 	Peer *peer.Peer
 	Slot int // the lowest that it owns
+	key  string
 }
 
 //go:embed register.lua
@@ -48,7 +49,7 @@ func (r Register) ask(ctx context.Context, q request) (answer, error) {
 		masters = q.accounted.String()
 	}
 	args := append([]any{q.operation, r.Slot, q.accounted.epoch, masters}, q.args...)
-	reply, err := registerScript.Run(ctx, r.Peer.Questions(), []string{key(r.Slot)}, args...).Slice()
+	reply, err := registerScript.Run(ctx, r.Peer.Questions(), []string{r.key}, args...).Slice()
 	if err != nil {
 		return answer{}, err
 	}

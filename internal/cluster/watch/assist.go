@@ -203,6 +203,7 @@ func (a *assistant) help(ctx context.Context, s *Shard, to candidate) {
 
 // force asks for an election, if a lease for it is granted.
 func (a *assistant) force(ctx context.Context, s *Shard, to candidate) error {
+	a.watch.ask(ctx, to.Peer) // the request must reach it soon after this answer
 	said := a.watch.lastOf(to.Peer)
 	err := a.watch.council.Force(ctx, rights.Candidate{
 		Peer: to.Peer, ID: to.id, Now: said.Now, Evidence: to.shows,

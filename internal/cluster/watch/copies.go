@@ -105,16 +105,16 @@ func (s *Shard) Lacking(ctx context.Context, needed []string, offset int64, conn
 		case !ok:
 			return false
 		case foreign:
-			return s.watch.hasReached(ctx, n, offset)
+			return s.hasReached(ctx, n, offset)
 		}
 		has, ok := connected[n.Addr]
 		return ok && has >= offset
 	})
 }
 
-// hasReached asks a replica whether it is at an offset of its master's stream.
-func (w *Watcher) hasReached(ctx context.Context, n view.Node, offset int64) bool {
-	p := w.peers.At(n.Addr)
+// hasReached asks a replica whether it is at an offset of this master's stream.
+func (s *Shard) hasReached(ctx context.Context, n view.Node, offset int64) bool {
+	p := s.watch.peers.At(n.Addr)
 	if p.State() != peer.Well {
 		return false
 	}
@@ -123,5 +123,5 @@ func (w *Watcher) hasReached(ctx context.Context, n view.Node, offset int64) boo
 		return false
 	}
 	self, ok := a.View.Self()
-	return ok && self.ID == n.ID && self.MasterID == n.MasterID && a.Replication.LinkUp && a.Replication.Offset >= offset
+	return ok && self.ID == n.ID && self.MasterID == s.Info.ID && a.Replication.LinkUp && a.Replication.Offset >= offset
 }

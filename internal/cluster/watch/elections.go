@@ -11,10 +11,14 @@ import (
 // What package rights must know of the masters: which process each is, whether its clock runs evenly, and which elections
 // are over.
 
-// meet tells the council which process a master is.
+// meet tells the council the epoch of a node, and which process a master is.
 func (w *Watcher) meet(p *peer.Peer, a peer.Answer) {
 	w.noticeEpoch(a.Epoch)
-	if self, ok := a.View.Self(); ok && self.Master && self.Slots > 0 {
+	self, ok := a.View.Self()
+	if ok {
+		w.council.Hear(self.ID, a.Epoch, a.Asked)
+	}
+	if ok && self.Master && self.Slots > 0 {
 		w.council.Meet(self.ID, fmt.Sprintf("%s %d", a.RunID, self.Epoch), a.NodeTimeout)
 	}
 }

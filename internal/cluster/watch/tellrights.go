@@ -63,7 +63,10 @@ func (w *Watcher) aboutRight(o rights.Outcome, id string) Event {
 		text = strings.Replace(text, "answer for its master", "be asked to take over", 1)
 	}
 	ev := about(what, n, text)
-	if s := t.replicatedBy(w.peers.At(n.Addr)); n.Addr != "" && s != nil {
+	if n.Addr == "" { // the topology does not list it
+		return ev
+	}
+	if s := t.replicatedBy(w.peers.At(n.Addr)); s != nil {
 		ev.Shard = s.name
 	}
 	return ev
