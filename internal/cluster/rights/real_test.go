@@ -205,6 +205,7 @@ func TestForceOnRealCluster(t *testing.T) {
 		change(&c)
 		return c
 	}
+	p.until(rights.Granted, func() rights.Verdict { return p.mark("redis-1", "redis-4") })
 	p.until(rights.Granted, func() rights.Verdict { return p.lease("redis-4", time.Now()) })
 	for name, change := range map[string]func(*rights.Candidate){
 		"it is late":                 func(c *rights.Candidate) { c.Now = c.Now.Add(-time.Second) },
