@@ -171,9 +171,8 @@ func (f *fake) grant(p *server.Peer, operation string) {
 			f.marks.Add(1)
 		}
 	}
-	p.WriteLen(4)
+	p.WriteLen(3)
 	p.WriteBulk(verdict)
-	p.WriteInt(1)
 	p.WriteBulk("-1")
 	p.WriteBulk("")
 }

@@ -42,6 +42,7 @@ type Council struct {
 
 	mu        sync.Mutex
 	registers []Register           // guarded by mu
+	keys      map[int]string       // of registers, by their lowest slot; guarded by mu
 	accounted seal                 // guarded by mu
 	timeout   time.Duration        // the nodes' node timeout; guarded by mu
 	formers   []former             // guarded by mu
@@ -69,27 +70,37 @@ func New(report func(Outcome)) *Council {
 	}
 	return &Council{
 		ask: func(ctx context.Context, r Register, q request) (answer, error) { return r.ask(ctx, q) }, report: report, accounted: unsealed,
-		stepped: map[string]time.Time{}, met: map[string]string{}, leases: map[string]*lease{}, marking: map[string]*marking{},
+		keys: map[int]string{}, stepped: map[string]time.Time{}, met: map[string]string{}, leases: map[string]*lease{}, marking: map[string]*marking{},
 	}
 }
 
 // Follow makes the masters of a newly adopted view the council. at returns the peer at an address.
 func (c *Council) Follow(v view.View, at func(addr string) *peer.Peer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	var registers []Register
 	for _, n := range v.Nodes {
 		if n.Master && n.Slots > 0 && n.Health != view.NoAddress {
-			registers = append(registers, Register{ID: n.ID, Peer: at(n.Addr), Slot: n.Ranges[0].First, key: key(n.Ranges[0].First)})
+			slot := n.Ranges[0].First
+			registers = append(registers, Register{ID: n.ID, Peer: at(n.Addr), Slot: slot, key: c.keyOf(slot)})
 		}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if before := ids(c.registers); len(before) > 0 && !slices.Equal(before, ids(registers)) {
 		c.addFormer(before)
 	}
 	c.registers = registers
-	c.accounted = c.accounted.follow(sealOf(v))
+	c.accounted = sealOf(v).after(c.accounted)
 	c.toOpen = true
 	c.idle = !slices.ContainsFunc(v.Nodes, func(n view.Node) bool { return n.MasterID != "" })
+}
+
+// keyOf is the key of a register by its lowest slot. To find one takes milliseconds, which a promotion must not wait for, and
+// a promoted replica has its master's slots. It is called with mu held.
+func (c *Council) keyOf(slot int) string {
+	if c.keys[slot] == "" {
+		c.keys[slot] = key(slot)
+	}
+	return c.keys[slot]
 }
 
 // addFormer makes masters that have been replaced count for some time. It is called with mu held.
@@ -195,18 +206,17 @@ func (c *Council) open(ctx context.Context, how string) error {
 	t := c.round(ctx, time.Now(), request{operation: "open", args: []any{how}}, false)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	var failed error
 	for _, id := range ids(c.registers) {
 		if t.knows(id) {
 			c.acquit(id, t.began)
 		}
-	}
-	for _, id := range ids(c.registers) {
 		if v := t.verdicts[id]; v != Granted && v != Epoch {
 			c.toOpen = true
-			return &Refusal{v}
+			failed = cmp.Or[error](failed, &Refusal{v})
 		}
 	}
-	return nil
+	return failed
 }
 
 // round asks every register at the same time. It returns when enough have granted the request, if that is enough for the

@@ -15,13 +15,12 @@ import (
 // A hall is a council whose registers answer what the test says. Its clock is synctest's.
 type hall struct {
 	*Council
-	t       *testing.T
-	says    map[string]Verdict // by register; Granted if none
-	takes   map[string]time.Duration
-	current int64 // epoch of all registers
-	seal    seal  // of all registers
-	asked   []request
-	peers   *peer.Set
+	t     *testing.T
+	says  map[string]Verdict // by register; Granted if none
+	takes map[string]time.Duration
+	seal  seal // of all registers
+	asked []request
+	peers *peer.Set
 }
 
 func inHall(t *testing.T, test func(*hall)) {
@@ -32,7 +31,7 @@ func inHall(t *testing.T, test func(*hall)) {
 		h.ask = func(ctx context.Context, r Register, q request) (answer, error) {
 			h.mu.Lock()
 			h.asked = append(h.asked, q)
-			a := answer{verdict: Granted, current: h.current, seal: h.seal}
+			a := answer{verdict: Granted, seal: h.seal}
 			if v, ok := h.says[r.ID]; ok {
 				a.verdict = v
 			}
@@ -281,7 +280,6 @@ func TestFormerMastersThatAreReplicas(t *testing.T) {
 // Who learns from a seal of other masters goes by those too, and leaves no seal meanwhile.
 func TestLearningFromFormerMasters(t *testing.T) {
 	inHall(t, func(h *hall) {
-		h.current = 4
 		h.seal = seal{3, map[string]int64{"m1": 1, "x2": 2, "m3": 3}, nil}
 		if err := h.Open(h.t.Context()); err != nil || h.Accounted() != -1 {
 			t.Fatalf("%v; our masters are none of the seal's, and it was believed", err)

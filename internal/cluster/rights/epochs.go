@@ -83,9 +83,6 @@ func (s seal) after(before seal) seal {
 	return s
 }
 
-// follow returns the seal for newer masters.
-func (s seal) follow(masters seal) seal { return masters.after(s) }
-
 // learn takes over what a seal that somebody has left accounts for, if our masters reflect it: each of ours is a master of
 // that seal, with the same epoch, or has won its slots later; and no more of its masters are gone than have been replaced.
 func (s seal) learn(other seal) seal {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestFollow(t *testing.T) {
+func TestAfter(t *testing.T) {
 	three := map[string]int64{"m1": 1, "m2": 2, "m3": 3}
 	for _, c := range []struct {
 		name   string
@@ -21,7 +21,7 @@ func TestFollow(t *testing.T) {
 		{"a master without slots was given some", seal{3, three, map[string]bool{"m4": true}}, map[string]int64{"m1": 1, "m2": 2, "m3": 3, "m4": 4}, 3},
 		{"nothing was accounted for", seal{-1, three, nil}, map[string]int64{"r1": 0, "m2": 2, "m3": 3}, -1},
 	} {
-		if got := c.before.follow(seal{masters: c.after}); got.epoch != c.want || !maps.Equal(got.masters, c.after) {
+		if got := (seal{masters: c.after}).after(c.before); got.epoch != c.want || !maps.Equal(got.masters, c.after) {
 			t.Errorf("%s: got %+v", c.name, got)
 		}
 	}

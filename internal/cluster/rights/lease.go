@@ -82,12 +82,13 @@ func (c *Council) Lease(ctx context.Context, replica string, e Evidence) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	l := c.leases[replica]
-	l.asking, l.asked, l.refused = false, time.Now(), outcome(Lease, err).Reason
-	if err == nil {
-		l.refused = ""
-		l.began, l.shows = t.began, e
+	l.asking, l.asked, l.refused = false, time.Now(), ""
+	if err != nil {
+		l.refused = outcome(Lease, err).Reason
+		return err
 	}
-	return err
+	l.began, l.shows = t.began, e
+	return nil
 }
 
 // lease makes one round.

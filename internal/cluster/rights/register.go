@@ -38,7 +38,6 @@ type request struct {
 // An answer is a register's.
 type answer struct {
 	verdict Verdict
-	current int64 // its current epoch
 	seal    seal
 }
 
@@ -57,15 +56,14 @@ func (r Register) ask(ctx context.Context, q request) (answer, error) {
 }
 
 func parseAnswer(reply []any) (answer, error) {
-	if len(reply) != 4 {
+	if len(reply) != 3 {
 		return answer{}, fmt.Errorf("a register replied %v", reply)
 	}
 	verdict, _ := reply[0].(string)
-	current, _ := reply[1].(int64)
-	epoch, _ := reply[2].(string)
-	masters, _ := reply[3].(string)
+	epoch, _ := reply[1].(string)
+	masters, _ := reply[2].(string)
 	sealed, err := parseSeal(epoch, masters)
-	return answer{Verdict(verdict), current, sealed}, err
+	return answer{Verdict(verdict), sealed}, err
 }
 
 // key is the key of a register whose lowest slot this is. Its hash tag is the smallest number that hashes to the slot.

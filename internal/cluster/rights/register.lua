@@ -7,7 +7,7 @@
 --          open   'new' if the cluster is, so that nothing can have been forgotten
 --          mark   ID of the master, node timeout, the longest time that a forgotten lease may last, IDs of the replicas
 --          lease  ID of the replica, age of the evidence, duration
--- Times are in milliseconds by the clock of this node. The reply is a verdict, the current epoch, and the seal.
+-- Times are in milliseconds by the clock of this node. The reply is a verdict and the seal.
 local operation, slot, accounted, masters = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 
 local time = redis.call('TIME')
@@ -31,12 +31,12 @@ local function has(flags, flag) return string.find(flags, ',' .. flag .. ',', 1,
 local cluster = redis.call('CLUSTER', 'INFO')
 local current = tonumber(string.match(cluster, 'cluster_current_epoch:(%d+)'))
 local function verdict(text)
-	return {text, current, redis.call('HGET', KEYS[1], 'seal') or '-1', redis.call('HGET', KEYS[1], 'masters') or ''}
+	return {text, redis.call('HGET', KEYS[1], 'seal') or '-1', redis.call('HGET', KEYS[1], 'masters') or ''}
 end
 
 -- Rule 1: one register per master, whoever asks.
 local _, _, own = line('myself')
-if string.match(own, '^%d+') ~= slot then return {'elsewhere', current, '-1', ''} end
+if string.match(own, '^%d+') ~= slot then return {'elsewhere', '-1', ''} end
 
 -- Rule 2: what another process, or this one in another role, has noted does not count.
 local born = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') .. ':' .. string.match(cluster, 'cluster_my_epoch:(%d+)')
