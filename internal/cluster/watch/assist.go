@@ -143,7 +143,7 @@ func (a *assistant) gather(s *Shard) (evidence, candidate) {
 func (w *Watcher) othersAnswering(than *Shard, now time.Time) int {
 	n := 0
 	for _, s := range w.Topology().Shards {
-		if said := w.checkupOf(s.Master).last; s.Master != than.Master && !said.at.IsZero() && now.Sub(said.Asked) <= answerLasts {
+		if s.Master != than.Master && w.checkupOf(s.Master).last.fresh(now) {
 			n++
 		}
 	}
@@ -156,10 +156,12 @@ func (w *Watcher) furthest(s *Shard, p *peer.Peer, now time.Time) bool {
 	reached := w.checkupOf(p).last.Replication.Offset
 	return !slices.ContainsFunc(s.Replicas, func(r Replica) bool {
 		said := w.checkupOf(r.Peer).last
-		unknown := said.at.IsZero() || now.Sub(said.Asked) > answerLasts
-		return r.Peer != p && r.Info.Health != view.Failed && (unknown || said.Replication.Offset > reached)
+		return r.Peer != p && r.Info.Health != view.Failed && (!said.fresh(now) || said.Replication.Offset > reached)
 	})
 }
+
+// fresh reports whether a node's word may still be taken.
+func (r received) fresh(now time.Time) bool { return !r.at.IsZero() && now.Sub(r.Asked) <= answerLasts }
 
 func (a *assistant) lastAsked(s *Shard) time.Time {
 	a.mu.Lock()

@@ -49,11 +49,8 @@ func (s *Shard) Needed() (ids []string, known bool) {
 func (s *Shard) Gone(ids []string) bool {
 	now := time.Now()
 	return !slices.ContainsFunc(ids, func(id string) bool {
-		patience := ackless
-		if !s.watch.inTouch(id) {
-			patience = goneAfter
-		}
-		return s.acklessFor(id, now) < patience
+		behind := s.acklessFor(id, now)
+		return behind < goneAfter || behind < ackless && s.watch.inTouch(id)
 	})
 }
 

@@ -64,14 +64,12 @@ func (w *Watcher) accountForEpochs(now time.Time) {
 	if w.epoch <= w.council.Accounted() {
 		return
 	}
-	if w.levelSince.IsZero() || !w.agree(t, time.Time{}) {
+	switch {
+	case !w.agree(t, time.Time{}):
 		w.levelSince = time.Time{}
-		if w.agree(t, time.Time{}) {
-			w.levelSince = now
-		}
-		return
-	}
-	if w.agree(t, w.levelSince) {
+	case w.levelSince.IsZero():
+		w.levelSince = now
+	case w.agree(t, w.levelSince):
 		w.council.Account(w.epoch)
 	}
 }

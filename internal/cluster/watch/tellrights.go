@@ -1,7 +1,6 @@
 package watch
 
 import (
-	"strings"
 	"time"
 
 	"github.com/sessiond/sessiond/internal/cluster/rights"
@@ -50,18 +49,7 @@ func (w *Watcher) aboutRight(o rights.Outcome, id string) Event {
 			n = listed
 		}
 	}
-	what, text := MarkMade, "a majority of masters knows that "+n.Name()+" may lack writes"
-	switch {
-	case o.Kind == rights.Mark && o.Reason != rights.Granted:
-		what, text = MarkRefused, "that "+n.Name()+" may lack writes could not be noted: "+why[o.Reason]
-	case o.Kind != rights.Mark && o.Reason == rights.Granted:
-		what, text = LeaseGranted, n.Name()+" may answer for its master"
-	case o.Kind != rights.Mark:
-		what, text = LeaseRefused, n.Name()+" may not answer for its master: "+why[o.Reason]
-	}
-	if o.Kind == rights.Forced {
-		text = strings.Replace(text, "answer for its master", "be asked to take over", 1)
-	}
+	what, text := sayRight(o, n.Name())
 	ev := about(what, n, text)
 	if n.Addr == "" { // the topology does not list it
 		return ev
@@ -70,6 +58,24 @@ func (w *Watcher) aboutRight(o rights.Outcome, id string) Event {
 		ev.Shard = s.name
 	}
 	return ev
+}
+
+// sayRight says an outcome for a replica in plain words.
+func sayRight(o rights.Outcome, name string) (EventType, string) {
+	granted := o.Reason == rights.Granted
+	leave := "answer for its master"
+	if o.Kind == rights.Forced {
+		leave = "be asked to take over"
+	}
+	switch {
+	case o.Kind == rights.Mark && granted:
+		return MarkMade, "a majority of masters knows that " + name + " may lack writes"
+	case o.Kind == rights.Mark:
+		return MarkRefused, "that " + name + " may lack writes could not be noted: " + why[o.Reason]
+	case granted:
+		return LeaseGranted, name + " may " + leave
+	}
+	return LeaseRefused, name + " may not " + leave + ": " + why[o.Reason]
 }
 
 // why says a reason in plain words.

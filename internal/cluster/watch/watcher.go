@@ -33,9 +33,9 @@ type Config struct {
 
 // A Watcher knows the state of the cluster. Its methods may be called concurrently.
 //
-// The locks are taken in this order: adopting, mu, and then one of those that hold no other of these: the council's (which may take that of the set of peers), the pace, a shard's
-// memory, the set of peers, a peer's state (which holds its breaker's), the timeline, the assistant's. No lock is held while
-// a node is probed or anything is logged.
+// The locks are taken in this order: adopting, mu, and then one of those that hold no other of these: the council's (which
+// may take that of the set of peers), the pace, a shard's memory, the set of peers, a peer's state (which holds its
+// breaker's), the timeline, the assistant's. No lock is held while a node is probed or anything is logged.
 type Watcher struct {
 	cfg       Config
 	peers     *peer.Set
