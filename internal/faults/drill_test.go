@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -108,12 +109,9 @@ func (s setup) places() []string {
 
 // votes is how long Redis counts the votes of an election: four node timeouts. For as long an instance leaves a shard that
 // moved to Redis, and every shard after its own start.
-func (s setup) votes() time.Duration {
-	if s.timeout == 0 {
-		return 8 * time.Second
-	}
-	return 4 * s.timeout
-}
+func (s setup) votes() time.Duration { return 4 * s.nodeTimeout() }
+
+func (s setup) nodeTimeout() time.Duration { return cmp.Or(s.timeout, 2*time.Second) }
 
 // watch is how long the load lasts before the fault.
 func (s setup) watch() time.Duration {

@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"cmp"
 	"fmt"
 	"net/http/httptest"
 	"slices"
@@ -116,7 +115,7 @@ func (d *drill) atRest() {
 // forgotten is how long the former masters count after a move (package rights), by the node timeout. It is longer than the
 // votes of an election count.
 func (s setup) forgotten() time.Duration {
-	return (5750*time.Millisecond + 2*cmp.Or(s.timeout, 2*time.Second)) * 11 / 10
+	return (5750*time.Millisecond + 2*s.nodeTimeout()) * 11 / 10
 }
 
 // rest is how much longer the instances take to see a move, and that it is over.

@@ -17,13 +17,8 @@ type clusterState struct {
 }
 
 func clusterOf(url string) (s clusterState, err error) {
-	client := &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	answer, err := client.Get(url + "/v1/cluster")
-	if err != nil {
-		return s, err
-	}
-	defer answer.Body.Close()
-	return s, json.NewDecoder(answer.Body).Decode(&s)
+	err = getJSON(url+"/v1/cluster", &s)
+	return s, err
 }
 
 // An event is one of GET /v1/cluster/events.
@@ -34,15 +29,20 @@ type event struct {
 }
 
 func eventsOf(url string) ([]event, error) {
+	var body struct{ Events []event }
+	err := getJSON(url+"/v1/cluster/events", &body)
+	return body.Events, err
+}
+
+// getJSON decodes the answer of an instance.
+func getJSON(url string, into any) error {
 	client := &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	answer, err := client.Get(url + "/v1/cluster/events")
+	answer, err := client.Get(url)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer answer.Body.Close()
-	var body struct{ Events []event }
-	err = json.NewDecoder(answer.Body).Decode(&body)
-	return body.Events, err
+	return json.NewDecoder(answer.Body).Decode(into)
 }
 
 // timeline returns the events that the first instance that answers has seen since a moment, one per line.
