@@ -57,13 +57,24 @@ func (h *hall) follow(first int64, masters ...string) {
 	h.Follow(v, h.peers.At)
 }
 
-func (h *hall) mark() Verdict { return reasonOf(h.Mark(h.t.Context(), "m1", []string{"r1"})) }
+// A round returns as soon as enough have granted it. What the test changes afterwards must wait until all have been asked.
+func (h *hall) mark() Verdict {
+	defer synctest.Wait()
+	return h.markBesideOthers()
+}
+
+func (h *hall) markBesideOthers() Verdict { return reasonOf(h.Mark(h.t.Context(), "m1", []string{"r1"})) }
 
 func (h *hall) lease() Verdict {
 	if !h.Due("r1") {
 		return ""
 	}
-	return reasonOf(h.Lease(h.t.Context(), "r1", Evidence{Asked: time.Now(), Offset: 7, Master: "m1"}))
+	return h.leaseBy(Evidence{Asked: time.Now(), Offset: 7, Master: "m1"})
+}
+
+func (h *hall) leaseBy(shows Evidence) Verdict {
+	defer synctest.Wait()
+	return reasonOf(h.Lease(h.t.Context(), "r1", shows))
 }
 
 func reasonOf(err error) Verdict {
@@ -147,15 +158,15 @@ func TestDue(t *testing.T) {
 		if !h.Due("r1") || h.Due("r1") {
 			t.Error("nobody has asked yet; then somebody has")
 		}
-		if err := h.Lease(h.t.Context(), "r1", Evidence{Asked: time.Now(), Master: "m1"}); err != nil || h.Due("r1") {
-			t.Errorf("%v; or due at once", err)
+		if got := h.leaseBy(Evidence{Asked: time.Now(), Master: "m1"}); got != Granted || h.Due("r1") {
+			t.Errorf("%s; or due at once", got)
 		}
 		if time.Sleep(leaseLasts / 4); !h.Due("r1") {
 			t.Error("not due after a quarter of its time")
 		}
 		h.says["m1"], h.says["m2"] = Marked, Marked
-		if err := h.Lease(h.t.Context(), "r1", Evidence{Asked: time.Now(), Master: "m1"}); err == nil || h.Refused("r1") != Marked || h.Due("r1") {
-			t.Errorf("%v; refused for %q; or due at once", err, h.Refused("r1"))
+		if got := h.leaseBy(Evidence{Asked: time.Now(), Master: "m1"}); got != Marked || h.Refused("r1") != Marked || h.Due("r1") {
+			t.Errorf("%s; refused for %q; or due at once", got, h.Refused("r1"))
 		}
 		if time.Sleep(refusedAgain); !h.Due("r1") {
 			t.Error("not due after a refusal")
@@ -169,15 +180,15 @@ func TestAge(t *testing.T) {
 		h.Due("r1")
 		evidence := Evidence{Asked: time.Now(), Master: "m1"}
 		time.Sleep(10 * time.Second)
-		if err := h.Lease(h.t.Context(), "r1", evidence); err != nil {
-			t.Fatal(err)
+		if got := h.leaseBy(evidence); got != Granted {
+			t.Fatal(got)
 		}
 		want := milliseconds(11*time.Second + roundLimit)
 		if got := h.asked[0].args[1]; got != want {
 			t.Errorf("got %v, want %d", got, want)
 		}
 		time.Sleep(evidenceLasts)
-		if got := reasonOf(h.Lease(h.t.Context(), "r1", evidence)); got != Marked {
+		if got := h.leaseBy(evidence); got != Marked {
 			t.Errorf("evidence older than what registers remember: %s", got)
 		}
 	})
@@ -189,7 +200,7 @@ func TestEvidenceOfAFormerMaster(t *testing.T) {
 		h.Due("r1")
 		evidence := Evidence{Asked: time.Now(), Master: "m1"}
 		h.follow(1, "x1", "m2", "m3")
-		if got := reasonOf(h.Lease(h.t.Context(), "r1", evidence)); got != Elsewhere || len(h.asked) > 0 {
+		if got := h.leaseBy(evidence); got != Elsewhere || len(h.asked) > 0 {
 			t.Errorf("%s, after %d requests", got, len(h.asked))
 		}
 	})
@@ -203,11 +214,11 @@ func TestMarksShareRounds(t *testing.T) {
 			h.takes[m] = 10 * time.Millisecond
 		}
 		results := make(chan Verdict, 11)
-		go func() { results <- h.mark() }()
+		go func() { results <- h.markBesideOthers() }()
 		synctest.Wait()
 		time.Sleep(time.Millisecond)
 		for range 10 {
-			go func() { results <- h.mark() }()
+			go func() { results <- h.markBesideOthers() }()
 		}
 		for range 11 {
 			if got := <-results; got != Granted {
