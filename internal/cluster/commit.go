@@ -112,9 +112,10 @@ func (g *commitment) suffices(now reached) bool {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), g.client.cfg.Attempt)
 	defer cancel()
-	lacking := g.shard.Lacking(ctx, needed, g.offset, now.replicas)
+	acks := g.shard.Acknowledged(ctx, needed, now.replicas)
+	g.shard.Waited(now.offset, acks)
+	lacking := acks.Lacking(needed, g.offset)
 	g.copies = int64(len(needed) - len(lacking))
-	g.shard.Waited(lacking)
 	return len(lacking) == 0 || g.shard.Gone(lacking) && g.shard.Mark(ctx, lacking) == nil
 }
 

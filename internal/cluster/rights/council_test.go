@@ -63,7 +63,9 @@ func (h *hall) mark() Verdict {
 	return h.markBesideOthers()
 }
 
-func (h *hall) markBesideOthers() Verdict { return reasonOf(h.Mark(h.t.Context(), "m1", []string{"r1"})) }
+func (h *hall) markBesideOthers() Verdict {
+	return reasonOf(h.Mark(h.t.Context(), "m1", []string{"r1"}))
+}
 
 func (h *hall) lease() Verdict {
 	if !h.Due("r1") {

@@ -108,6 +108,19 @@ func TestRegistersOnRealCluster(t *testing.T) {
 	other := placeOn(t, real)
 	p.until(rights.Granted, func() rights.Verdict { return p.mark("redis-3", "redis-6") }) // no register is young any more
 
+	t.Run("nodes that are not the masters at whose addresses they answer grant nothing", func(t *testing.T) {
+		foreign := &place{Council: rights.New(nil), t: t, real: real, peers: p.peers}
+		foreign.follow("redis-3")
+		for _, name := range []string{"redis-1", "redis-2"} {
+			i := slices.IndexFunc(foreign.view.Nodes, func(n view.Node) bool { return n.Addr == real.Addr(t, name) })
+			foreign.view.Nodes[i].ID = "of-another-cluster"
+		}
+		foreign.Follow(foreign.view, p.peers.At)
+		foreign.Account(p.epoch())
+		if got := foreign.mark("redis-3", "redis-6"); got != rights.Elsewhere {
+			t.Errorf("a mark: %s", got)
+		}
+	})
 	t.Run("a mark refuses leases on older evidence, and no others", func(t *testing.T) {
 		before := time.Now()
 		if got := p.mark("redis-1", "redis-4"); got != rights.Granted {

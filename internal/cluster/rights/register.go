@@ -47,7 +47,7 @@ func (r Register) ask(ctx context.Context, q request) (answer, error) {
 	if q.seals {
 		masters = q.accounted.String()
 	}
-	args := append([]any{q.operation, r.Slot, q.accounted.epoch, masters}, q.args...)
+	args := append([]any{q.operation, r.ID, r.Slot, q.accounted.epoch, masters}, q.args...)
 	reply, err := registerScript.Run(ctx, r.Peer.Questions(), []string{r.key}, args...).Slice()
 	if err != nil {
 		return answer{}, err

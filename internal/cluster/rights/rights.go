@@ -14,7 +14,8 @@
 // In peace nothing is asked. The rules, each with what would happen without it (package model explores all of this):
 //
 //  1. One register per master, in the lowest slot that it owns by its own word. Two views would otherwise meet at one master
-//     without noticing each other.
+//     without noticing each other. The register checks that it is the master that is asked: a node of another cluster may
+//     have its address now, and would grant anything, or tell of elections that nobody here can account for.
 //  2. A register that was started or promoted, or has lost its data, begins anew, and knows since when. It refuses leases on
 //     older evidence, since it may have forgotten a mark, and marks until no lease that it may have forgotten can matter.
 //  3. A register whose current epoch the asker cannot account for counts for nothing: it may have voted for somebody whom

@@ -14,8 +14,8 @@ import (
 // safety.
 
 const (
-	goneAfter    = 250 * time.Millisecond  // without an acknowledgement, of a replica that does not answer us either
-	ackless      = 1200 * time.Millisecond // the same, of one that does: it may only be slow
+	goneAfter    = 250 * time.Millisecond  // behind, of a replica that does not answer us either
+	ackless      = 1200 * time.Millisecond // the same, of one that does: unasked, it acknowledges once a second
 	ownWordLasts = 1500 * time.Millisecond // a master's own list of its replicas; shorter than listedFor, longer than peaceful
 )
 
@@ -49,7 +49,7 @@ func (s *Shard) Needed() (ids []string, known bool) {
 func (s *Shard) Gone(ids []string) bool {
 	now := time.Now()
 	return !slices.ContainsFunc(ids, func(id string) bool {
-		behind := s.acklessFor(id, now)
+		behind := s.lagOf(id, now)
 		return behind < goneAfter || behind < ackless && s.watch.inTouch(id)
 	})
 }
@@ -87,38 +87,42 @@ func (s *Shard) Mark(ctx context.Context, lacking []string) error {
 	return s.watch.council.Mark(ctx, s.Info.ID, lacking)
 }
 
-// Lacking returns which of the needed replicas may lack something up to an offset. connected are the offsets that the
-// master has reported of those that are connected to it, by their addresses. If none of these addresses is known, they are
-// others than those that the cluster announces, and the replicas are asked themselves.
-func (s *Shard) Lacking(ctx context.Context, needed []string, offset int64, connected map[string]int64) []string {
+// Acknowledged returns how far each of the needed replicas is. connected are the offsets that the master has reported of
+// those that are connected to it, by their addresses. If none of these addresses is known, they are others than those that
+// the cluster announces, and the replicas are asked themselves.
+func (s *Shard) Acknowledged(ctx context.Context, needed []string, connected map[string]int64) Acks {
 	t := s.watch.Topology()
 	foreign := len(connected) > 0
 	for addr := range connected {
 		foreign = foreign && !t.Lists(addr)
 	}
-	return slices.DeleteFunc(slices.Clone(needed), func(id string) bool {
+	acks := Acks{}
+	for _, id := range needed {
 		n, ok := t.View.Node(id)
-		switch {
-		case !ok:
-			return false
-		case foreign:
-			return s.hasReached(ctx, n, offset)
+		if !ok {
+			continue
 		}
-		has, ok := connected[n.Addr]
-		return ok && has >= offset
-	})
+		offset, ok := connected[n.Addr]
+		if foreign {
+			offset, ok = s.reachedBy(ctx, n)
+		}
+		if ok {
+			acks[id] = offset
+		}
+	}
+	return acks
 }
 
-// hasReached asks a replica whether it is at an offset of this master's stream.
-func (s *Shard) hasReached(ctx context.Context, n view.Node, offset int64) bool {
+// reachedBy asks a replica how far it is in this master's stream.
+func (s *Shard) reachedBy(ctx context.Context, n view.Node) (offset int64, ok bool) {
 	p := s.watch.peers.At(n.Addr)
 	if p.State() != peer.Well {
-		return false
+		return 0, false
 	}
 	a, err := p.Probe(ctx)
 	if err != nil {
-		return false
+		return 0, false
 	}
 	self, ok := a.View.Self()
-	return ok && self.ID == n.ID && self.MasterID == s.Info.ID && a.Replication.LinkUp && a.Replication.Offset >= offset
+	return a.Replication.Offset, ok && self.ID == n.ID && self.MasterID == s.Info.ID && a.Replication.LinkUp
 }

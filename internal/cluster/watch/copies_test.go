@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -68,7 +69,8 @@ func TestLacking(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			inWorld(t, func(x *world) {
 				x.adopt(changed(x.view, "r3", func(n *view.Node) { n.MasterID = "m1" }))
-				if got := x.shard("m1").Lacking(t.Context(), []string{"r1", "r3"}, 100, c.connected); !slices.Equal(got, c.want) {
+				needed := []string{"r1", "r3"}
+				if got := x.shard("m1").Acknowledged(t.Context(), needed, c.connected).Lacking(needed, 100); !slices.Equal(got, c.want) {
 					t.Errorf("got %v", got)
 				}
 			})
@@ -76,14 +78,24 @@ func TestLacking(t *testing.T) {
 	}
 }
 
-// ackless makes WAIT find r1 behind for a duration, the last time just now.
+// ackless makes r1 acknowledge nothing for a duration, the last time just now, while the stream goes on. The others keep up.
 func (x *world) ackless(d time.Duration) {
 	for end := time.Now().Add(d); ; time.Sleep(min(50*time.Millisecond, time.Until(end))) {
-		x.shard("m1").Waited([]string{"r1"})
+		x.produces("r3")
 		if !time.Now().Before(end) {
 			return
 		}
 	}
+}
+
+// produces lets the master write something, which some replicas acknowledge.
+func (x *world) produces(acknowledged ...string) {
+	x.offset += 100
+	acks := Acks{}
+	for _, id := range acknowledged {
+		acks[id] = x.offset
+	}
+	x.shard("m1").Waited(x.offset, acks)
 }
 
 func TestGone(t *testing.T) {
@@ -109,13 +121,46 @@ func TestGone(t *testing.T) {
 		}, true},
 		{"the last WAIT found it", func(x *world) {
 			x.ackless(ackless)
-			x.shard("m1").Waited(nil)
+			x.produces("r1")
 		}, false},
-		{"a single WAIT found none, an hour ago", func(x *world) {
+		{"it has what was there an hour ago", func(x *world) {
 			x.ackless(0)
 			time.Sleep(time.Hour)
-			x.shard("m1").Waited([]string{"r1"})
+			x.shard("m1").Waited(x.offset+1, Acks{"r1": x.offset})
 		}, false},
+		{"it lacks what was there an hour ago", func(x *world) {
+			x.silent("r1", goneAfter)
+			x.ackless(0)
+			time.Sleep(time.Hour)
+			x.ackless(0)
+		}, true},
+		{"it lacks the newest at each question, and acknowledges once a second", func(x *world) {
+			x.ackless(ackless)
+			for range 100 {
+				had := x.offset
+				x.ackless(time.Second)
+				x.shard("m1").Waited(x.offset, Acks{"r1": had})
+			}
+		}, false},
+		{"it is always as far behind", func(x *world) {
+			x.ackless(ackless)
+			for range 100 {
+				had := x.offset - 100*int64(2*ackless/(50*time.Millisecond))
+				x.produces()
+				x.shard("m1").Waited(x.offset, Acks{"r1": had})
+				time.Sleep(50 * time.Millisecond)
+			}
+		}, true},
+		{"the master's stream is another one", func(x *world) {
+			x.ackless(ackless)
+			x.shard("m1").Waited(1, Acks{"r1": 1})
+		}, false},
+		{"the master does not tell", func(x *world) {
+			for range 100 {
+				x.shard("m1").Waited(math.MaxInt64, nil)
+				time.Sleep(50 * time.Millisecond)
+			}
+		}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			inWorld(t, func(x *world) {
@@ -142,8 +187,8 @@ func TestAwaited(t *testing.T) {
 			t.Errorf("%d, with one gone; or alone", got)
 		}
 		for range 11 {
-			time.Sleep(waitLasts / 2)
-			s.Waited([]string{"r1", "r3"})
+			time.Sleep(lagLasts / 2)
+			x.produces()
 		}
 		x.answers("m1", 0)
 		if got := s.Awaited(); got != 0 || !s.Alone() {
@@ -157,10 +202,10 @@ func TestFormerMasterHasNoSay(t *testing.T) {
 	inWorld(t, func(x *world) {
 		former := x.shard("m1")
 		x.adopt(promoted(x.view, "r1"))
-		former.Waited([]string{"r1"})
+		former.Waited(100, nil)
 		time.Sleep(ackless)
-		former.Waited([]string{"r1"})
-		if got := x.shard("r1").acklessFor("r1", time.Now()); got != 0 {
+		former.Waited(100, nil)
+		if got := x.shard("r1").lagOf("r1", time.Now()); got != 0 {
 			t.Errorf("the new master has waited in vain for %s", got)
 		}
 		if err := former.Mark(t.Context(), []string{"r1"}); err == nil {

@@ -1,7 +1,6 @@
 package watch
 
 import (
-	"cmp"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -45,11 +44,14 @@ func (s *Shard) Name() string { return s.name }
 // Replaced reports whether the shard's master has been replaced.
 func (s *Shard) Replaced() bool { return s.now() == nil }
 
-// Waited records which replicas did not have the writes of a group. What a former master's WAIT found says nothing.
-func (s *Shard) Waited(lacking []string) {
-	if !s.Replaced() {
-		s.waited(lacking)
+// Waited records how far the master and its replicas were after a WAIT. What a former master says counts for nothing.
+func (s *Shard) Waited(offset int64, acks Acks) {
+	if s.Replaced() {
+		return
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lag.note(offset, acks, time.Now())
 }
 
 // Served records that a write to the shard has succeeded.
@@ -67,12 +69,11 @@ type memory struct {
 	wanted atomic.Int64          // when a read last wanted a lease, in Unix nanoseconds
 
 	mu       sync.Mutex
-	former   string               // ID of the master before; empty if we have seen no change; guarded by mu
-	moved    time.Time            // when its master last changed; zero if we have seen no change; guarded by mu
-	troubled time.Time            // since when its writes have failed or waited; zero if they are served; guarded by mu
-	shown    bool                 // the trouble has been told as an event; guarded by mu
-	lacking  map[string]time.Time // since when WAIT has found a replica behind, by its ID; guarded by mu
-	lastWait time.Time            // when WAIT last answered; guarded by mu
+	former   string    // ID of the master before; empty if we have seen no change; guarded by mu
+	moved    time.Time // when its master last changed; zero if we have seen no change; guarded by mu
+	troubled time.Time // since when its writes have failed or waited; zero if they are served; guarded by mu
+	shown    bool      // the trouble has been told as an event; guarded by mu
+	lag      lag       // of its replicas; guarded by mu
 }
 
 // Admit admits a write unless limit writes are in flight. After Admit has returned true, the caller must call Leave.
@@ -87,32 +88,11 @@ func (m *memory) Admit(limit int) bool {
 // Leave ends a write that was admitted.
 func (m *memory) Leave() { m.writes.Add(-1) }
 
-// waitLasts is how long the outcome of a WAIT says something about the time since.
-const waitLasts = 250 * time.Millisecond
-
-// waited records which replicas a WAIT has found behind.
-func (m *memory) waited(lacking []string) {
+// lagOf returns for how long a replica has been behind; zero if it is not, or if no recent WAIT tells.
+func (m *memory) lagOf(id string, now time.Time) time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	now, before := time.Now(), m.lacking
-	if now.Sub(m.lastWait) > waitLasts {
-		before = nil // a WAIT long ago says nothing about the time since
-	}
-	m.lacking, m.lastWait = map[string]time.Time{}, now
-	for _, id := range lacking {
-		m.lacking[id] = cmp.Or(before[id], now)
-	}
-}
-
-// acklessFor is how long a replica has been behind at every WAIT; zero if it has not, or if no recent WAIT tells.
-func (m *memory) acklessFor(id string, now time.Time) time.Duration {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	since, ok := m.lacking[id]
-	if !ok || now.Sub(m.lastWait) > waitLasts {
-		return 0
-	}
-	return now.Sub(since)
+	return m.lag.of(id, now)
 }
 
 // Trouble records that a write could not be served.
@@ -153,7 +133,7 @@ func (m *memory) move(at time.Time, from string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.moved, m.former = at, from
-	m.lacking, m.lastWait = nil, time.Time{} // they were of another master
+	m.lag = lag{} // it was of another master
 }
 
 func (m *memory) lastMoved() time.Time {

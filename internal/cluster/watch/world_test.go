@@ -18,6 +18,8 @@ type world struct {
 	peers *peer.Set
 	w     *Watcher
 	view  view.View
+
+	offset int64 // of m1, see produces
 }
 
 // inWorld runs a test in a world where all six nodes are well and have just answered, and the replicas are in step.
