@@ -180,7 +180,7 @@ func (r *reading) ask(p *peer.Peer, asking bool) *peer.Attempt {
 // askReplica sends the command to a replica. It sends scripts whole, because Redis does not replicate its script cache.
 func (r *reading) askReplica(to watch.StandIn) *peer.Attempt {
 	a := peer.NewAttempt(r.ctx, r.command(true))
-	a.Process, a.Floor = to.Shows.Process, to.Shows.Offset
+	a.Process, a.Stream, a.Floor = to.Shows.Process, to.Shows.Stream, to.Shows.Offset
 	r.span.sent(to.Peer, "replica")
 	to.ReadAsReplica(a)
 	return a

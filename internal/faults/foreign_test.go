@@ -11,8 +11,8 @@ import (
 	"github.com/sessiond/sessiond/internal/polltest"
 )
 
-// foreignCluster lets nodes of another cluster answer at the addresses of nodes that have ended: first at one, then at all.
-// The service serves with its own nodes as long as there are any, and never with the others.
+// foreignCluster lets nodes of another cluster answer at the addresses of nodes that have ended: first at one whose replica
+// has taken over, then at all. The service serves with its own nodes as long as there are any, and never with the others.
 func foreignCluster(t *testing.T) {
 	d := &drill{t: t, real: clustertest.Start(t)}
 	d.admin = d.real.Admin(t)
@@ -22,8 +22,8 @@ func foreignCluster(t *testing.T) {
 
 	f := d.disturb("one node is another cluster's", func() {
 		d.real.KillNode(t, "redis-2")
-		other.TakeAddress(t, "other-redis-2", d.real, "redis-2")
 		d.covered()
+		other.TakeAddress(t, "other-redis-2", d.real, "redis-2")
 		d.tell("foreign-node")
 		d.lasts(2 * settled)
 	})

@@ -80,6 +80,12 @@ func (d *drill) judgeCut(c cutting, began, healed time.Time) {
 // drained waits until the requests that were delayed have ended.
 func (d *drill) drained() {
 	d.t.Helper()
+	began := time.Now()
+	defer func() {
+		if d.t.Failed() {
+			d.t.Logf("as an instance saw it since a minute before:%s", d.timeline(began.Add(-time.Minute)))
+		}
+	}()
 	polltest.Eventually(d.t, "few requests are under way", func() bool { return float64(d.load.Progress().InFlight) < *rate/20 })
 }
 

@@ -12,9 +12,10 @@ type Attempt struct {
 	Cmd    redis.Cmder
 	Asking bool // an ASK redirect led to the node, so that ASKING must precede the command
 
-	// Process and Floor are the process (run ID) of a replica and the least offset of the replication stream at which its
-	// answer counts. Otherwise the attempt fails with ErrBehind. An empty process accepts every answer.
+	// Process is the process (run ID) of a replica whose answer counts, if it is in Stream at the offset Floor or beyond.
+	// Otherwise the attempt fails with ErrBehind. An empty process accepts every answer.
 	Process string
+	Stream  string
 	Floor   int64
 
 	// Set before Done is closed.

@@ -42,18 +42,18 @@ func (p *Peer) sendReplicaReads(attempts []*Attempt) {
 		pipe.Do(ctx, "readwrite")
 	}, func(a *Attempt) error {
 		answered := a.Cmd.Err() == nil || errors.Is(a.Cmd.Err(), redis.Nil)
-		if answered && a.Process != "" && !reaches(info, a.Process, a.Floor) {
+		if answered && a.Process != "" && !reaches(info, a) {
 			return ErrBehind
 		}
 		return a.Cmd.Err()
 	})
 }
 
-// reaches reports whether a node is a replica, runs as a process, and is at an offset of the replication stream or beyond.
-func reaches(info *redis.StringCmd, process string, floor int64) bool {
+// reaches reports whether a node is what an attempt asks for: a replica, that process, in that stream, at the offset or beyond.
+func reaches(info *redis.StringCmd, a *Attempt) bool {
 	fields := view.ParseInfo(info.Val()) // empty if it has not answered
 	said := view.ParseReplication(fields)
-	return fields["role"] == "slave" && fields["run_id"] == process && said.Offset >= floor
+	return fields["role"] == "slave" && fields["run_id"] == a.Process && said.Stream == a.Stream && said.Offset >= a.Floor
 }
 
 func (p *Peer) sendWrites(attempts []*Attempt) {

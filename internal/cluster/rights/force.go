@@ -39,7 +39,7 @@ func (c *Council) Force(ctx context.Context, to Candidate) error {
 	masters := strings.Join(t.sets[0], " ")
 	deadline := to.Now.Add(forceLimit).UnixMilli()
 	// Sent whole: a replica's script cache is its own, and a second round trip would cost time.
-	reply, err := forceScript.Eval(ctx, to.Peer.Questions(), nil, to.Evidence.Process, to.Evidence.Master, to.Evidence.Offset, deadline, masters).Text()
+	reply, err := forceScript.Eval(ctx, to.Peer.Questions(), nil, to.Evidence.Process, to.Evidence.Master, to.Evidence.Stream, to.Evidence.Offset, deadline, masters).Text()
 	if err == nil && reply != "asked" {
 		err = fmt.Errorf("the replica has not asked for votes: %s", reply)
 	}

@@ -10,6 +10,7 @@ import (
 type Evidence struct {
 	Asked   time.Time // when the question to the master was sent
 	Offset  int64
+	Stream  string // that the offset is of
 	Process string // the replica's run ID
 	Master  string // ID
 }

@@ -213,7 +213,7 @@ func TestForceOnRealCluster(t *testing.T) {
 		said := p.probe("redis-4")
 		c := rights.Candidate{
 			Peer: p.peers.At(real.Addr(t, "redis-4")), ID: p.id("redis-4"), Now: said.Now,
-			Evidence: rights.Evidence{Asked: time.Now(), Offset: said.Replication.Offset, Process: said.RunID, Master: p.id("redis-1")},
+			Evidence: rights.Evidence{Asked: time.Now(), Offset: said.Replication.Offset, Stream: said.Replication.Stream, Process: said.RunID, Master: p.id("redis-1")},
 		}
 		change(&c)
 		return c
@@ -223,6 +223,7 @@ func TestForceOnRealCluster(t *testing.T) {
 	for name, change := range map[string]func(*rights.Candidate){
 		"it is late":                 func(c *rights.Candidate) { c.Now = c.Now.Add(-time.Second) },
 		"another process":            func(c *rights.Candidate) { c.Evidence.Process = "another" },
+		"another stream":             func(c *rights.Candidate) { c.Evidence.Stream = "another" },
 		"another master":             func(c *rights.Candidate) { c.Evidence.Master = p.id("redis-2") },
 		"less than the evidence":     func(c *rights.Candidate) { c.Evidence.Offset += 1 << 30 },
 		"evidence that is too old":   func(c *rights.Candidate) { c.Evidence.Asked = time.Now().Add(-time.Hour) },

@@ -35,10 +35,11 @@
 //     second: reads must not keep writes out, and FORCE is wrong while somebody reaches the master.
 //  7. A lease is counted from before it was asked for, and ends for its holder at three quarters of its time.
 //  8. A read checks the lease before it is sent. Then it may be late: a replica only gains. A check after the answer would
-//     be of no use, since the answer may be older. The replica must be the process of the evidence, at its offset or
-//     beyond, when the read is executed.
+//     be of no use, since the answer may be older. The replica must be the process of the evidence, in its stream and at
+//     its offset or beyond, when the read is executed: it may have begun another stream, of a master that has lost its data,
+//     or of whoever answers at the master's address now.
 //  9. FORCE takes a lease that outlasts whatever it starts. It runs as a script at the replica, which checks that it is the
-//     process of the evidence, that it follows the master and is at the offset, that it knows the same masters (its votes
+//     process of the evidence, that it follows the master and is at the offset of that stream, that it knows the same masters (its votes
 //     are counted by its own view), and that the request is not late: it may have lain in a buffer.
 //  10. When the masters have changed, both the former and the new ones must grant, until no lease of the former can matter
 //     and a majority of them has voted for nobody unknown. Otherwise a replica could be promoted by former masters that

@@ -15,6 +15,7 @@ func (w *Watcher) adopt() {
 	defer w.adopting.Unlock()
 	before := w.Topology()
 	v, ok := w.best(before)
+	v = before.recall(v)
 	if !ok || before != nil && before.View.Equal(v) {
 		return
 	}

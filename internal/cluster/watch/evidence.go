@@ -82,7 +82,9 @@ func (e showing) next(s *Shard, p *peer.Peer, replica, master received) showing 
 	if e.Master != s.Info.ID {
 		e.since = time.Now()
 	}
-	e.Evidence = rights.Evidence{Asked: master.Asked, Offset: master.Replication.Offset, Process: replica.RunID, Master: s.Info.ID}
+	e.Evidence = rights.Evidence{
+		Asked: master.Asked, Offset: master.Replication.Offset, Stream: master.Replication.Stream, Process: replica.RunID, Master: s.Info.ID,
+	}
 	return e
 }
 

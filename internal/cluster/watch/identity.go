@@ -1,6 +1,8 @@
 package watch
 
 import (
+	"slices"
+
 	"github.com/sessiond/sessiond/internal/cluster/peer"
 	"github.com/sessiond/sessiond/internal/cluster/view"
 )
@@ -40,6 +42,23 @@ func (t *Topology) kin(v view.View) bool {
 		}
 	}
 	return shared > len(t.View.Nodes)/2
+}
+
+// recall gives a view the addresses that the topology has of masters for which the view has none: nodes forget the address
+// of one at whose address another cluster's node answers. Redis never calls such a master failed, and promotes nobody. Its
+// replica can still be leased, and asked to take over.
+func (t *Topology) recall(v view.View) view.View {
+	if t == nil {
+		return v
+	}
+	v.Nodes = slices.Clone(v.Nodes)
+	for i := range v.Nodes {
+		n := &v.Nodes[i]
+		if old, ok := t.View.Node(n.ID); ok && n.Health == view.NoAddress && n.Master && n.Slots > 0 {
+			n.Addr, n.Health = old.Addr, view.Suspected
+		}
+	}
+	return v
 }
 
 // identify fails if another node answered than the one that is to be at the address, and notes that.

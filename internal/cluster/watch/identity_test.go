@@ -72,6 +72,26 @@ func TestForeignCluster(t *testing.T) {
 	})
 }
 
+// The others forget the address of a master at which another cluster's node answers. Its shard is not given up.
+func TestForgottenAddress(t *testing.T) {
+	inWorld(t, func(x *world) {
+		before := x.shard("m1")
+		lost := func(n *view.Node) { n.Addr, n.Health = ":0", view.NoAddress }
+		forgotten := changed(changed(changed(x.view, "m1", lost), "r3", lost), "m2", func(n *view.Node) { n.Epoch++ })
+		x.take("m2", forgotten, "m2")
+		if s := x.w.Topology().At(0); s == nil || s.Master != before.Master || s.Info.Health != view.Suspected {
+			t.Errorf("the shard is %+v", s)
+		}
+		if s := x.w.Topology().At(16383); len(s.Replicas) != 0 {
+			t.Error("a replica without an address is used")
+		}
+		x.take("m2", promoted(forgotten, "r1"), "m2")
+		if s := x.w.Topology().At(0); s.Master != x.node("r1") {
+			t.Error("its replica took over, and is not used")
+		}
+	})
+}
+
 // A node of ours tells of another cluster: its view is told of, and not believed whatever its epoch.
 func TestForeignView(t *testing.T) {
 	inWorld(t, func(x *world) {
