@@ -4,7 +4,9 @@ package session
 
 import (
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -84,7 +86,8 @@ func (p Policy) checkContent(c Content) error {
 	return nil
 }
 
-// checkUser refuses names that a URL path or a log line cannot carry unchanged.
+// checkUser refuses names that a URL path or a log line cannot carry unchanged: proxies and clients remove the path segments
+// "." and ".." (RFC 3986, section 5.2.4), and controls forge lines or show another name than the one that is meant.
 func checkUser(user string) error {
 	if len(user) > MaxUserBytes {
 		return &ContentError{Field: "user", Limit: MaxUserBytes, why: fmt.Sprintf("exceeds %d bytes", MaxUserBytes)}
@@ -92,10 +95,11 @@ func checkUser(user string) error {
 	if !utf8.ValidString(user) {
 		return &ContentError{Field: "user", why: "is not valid UTF-8"}
 	}
-	for _, c := range user {
-		if c < ' ' || c == 0x7f {
-			return &ContentError{Field: "user", why: "contains a control character"}
-		}
+	if user == "." || user == ".." {
+		return &ContentError{Field: "user", why: "cannot be part of a path"}
+	}
+	if strings.ContainsFunc(user, func(c rune) bool { return unicode.In(c, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control) }) {
+		return &ContentError{Field: "user", why: "contains a control character"}
 	}
 	return nil
 }

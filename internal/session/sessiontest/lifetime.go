@@ -181,6 +181,11 @@ func refusedContent(r *run) {
 	for name, n := range map[string]session.New{
 		"meta is no object": {Content: session.Content{Meta: jsontext.Value(`[1]`)}},
 		"meta too long":     {Content: session.Content{Meta: jsontext.Value(`{"a":"` + strings.Repeat("x", session.MaxMetaBytes) + `"}`)}},
+		"user is a step up": {User: ".."},
+		"user is no step":   {User: "."},
+		"user hides itself": {User: "admin\u202egnp"},
+		"user has a C1":     {User: "a\u0085b"},
+		"user has a line":   {User: "a\u2028b"},
 		"user too long":     {User: strings.Repeat("u", session.MaxUserBytes+1)},
 		"user with newline": {User: "a\nb"},
 		"user not UTF-8":    {User: "a\xff"},
