@@ -42,6 +42,9 @@ func parse(b []byte, defaults Limits) (map[hash]Grant, error) {
 	if err := json.UnmarshalRead(bytes.NewReader(b), &f, json.RejectUnknownMembers(true)); err != nil {
 		return nil, err
 	}
+	if len(f.Keys) == 0 {
+		return nil, errors.New("the file has no keys: nobody could call the service")
+	}
 	tenants := map[string]Grant{}
 	for name, t := range f.Tenants {
 		grant, err := t.grant(name, defaults)

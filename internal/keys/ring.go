@@ -4,6 +4,7 @@ package keys
 import (
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"os"
 	"sync/atomic"
 )
@@ -27,7 +28,7 @@ func Load(path string, defaults Limits) (*Ring, error) {
 
 // Reload reads the file again. If it cannot be read or is invalid, the ring keeps the keys that it has.
 func (r *Ring) Reload() error {
-	b, err := os.ReadFile(r.path)
+	b, err := readPrivate(r.path)
 	if err != nil {
 		return err
 	}
@@ -37,6 +38,23 @@ func (r *Ring) Reload() error {
 	}
 	r.grants.Store(&grants)
 	return nil
+}
+
+// readPrivate reads a file that not everybody on the host may read. Hashes of keys that people chose can be guessed.
+func readPrivate(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode().Perm()&0o007 != 0 {
+		return nil, fmt.Errorf("%s: everybody may access it (mode %#o): take that away (chmod o=)", path, info.Mode().Perm())
+	}
+	return io.ReadAll(f)
 }
 
 // Grant returns what the bearer of a key may do; false for a key that is not in the file. The lookup is by hash, so its

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/sessiond/sessiond/internal/session/sessiontest"
@@ -70,6 +71,20 @@ func TestRing(t *testing.T) {
 		t.Error("a broken file was accepted")
 	}
 	check("new", "shop", Read, 100) // the keys are those of before
+
+	for _, empty := range []string{`{}`, `null`, `{"tenants":{"shop":{}},"keys":[]}`} {
+		if write(empty); ring.Reload() == nil {
+			t.Errorf("%s was accepted: nobody could call the service", empty)
+		}
+	}
+	write(file("new"))
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := ring.Reload(); err == nil || !strings.Contains(err.Error(), "chmod") {
+		t.Errorf("a file that everybody may read: %v", err)
+	}
+	check("new", "shop", Read, 100)
 
 	if _, err := Load(path+".absent", defaults); err == nil {
 		t.Error("a missing file was accepted")
