@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/sessiond/sessiond/internal/keys"
@@ -27,6 +28,7 @@ type serveCmd struct {
 	MaxBodyBytes    int64         `default:"65536" help:"Maximum size of a request's body in bytes (${default})."`
 
 	KeyFile         string        `placeholder:"FILE" help:"API keys and tenants; read again on SIGHUP. Without it there is one tenant and no authentication, and --listen must be a loopback address."`
+	AllowedHost     []string      `placeholder:"NAME" help:"Without a key file: a name in the Host header of requests that is answered to, besides localhost and IP addresses, so that no web page reaches the service by DNS rebinding."`
 	InsecureNoAuth  bool          `help:"Allow --listen on other than loopback addresses without authentication."`
 	Tenant          string        `default:"default" help:"Name of the single tenant that is served without a key file (${default})."`
 	DefaultIdleTTL  time.Duration `name:"default-idle-ttl" default:"30m" help:"Idle timeout of a session that does not ask for one (${default})."`
@@ -86,6 +88,18 @@ func loopback(listen string) bool {
 	host, _, err := net.SplitHostPort(listen)
 	ip := net.ParseIP(host)
 	return err != nil || host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// hosts are the names that requests may be for; nil for any. Where there are keys, no web page has one.
+func (s *serveCmd) hosts() []string {
+	if s.KeyFile != "" {
+		return nil
+	}
+	names := []string{}
+	for _, name := range s.AllowedHost {
+		names = append(names, strings.ToLower(name))
+	}
+	return names
 }
 
 // limits apply to every tenant that does not set its own.

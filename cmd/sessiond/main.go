@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/alecthomas/kong"
 
 	"github.com/sessiond/sessiond/internal/cluster"
@@ -24,10 +26,19 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
+	limitMemory()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
+}
+
+// limitMemory keeps the heap below the limit of the container, if there is one, and unless GOMEMLIMIT says otherwise. The garbage
+// collector then works harder before the kernel ends the process.
+func limitMemory() {
+	if _, err := memlimit.Set(); err != nil && !errors.Is(err, memlimit.ErrNoCgroup) && !errors.Is(err, memlimit.ErrCgroupsNotSupported) {
+		fmt.Fprintf(os.Stderr, "sessiond: the memory limit of the container is not known: %s\n", err)
+	}
 }
 
 // cli is the command line. Every flag can also be set by an environment variable: --request-timeout by
@@ -56,6 +67,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		kong.DefaultEnvars("SESSIOND"),
 		kong.Vars{"version": thisBuild().String()},
 		kong.Writers(stdout, stderr),
+		kong.WithHyphenPrefixedParameters(true), // --log-requests -1
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(console{stdout, stderr}),
 	)

@@ -65,6 +65,9 @@ func start(cfg serveCmd, logTo io.Writer) (*program, error) {
 	p.server = p.newServer(p.newAPI(grant))
 	b := thisBuild()
 	p.log.Info("serving", "addr", p.addr.String(), "version", b.version, "commit", b.commit)
+	if cfg.KeyFile == "" {
+		p.log.Warn("there is no authentication: whoever can reach the address may do everything", "addr", p.addr.String())
+	}
 	go p.serve()
 	return p, nil
 }
@@ -105,6 +108,7 @@ func (p *program) newAPI(grant func(bearer string) (keys.Grant, bool)) http.Hand
 		Log:      p.log,
 		Metrics:  p.metrics,
 
+		Hosts:         p.cfg.hosts(),
 		SlowRequest:   p.cfg.SlowRequest,
 		LogsPerSecond: p.cfg.LogRequests,
 		Page:          p.cfg.Page,

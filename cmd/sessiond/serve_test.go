@@ -162,6 +162,7 @@ func TestWrongFlags(t *testing.T) {
 		{"--embedded --request-timeout=-1s", 2, "must be positive"},
 		{"--embedded --request-timeout=60001ms", 2, "must be at most 1m0s"},
 		{"--embedded --max-body-bytes 0", 2, "must be positive"},
+		{"--embedded --log-requests -1 --max-body-bytes 0", 2, "must be positive"},
 		{"--embedded --ttl-limit 1m", 2, "above the limit"},
 		{"--embedded --tenant a:b", 2, "tenant name"},
 		{"--embedded --log-level loud", 2, "--log-level"},

@@ -16,6 +16,9 @@ func tenantOf(r *http.Request) *session.Tenant {
 	return r.Context().Value(grantKey{}).(keys.Grant).Tenant
 }
 
+// maxBodyOf returns how many bytes a body may have, and so a session's content.
+func maxBodyOf(r *http.Request) int64 { return r.Context().Value(grantKey{}).(keys.Grant).MaxBody }
+
 // authenticate looks up the caller's grant by the bearer token (RFC 6750), and limits the body before anything reads it.
 func (a *api) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -27,9 +30,18 @@ func (a *api) authenticate(next http.Handler) http.Handler {
 		}
 		eventOf(r).tenant = grant.Tenant.Name()
 		r = r.WithContext(context.WithValue(r.Context(), grantKey{}, grant))
+		if r.ContentLength > grant.MaxBody { // at once: a caller that expects 100-continue need not send it
+			a.fail(w, r, &http.MaxBytesError{Limit: grant.MaxBody})
+			return
+		}
 		r.Body = http.MaxBytesReader(w, r.Body, grant.MaxBody)
 		next.ServeHTTP(w, r)
 	})
+}
+
+// mayRead reports whether the caller may see what sessions hold.
+func mayRead(r *http.Request) bool {
+	return r.Context().Value(grantKey{}).(keys.Grant).Scopes&keys.Read != 0
 }
 
 // need lets a request through only if its key has the scope.

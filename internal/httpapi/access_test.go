@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,6 +24,55 @@ func writeKeys(t *testing.T, path, text string) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Web pages cannot make a browser change anything, and cannot reach the service under a name of their own.
+func TestWebPages(t *testing.T) {
+	f := newFixture(t)
+	for _, headers := range [][]string{
+		{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "http://127.0.0.2:9000"}, {"Origin", "null"},
+	} {
+		f.do("POST", "/v1/sessions", `{}`, headers...).wantProblem(403, "foreign-origin")
+	}
+	f.do("POST", "/v1/sessions", `{}`, "Sec-Fetch-Site", "same-origin").want(201)
+	f.do("GET", "/livez", "", "Sec-Fetch-Site", "cross-site").want(200)
+
+	f = newFixture(t, func(c *Config) { c.Hosts = []string{"sessions.example"} })
+	for host, status := range map[string]int{
+		"evil.example": 421, "evil.example:8080": 421, "127.0.0.1.evil.example": 421, "sessions.example.evil.example": 421, "": 421,
+		"localhost:8080": 200, "LOCALHOST": 200, "127.0.0.1:8080": 200, "10.1.2.3": 200, "[::1]:8080": 200, "[::1]": 200, "Sessions.Example.:8080": 200,
+	} {
+		for _, path := range []string{"/livez", "/metrics", "/v1/cluster"} {
+			r, w := httptest.NewRequest("GET", path, nil), httptest.NewRecorder()
+			r.Host = host
+			if f.handler.ServeHTTP(w, r); w.Code != status {
+				t.Errorf("%s at %q: %d", path, host, w.Code)
+			}
+		}
+	}
+}
+
+// A key that may write and not read learns nothing of what a session holds.
+func TestWritersDoNotRead(t *testing.T) {
+	f := newFixture(t)
+	id := f.do("POST", "/v1/sessions", `{"user":"alice","meta":{"m":"secret"},"data":"secret"}`).id()
+	grant, err := keys.NewGrant("acme", keys.Write, keys.Limits{Policy: sessiontest.Policy, MaxBody: 4096})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.grant = func(string) (keys.Grant, bool) { return grant, true }
+	path := "/v1/sessions/" + id
+	answers := []response{
+		f.do("PATCH", path, `{}`, "Content-Type", "application/merge-patch+json").want(200),
+		f.do("POST", path+"/touch", `{}`).want(200),
+		f.do("POST", path+"/rotate", `{}`).want(200),
+	}
+	for _, got := range answers {
+		if strings.Contains(string(got.body), "secret") || got.json()["handle"] == nil {
+			t.Errorf("got %s", got.body)
+		}
+	}
+	f.do("GET", path, "").wantProblem(403, "forbidden")
 }
 
 func TestKeyring(t *testing.T) {

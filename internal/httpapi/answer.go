@@ -129,6 +129,9 @@ func describeSession(r *http.Request, ans answer, s session.Session) (answer, er
 		ans.status, ans.minimal = http.StatusNoContent, true
 		return ans, nil
 	}
+	if !mayRead(r) { // to change a session or give it a new ID is no way to see what it holds
+		s.Meta, s.Data = nil, nil
+	}
 	body, err := encodeSession(s, ans.id)
 	ans.body = body
 	return ans, err

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/sessiond/sessiond/internal/cluster/watch"
 	"github.com/sessiond/sessiond/internal/keys"
@@ -33,6 +34,7 @@ type Config struct {
 	Log      *slog.Logger
 	Metrics  Registry // where the API registers its collectors, and what /metrics shows
 
+	Hosts         []string             // the names that callers may use for the service, in lower case, besides localhost and addresses; nil for any
 	SlowRequest   time.Duration        // a request that takes this long is always logged
 	LogsPerSecond int                  // lines for requests that were neither slow nor failed; negative for no limit
 	Page          bool                 // whether to serve the live page at /
@@ -50,8 +52,9 @@ type api struct {
 	metrics  *metrics
 	requests *requestLog
 	tracer   *tracer
-	boot     string       // distinguishes this process's event IDs from another's
-	streams  atomic.Int64 // event streams in progress
+	boot     string              // distinguishes this process's event IDs from another's
+	streams  atomic.Int64        // event streams in progress
+	batches  *semaphore.Weighted // bytes of the sessions in batch answers, see batchMemory
 }
 
 // New returns the handler of all routes. It registers its collectors on cfg.Metrics.
@@ -62,9 +65,10 @@ func New(cfg Config) http.Handler {
 		requests: &requestLog{log: cfg.Log, slow: cfg.SlowRequest, limit: cfg.LogsPerSecond},
 		tracer:   newTracer(cfg.Tracing),
 		boot:     strings.ToLower(rand.Text()[:8]),
+		batches:  semaphore.NewWeighted(batchMemory),
 	}
 	r := chi.NewRouter()
-	r.Use(a.observe, a.metrics.instrument, a.recoverPanics, secure)
+	r.Use(a.observe, a.metrics.instrument, a.recoverPanics, secure, a.ownOrigin)
 
 	r.Get("/livez", a.livez)
 	r.With(a.parseQuery).Get("/readyz", a.readyz)

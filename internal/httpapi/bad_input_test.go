@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
+	"net/http/httptest"
 	"os"
 	"regexp"
 	"slices"
@@ -104,6 +106,24 @@ func TestBodyLimit(t *testing.T) {
 	}
 }
 
+// A caller that announces too large a body is told at once, and none of it is read.
+func TestBodyLimitBeforeTheBody(t *testing.T) {
+	f := newFixture(t)
+	r := httptest.NewRequest("POST", "/v1/sessions", unreadable{t})
+	r.ContentLength = 1 << 40
+	w := httptest.NewRecorder()
+	if f.handler.ServeHTTP(w, r); w.Code != 413 || !strings.Contains(w.Body.String(), `"limit":"4096"`) {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+}
+
+type unreadable struct{ t *testing.T }
+
+func (u unreadable) Read([]byte) (int, error) {
+	u.t.Error("the body is read")
+	return 0, io.EOF
+}
+
 func TestWrongRoutesAndMethods(t *testing.T) {
 	f := newFixture(t)
 	f.do("GET", "/nothing", "").wantProblem(404, "no-such-route")
@@ -119,6 +139,9 @@ func TestWrongRoutesAndMethods(t *testing.T) {
 		t.Errorf("got Allow %v", allow)
 	}
 	f.do("POST", "/v1/sessions", `user=alice`, "Content-Type", "application/x-www-form-urlencoded").wantProblem(415, "unsupported-media-type")
+	f.do("POST", "/v1/sessions", `{}`, "Content-Type", "").wantProblem(415, "unsupported-media-type")
+	f.do("POST", "/v1/sessions", `{}`, "Content-Encoding", "gzip").wantProblem(415, "unsupported-media-type")
+	f.do("POST", "/v1/sessions", `{}`, "Content-Encoding", "identity").want(201)
 }
 
 // The table maps errors to answers. An error that is not in it is a 500 that reveals nothing.

@@ -1,17 +1,31 @@
 package httpapi
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/session"
 )
 
 // maxBatch is how many IDs one batch call accepts.
 const maxBatch = 500
+
+// What reads of many sessions may take. An answer is put together in memory before it is sent, because its headers say which
+// of the reads a replica has answered.
+const (
+	maxBatchAnswer = 4 << 20  // bytes of sessions in one answer; the last few may exceed it by what was read with them
+	batchSlice     = 16       // sessions that one call reads at a time
+	batchMemory    = 16 << 20 // bytes of sessions in all answers that are on their way; the calls beyond wait
+)
+
+// errAnswerFull means that a session was not read, because the answer is full without it.
+var errAnswerFull = errors.New("the answer is full")
 
 // batchBody is the body of both batch calls.
 type batchBody struct {
@@ -35,16 +49,43 @@ func (a *api) batchGet(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	results := make([]jsontext.Value, b.ids)
-	for i, got := range a.Store.GetMany(r.Context(), termsOf(r), b.refs) {
-		results[b.places[i]] = a.batchSession(r, got)
+	weight := min(int64(len(b.refs))*maxBodyOf(r), maxBatchAnswer)
+	if err := a.batches.Acquire(r.Context(), weight); err != nil {
+		return answer{}, fmt.Errorf("%w: too many sessions are being read: %w", cluster.ErrOverloaded, err)
+	}
+	ans, err := jsonAnswer(batchResults{a.readMany(r, b)})
+	if err != nil {
+		a.batches.Release(weight)
+		return answer{}, err
+	}
+	return answer{stream: func(w http.ResponseWriter, r *http.Request) {
+		defer a.batches.Release(weight) // a slow caller holds the answer in memory
+		ans.write(w, r)
+	}}, nil
+}
+
+// readMany reads the sessions, a few at a time, until the answer is full.
+func (a *api) readMany(r *http.Request, b batch) []jsontext.Value {
+	results, size := make([]jsontext.Value, b.ids), 0
+	for from := 0; from < len(b.refs); from += batchSlice {
+		refs, places := b.refs[from:min(from+batchSlice, len(b.refs))], b.places[from:]
+		if size >= maxBatchAnswer {
+			for i := range refs {
+				results[places[i]] = a.batchProblem(r, errAnswerFull)
+			}
+			continue
+		}
+		for i, got := range a.Store.GetMany(r.Context(), termsOf(r), refs) {
+			results[places[i]] = a.batchSession(r, got)
+			size += len(results[places[i]])
+		}
 	}
 	for i := range results {
 		if results[i] == nil { // malformed: no session can have this ID
 			results[i] = a.batchProblem(r, session.ErrNotFound)
 		}
 	}
-	return jsonAnswer(batchResults{results})
+	return results
 }
 
 // batchDelete treats a malformed ID as DELETE does: there is nothing to delete, so it is done.

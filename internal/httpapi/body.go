@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -115,6 +116,9 @@ const (
 // readJSON reads the body strictly: valid UTF-8, a single value, no unknown or duplicate members, and no data after it.
 // An error says where the body is wrong.
 func readJSON(r *http.Request, into any, rules ...bodyRule) error {
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return &mediaError{"the body must not be encoded (Content-Encoding)"}
+	}
 	want := "application/json"
 	if slices.Contains(rules, mergePatch) {
 		want = "application/merge-patch+json"
@@ -133,10 +137,9 @@ func readJSON(r *http.Request, into any, rules ...bodyRule) error {
 	if err != nil {
 		return err
 	}
-	if got != "" {
-		if media, _, err := mime.ParseMediaType(got); err != nil || media != want {
-			return &mediaError{want: want}
-		}
+	// A body without a type is refused too: a web page can make a browser send one to any site without asking that site.
+	if media, _, err := mime.ParseMediaType(got); len(b) > 0 && (err != nil || media != want) {
+		return &mediaError{"the media type must be " + want}
 	}
 	return decodeJSON(b, into)
 }
@@ -215,7 +218,7 @@ func (e *jsonError) Error() string {
 	return e.Pointer + " " + e.why
 }
 
-// A mediaError means that the call does not accept the body's media type.
-type mediaError struct{ want string }
+// A mediaError means that the call does not accept the body's media type or coding.
+type mediaError struct{ why string }
 
-func (e *mediaError) Error() string { return "the media type must be " + e.want }
+func (e *mediaError) Error() string { return e.why }

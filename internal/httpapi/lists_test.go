@@ -1,13 +1,20 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/sessiond/sessiond/internal/keys"
+	"github.com/sessiond/sessiond/internal/session/sessiontest"
 )
 
 // handles are those in a page.
@@ -129,6 +136,93 @@ func TestBatches(t *testing.T) {
 	if p["pointer"] != "/ids" {
 		t.Errorf("got %v", p)
 	}
+}
+
+// withLargeSessions makes a tenant's sessions 64 KiB large at most, and creates some of that size.
+func withLargeSessions(f *fixture, n int) (ids []string) {
+	f.t.Helper()
+	grant, err := keys.NewGrant("acme", keys.Read|keys.Write, keys.Limits{Policy: sessiontest.Policy, MaxBody: 64 << 10})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.grant = func(string) (keys.Grant, bool) { return grant, true }
+	content := `{"data":"` + strings.Repeat("x", 60<<10) + `"}`
+	for range n {
+		ids = append(ids, f.do("POST", "/v1/sessions", content).want(201).id())
+	}
+	return ids
+}
+
+func batchOf(ids []string) string {
+	body, _ := json.Marshal(map[string]any{"ids": ids})
+	return string(body)
+}
+
+// The bytes of an answer are bounded. Whoever asks for the rest gets it.
+func TestBatchAnswerIsBounded(t *testing.T) {
+	f := newFixture(t)
+	ids := withLargeSessions(f, 3*maxBatchAnswer/2/(60<<10))
+	for calls := 1; len(ids) > 0; calls++ {
+		var got struct {
+			Results []struct{ Type, Handle string }
+		}
+		answer := f.do("POST", "/v1/sessions:batchGet", batchOf(ids)).want(200)
+		if err := json.Unmarshal(answer.body, &got); err != nil || calls > 2 {
+			t.Fatalf("%v, or call %d", err, calls)
+		}
+		if size, most := len(answer.body), maxBatchAnswer+(batchSlice+1)*(64<<10); size > most {
+			t.Errorf("an answer has %d bytes, want at most %d", size, most)
+		}
+		rest := slices.IndexFunc(got.Results, func(r struct{ Type, Handle string }) bool { return r.Handle == "" })
+		if rest < 0 {
+			break
+		}
+		if got.Results[rest].Type != "urn:sessiond:answer-full" {
+			t.Fatalf("result %d: %s", rest, got.Results[rest].Type)
+		}
+		ids = ids[rest:]
+	}
+}
+
+// Callers who do not read their answers hold no more memory together than a few answers take.
+func TestBatchesInMemoryAreBounded(t *testing.T) {
+	f := newFixture(t)
+	ids := batchOf(slices.Repeat(withLargeSessions(f, 2), maxBatchAnswer/(64<<10)/2))
+	batch := func(ctx context.Context) *http.Request {
+		r := httptest.NewRequest("POST", "/v1/sessions:batchGet", strings.NewReader(ids)).WithContext(ctx)
+		r.Header.Set("Content-Type", "application/json")
+		return r
+	}
+	writing, read := make(chan struct{}), make(chan struct{})
+	var callers sync.WaitGroup
+	for range batchMemory / maxBatchAnswer {
+		callers.Go(func() { f.handler.ServeHTTP(&slowReader{httptest.NewRecorder(), writing, read}, batch(t.Context())) })
+	}
+	for range batchMemory / maxBatchAnswer {
+		<-writing
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	w := httptest.NewRecorder()
+	if f.handler.ServeHTTP(w, batch(ctx)); w.Code != 503 || !strings.Contains(w.Body.String(), "urn:sessiond:overloaded") {
+		t.Errorf("one more: %d %.200s", w.Code, w.Body)
+	}
+	close(read)
+	callers.Wait()
+	f.do("POST", "/v1/sessions:batchGet", ids).want(200)
+}
+
+// A slowReader takes no byte of an answer until read is closed.
+type slowReader struct {
+	*httptest.ResponseRecorder
+	writing chan<- struct{}
+	read    <-chan struct{}
+}
+
+func (s *slowReader) Write(b []byte) (int, error) {
+	s.writing <- struct{}{}
+	<-s.read
+	return len(b), nil
 }
 
 func TestWalk(t *testing.T) {

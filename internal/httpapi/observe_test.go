@@ -61,6 +61,27 @@ func TestLogIsSampled(t *testing.T) {
 	})
 }
 
+// An outage fails every request. That must not fill the disk, and no failure goes uncounted.
+func TestLogOfAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, lines, omitted := &requestLog{limit: 3}, 0, int64(0)
+		for range 10 {
+			for range 1000 {
+				if left, ok := l.admit(time.Now(), true); ok {
+					lines, omitted = lines+1, omitted+left
+				}
+			}
+			time.Sleep(time.Second)
+		}
+		if lines != 10*failureLines || omitted != 9*(1000-failureLines) {
+			t.Errorf("%d lines, which tell of %d more", lines, omitted)
+		}
+		if _, ok := l.admit(time.Now(), false); !ok {
+			t.Error("the others have no lines of their own")
+		}
+	})
+}
+
 func TestLogOfEverything(t *testing.T) {
 	l := &requestLog{limit: -1}
 	for range 1000 {

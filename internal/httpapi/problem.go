@@ -39,6 +39,7 @@ var (
 	malformedID      = kind{"malformed-id", 400, "The session ID is malformed", false}
 	unauthorized     = kind{"unauthorized", 401, "A valid API key is required", false}
 	forbidden        = kind{"forbidden", 403, "The API key does not allow this call", false}
+	foreignOrigin    = kind{"foreign-origin", 403, "A browser sent the request for another site", false}
 	notFound         = kind{"not-found", 404, "The session does not exist", false}
 	noSuchRoute      = kind{"no-such-route", 404, "This path does not exist", false}
 	methodNotAllowed = kind{"method-not-allowed", 405, "This path does not support this method", false}
@@ -48,6 +49,7 @@ var (
 	cursorExpired    = kind{"cursor-expired", 410, "The cursor has expired", false}
 	exists           = kind{"exists", 412, "The session already exists", false}
 	versionMismatch  = kind{"version-mismatch", 412, "The session has a different version", false}
+	foreignHost      = kind{"foreign-host", 421, "The service is not known by this name", false}
 	bodyTooLarge     = kind{"body-too-large", 413, "The request body is too large", false}
 	mediaType        = kind{"unsupported-media-type", 415, "The media type is not supported", false}
 	ttlOutOfRange    = kind{"ttl-out-of-range", 422, "The TTL is out of range", false}
@@ -57,6 +59,7 @@ var (
 	internal         = kind{"internal", 500, "Internal error", false}
 	unavailable      = kind{"unavailable", 503, "The store is unavailable; nothing was applied", true}
 	overloaded       = kind{"overloaded", 503, "The service is overloaded; nothing was applied", true}
+	answerFull       = kind{"answer-full", 503, "The answer is full without this session", true}
 	outcomeUnknown   = kind{"outcome-unknown", 503, "It is unknown whether the write was applied", true}
 	storeFull        = kind{"store-full", 507, "The store is full; nothing was applied", true}
 )
@@ -76,6 +79,7 @@ var meanings = []struct {
 	{session.ErrKeyReused, keyReused},
 	{session.ErrLimit, tooManySessions},
 	{session.ErrCursorExpired, cursorExpired},
+	{errAnswerFull, answerFull},
 	{cluster.ErrOutcomeUnknown, outcomeUnknown}, // before ErrUnavailable, which promises that nothing was applied
 	{cluster.ErrOverloaded, overloaded},
 	{cluster.ErrUnavailable, unavailable},
@@ -126,6 +130,7 @@ var details = map[string]string{
 	malformedID.name:    "an ID consists of 22 to 128 characters from A-Z a-z 0-9 - . _ ~",
 	foreignSlot.name:    "a session with a user is stored in the slot of that user's other sessions, so its ID must be in the issued format and carry the user's tag: see docs/ids.md",
 	keyReused.name:      "one of the session's last four writes had this Idempotency-Key and another body: give each write a key of its own",
+	answerFull.name:     "ask for it in another request",
 	outcomeUnknown.name: "the write is safe to repeat if the caller chose the ID, or with If-Match or an Idempotency-Key",
 	cursorExpired.name:  "the cluster's masters have changed since the walk began: start again without a cursor",
 }

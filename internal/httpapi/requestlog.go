@@ -10,17 +10,18 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// A requestLog writes one line per request: for each one that failed or was slow, and for the others up to a limit per
-// second. At a low rate it shows every request, and at a high rate it costs next to nothing.
+// A requestLog writes one line per request, up to a limit per second for those that failed or were slow, and up to another
+// for the rest. At a low rate it shows every request, and at a high rate it costs next to nothing: an outage must not fill
+// the disk as well.
 type requestLog struct {
 	log   *slog.Logger
-	slow  time.Duration // a request that takes this long is always logged
-	limit int           // lines per second for the other requests; negative for no limit
+	slow  time.Duration // a request that takes this long is one of those that matter
+	limit int           // lines per second for the requests that do not; negative for no limit
 
 	mu      sync.Mutex
-	second  int64 // Unix time that written counts for; guarded by mu
-	written int   // guarded by mu
-	omitted int64 // requests without a line since the last line; guarded by mu
+	second  int64        // Unix time that written counts for; guarded by mu
+	written map[bool]int // lines of those that matter, and of the others; guarded by mu
+	omitted int64        // requests without a line since the last line; guarded by mu
 }
 
 // write logs a request, or counts it as omitted.
@@ -40,20 +41,25 @@ func (l *requestLog) write(r *http.Request, e *event, status, bytes int, took ti
 	l.log.LogAttrs(ctx, level, "request", attributes(ctx, r, e, status, bytes, took, omitted)...)
 }
 
+// failureLines is how many lines per second there may be for requests that failed or were slow.
+const failureLines = 100
+
 // admit reports whether a line may be written now, and how many requests had none since the last line.
-func (l *requestLog) admit(now time.Time, always bool) (omitted int64, ok bool) {
+func (l *requestLog) admit(now time.Time, matters bool) (omitted int64, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if second := now.Unix(); second != l.second {
-		l.second, l.written = second, 0
+		l.second, l.written = second, map[bool]int{}
 	}
-	if !always && l.limit >= 0 && l.written >= l.limit {
+	limit := l.limit
+	if matters && limit >= 0 {
+		limit = max(limit, failureLines)
+	}
+	if limit >= 0 && l.written[matters] >= limit {
 		l.omitted++
 		return 0, false
 	}
-	if !always {
-		l.written++
-	}
+	l.written[matters]++
 	omitted, l.omitted = l.omitted, 0
 	return omitted, true
 }

@@ -1,0 +1,42 @@
+package httpapi
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// A browser on the host of the service, or in its network, sends requests for any site that its user visits. Two things keep
+// such a site out. It may not send writes: a browser says which site a request comes from (http.CrossOriginProtection). And
+// it may not become the same site by making its own name resolve to our address (DNS rebinding): where there are no keys,
+// only names that the operator has allowed are answered to.
+
+// ownOrigin refuses what a browser sends for another site.
+func (a *api) ownOrigin(next http.Handler) http.Handler {
+	protection := http.NewCrossOriginProtection()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a.Hosts != nil && !isOwnHost(r.Host, a.Hosts) {
+			a.writeProblem(w, r, foreignHost, problem{Detail: "see --allowed-host"})
+			return
+		}
+		if err := protection.Check(r); err != nil {
+			a.writeProblem(w, r, foreignOrigin, problem{})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// isOwnHost reports whether a Host header is an address, localhost, or one of the names. An address cannot be rebound.
+func isOwnHost(host string, names []string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil || host == "localhost" {
+		return true
+	}
+	return slices.Contains(names, host)
+}
