@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -47,13 +46,16 @@ type Registry interface {
 	prometheus.Gatherer
 }
 
+// maxScrapes is how many requests for /metrics are answered at the same time. Each takes milliseconds of a core.
+const maxScrapes = 4
+
 type api struct {
 	Config
 	metrics  *metrics
 	requests *requestLog
 	tracer   *tracer
 	boot     string              // distinguishes this process's event IDs from another's
-	streams  atomic.Int64        // event streams in progress
+	streams  seats               // of event streams
 	batches  *semaphore.Weighted // bytes of the sessions in batch answers, see batchMemory
 }
 
@@ -65,6 +67,7 @@ func New(cfg Config) http.Handler {
 		requests: &requestLog{log: cfg.Log, slow: cfg.SlowRequest, limit: cfg.LogsPerSecond},
 		tracer:   newTracer(cfg.Tracing),
 		boot:     strings.ToLower(rand.Text()[:8]),
+		streams:  seats{all: maxStreams, each: maxStreamsOf},
 		batches:  semaphore.NewWeighted(batchMemory),
 	}
 	r := chi.NewRouter()
@@ -73,7 +76,7 @@ func New(cfg Config) http.Handler {
 	r.Get("/livez", a.livez)
 	r.With(a.parseQuery).Get("/readyz", a.readyz)
 	r.Get("/openapi.yaml", openapi)
-	r.Handle("/metrics", promhttp.HandlerFor(cfg.Metrics, promhttp.HandlerOpts{EnableOpenMetrics: true}) /* exemplars */)
+	r.Handle("/metrics", promhttp.HandlerFor(cfg.Metrics, promhttp.HandlerOpts{EnableOpenMetrics: true /* exemplars */, MaxRequestsInFlight: maxScrapes}))
 	r.With(noStore, a.parseQuery).Get("/v1/cluster", a.handle(a.cluster))
 	r.With(noStore, a.parseQuery).Get("/v1/cluster/events", a.handle(a.events))
 	if cfg.Page {

@@ -1,17 +1,21 @@
 package httpapi
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 
@@ -114,6 +118,27 @@ func TestBodyLimitBeforeTheBody(t *testing.T) {
 	w := httptest.NewRecorder()
 	if f.handler.ServeHTTP(w, r); w.Code != 413 || !strings.Contains(w.Body.String(), `"limit":"4096"`) {
 		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+}
+
+// A caller that sends a part of its body and then nothing is told so, at the deadline of its request.
+func TestSlowBody(t *testing.T) {
+	f := newFixture(t, func(c *Config) { c.Deadline = 50 * time.Millisecond })
+	server := httptest.NewServer(f.handler)
+	defer server.Close()
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if body, _ := io.ReadAll(answer.Body); answer.StatusCode != 408 || !strings.Contains(string(body), "urn:sessiond:body-too-slow") {
+		t.Errorf("got %d %s", answer.StatusCode, body)
 	}
 }
 

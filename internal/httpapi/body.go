@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 
@@ -105,6 +106,9 @@ func (b rotateBody) rotation() session.Rotation {
 	return session.Rotation{User: string(b.User), Grace: b.Grace.Duration}
 }
 
+// errSlowBody means that the body did not come before the request's deadline.
+var errSlowBody = errors.New("the body came too slowly")
+
 // A bodyRule relaxes or changes the default: a JSON object that is required.
 type bodyRule int
 
@@ -127,6 +131,9 @@ func readJSON(r *http.Request, into any, rules ...bodyRule) error {
 	if err != nil {
 		if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return tooLarge
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return errSlowBody
 		}
 		return badRequest("the body could not be read")
 	}

@@ -15,6 +15,7 @@ import (
 
 const (
 	maxStreams    = 100              // open event streams per instance
+	maxStreamsOf  = 20               // open event streams of one address
 	streamPulse   = 15 * time.Second // time between comments that keep a quiet stream open
 	streamPatient = 10 * time.Second // how long a write may wait for a slow reader
 )
@@ -50,7 +51,7 @@ func (a *api) events(r *http.Request) (answer, error) {
 		since = a.eventNumber(last)
 	}
 	if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
-		return a.streamAnswer(since)
+		return a.streamAnswer(r, since)
 	}
 	events, _ := a.Events.Since(since)
 	body := eventsBody{Events: make([]eventBody, 0, len(events))}
@@ -78,13 +79,13 @@ func (a *api) describeEvent(ev watch.Event) eventBody {
 }
 
 // streamAnswer reserves one of the streams; the stream releases it when it ends.
-func (a *api) streamAnswer(since uint64) (answer, error) {
-	if a.streams.Add(1) > maxStreams {
-		a.streams.Add(-1)
+func (a *api) streamAnswer(r *http.Request, since uint64) (answer, error) {
+	leave, ok := a.streams.take(r)
+	if !ok {
 		return answer{}, cluster.ErrOverloaded
 	}
 	return answer{stream: func(w http.ResponseWriter, r *http.Request) {
-		defer a.streams.Add(-1)
+		defer leave()
 		a.stream(w, r, since)
 	}}, nil
 }

@@ -45,7 +45,7 @@ var requestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 func (a *api) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		e := &event{start: time.Now(), slow: a.SlowRequest, requestID: r.Header.Get("X-Request-Id")}
-		if !requestID.MatchString(e.requestID) || revealsID(r, e.requestID) {
+		if !requestID.MatchString(e.requestID) || revealsSecret(r, e.requestID) {
 			e.requestID = rand.Text()
 		}
 		w.Header().Set("X-Request-Id", e.requestID)
@@ -77,16 +77,20 @@ func (a *api) isDraining() bool {
 	}
 }
 
-// revealsID reports whether the caller's request ID would put the session's ID into the log.
-func revealsID(r *http.Request, requestID string) bool {
-	secrets := append(strings.Split(r.URL.Path, "/"), r.Header.Get("Session-ID"))
+// revealsSecret reports whether the caller's request ID would put the session's ID or the API key into the log, or a part
+// of either.
+func revealsSecret(r *http.Request, requestID string) bool {
+	secrets := append(strings.Split(r.URL.Path, "/"), r.Header.Values("Session-ID")...)
+	for _, authorization := range r.Header.Values("Authorization") {
+		secrets = append(secrets, strings.Fields(authorization)...)
+	}
 	return slices.ContainsFunc(secrets, func(s string) bool {
-		return len(s) >= minIDLength && (strings.Contains(requestID, s) || len(requestID) >= minIDLength && strings.Contains(s, requestID))
+		return len(s) >= minSecretPart && (strings.Contains(requestID, s) || len(requestID) >= minSecretPart && strings.Contains(s, requestID))
 	})
 }
 
-// minIDLength is the length of the shortest session ID.
-const minIDLength = 22
+// minSecretPart is how many characters of a secret are worth hiding. Fewer are left to chance: they occur in any request ID.
+const minSecretPart = 8
 
 // statusClientGone is counted and logged when the caller closed the connection before the answer, which is no failure of
 // the service. The number is nginx's.
@@ -136,11 +140,14 @@ func noStore(next http.Handler) http.Handler {
 	})
 }
 
-// deadline only sets the deadline of the context. The handler notices it and answers.
+// deadline only sets the deadline of the context, and of the body if there is one. The handler notices it and answers.
 func (a *api) deadline(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), a.Deadline)
 		defer cancel()
+		if r.ContentLength != 0 {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(a.Deadline)) // not supported only in tests
+		}
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }

@@ -43,6 +43,7 @@ var (
 	notFound         = kind{"not-found", 404, "The session does not exist", false}
 	noSuchRoute      = kind{"no-such-route", 404, "This path does not exist", false}
 	methodNotAllowed = kind{"method-not-allowed", 405, "This path does not support this method", false}
+	slowBody         = kind{"body-too-slow", 408, "The request body came too slowly", true}
 	tooManySessions  = kind{"too-many-sessions", 409, "The user has reached the session limit", false}
 	contended        = kind{"contended", 409, "Too many concurrent writes to the session", true}
 	revoked          = kind{"revoked", 410, "The session was revoked", false}
@@ -80,6 +81,7 @@ var meanings = []struct {
 	{session.ErrLimit, tooManySessions},
 	{session.ErrCursorExpired, cursorExpired},
 	{errAnswerFull, answerFull},
+	{errSlowBody, slowBody},
 	{cluster.ErrOutcomeUnknown, outcomeUnknown}, // before ErrUnavailable, which promises that nothing was applied
 	{cluster.ErrOverloaded, overloaded},
 	{cluster.ErrUnavailable, unavailable},
@@ -144,7 +146,7 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func (a *api) writeProblem(w http.ResponseWriter, r *http.Request, k kind, p problem) {
-	if r.Context().Err() == context.Canceled {
+	if r.Context().Err() == context.Canceled && k != slowBody { // net/http takes a body that comes too slowly for a lost connection
 		k.status = statusClientGone // nobody reads the answer
 	}
 	body := a.encodeProblem(r, k, p)
