@@ -109,6 +109,9 @@ func (s *RedisStore) open(ctx context.Context, terms *Terms, ref Ref, value []by
 		}
 		return Session{}, err
 	}
+	if rec.kind == live && len(rec.sealed) == 0 { // every session has a seal, even one without data
+		return Session{}, fmt.Errorf("%w: it has no seal", errCorrupt)
+	}
 	return rec.open(ref)
 }
 

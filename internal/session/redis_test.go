@@ -90,6 +90,30 @@ func TestCommandsPerCall(t *testing.T) {
 
 var topLevel = map[string]bool{"EVALSHA": true, "EVAL": true, "GET": true}
 
+// Whoever can write to Redis cannot make a session without its ID: a record without a seal is not believed.
+func TestRecordWithoutSeal(t *testing.T) {
+	e, store := embedded(t, cluster.Config{})
+	ref := sessiontest.Tenant(t, "acme").NewRef("")
+	if _, err := store.Create(t.Context(), nil, ref, session.New{Content: session.Content{Meta: jsontext.Value(`{"admin":true}`)}}, ""); err != nil {
+		t.Fatal(err)
+	}
+	const seal = 12 + 16 // of no data
+	key := e.Keys()[0]
+	record, err := e.Get(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Set(key, record[:len(record)-seal]); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := store.Get(t.Context(), nil, ref); err == nil || errors.Is(err, session.ErrNotFound) {
+		t.Errorf("a read: %+v, %v", got, err)
+	}
+	if got := store.GetMany(t.Context(), nil, []session.Ref{ref})[0]; got.Err == nil || errors.Is(got.Err, session.ErrNotFound) {
+		t.Errorf("a read of many: %+v", got)
+	}
+}
+
 // A write whose answer is lost is sent again and takes effect once.
 func TestLostAnswers(t *testing.T) {
 	lossy := &clustertest.Lossy{Match: []byte("evalsha")}
