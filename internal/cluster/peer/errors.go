@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 // The errors that a caller can act on.
@@ -174,5 +176,5 @@ func Redirected(err error) (addr string, asking bool) {
 	}
 	kind, rest, _ := strings.Cut(err.Error(), " ")
 	_, addr, _ = strings.Cut(rest, " ")
-	return addr, kind == "ASK"
+	return view.Bracketed(addr), kind == "ASK"
 }

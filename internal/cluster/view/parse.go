@@ -60,7 +60,8 @@ func parseNode(line string) (Node, error) {
 	}
 	n := Node{ID: f[0], Epoch: epoch, Health: Healthy}
 	endpoint, rest, _ := strings.Cut(f[1], ",")
-	n.Addr, _, _ = strings.Cut(endpoint, "@")
+	addr, _, _ := strings.Cut(endpoint, "@")
+	n.Addr = Bracketed(addr)
 	n.Hostname, _, _ = strings.Cut(rest, ",")
 	n.setFlags(f[2])
 	if f[3] != "-" {
