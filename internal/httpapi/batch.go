@@ -20,7 +20,7 @@ const maxBatch = 500
 // of the reads a replica has answered.
 const (
 	maxBatchAnswer = 4 << 20  // bytes of sessions in one answer; the last few may exceed it by what was read with them
-	batchSlice     = 16       // sessions that one call reads at a time
+	batchSlice     = 1 << 20  // bytes of sessions that one call reads at a time, or one session if it is larger
 	batchMemory    = 16 << 20 // bytes of sessions in all answers that are on their way; the calls beyond wait
 )
 
@@ -49,7 +49,7 @@ func (a *api) batchGet(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	weight := min(int64(len(b.refs))*maxBodyOf(r), maxBatchAnswer)
+	weight := min(int64(len(b.refs))*maxBodyOf(r), max(maxBatchAnswer, maxBodyOf(r)), batchMemory)
 	if err := a.batches.Acquire(r.Context(), weight); err != nil {
 		return answer{}, fmt.Errorf("%w: too many sessions are being read: %w", cluster.ErrOverloaded, err)
 	}
@@ -64,21 +64,25 @@ func (a *api) batchGet(r *http.Request) (answer, error) {
 	}}, nil
 }
 
-// readMany reads the sessions, a few at a time, until the answer is full.
+// readMany reads the sessions until the answer is full, about batchSlice at a time. How large they are shows as it goes: it
+// begins as if all were as large as they may be, and reads at most four times as many in the next step.
 func (a *api) readMany(r *http.Request, b batch) []jsontext.Value {
 	results, size := make([]jsontext.Value, b.ids), 0
-	for from := 0; from < len(b.refs); from += batchSlice {
-		refs, places := b.refs[from:min(from+batchSlice, len(b.refs))], b.places[from:]
+	step := int(max(1, batchSlice/maxBodyOf(r)))
+	for from := 0; from < len(b.refs); {
+		to := min(from+step, len(b.refs))
 		if size >= maxBatchAnswer {
-			for i := range refs {
-				results[places[i]] = a.batchProblem(r, errAnswerFull)
-			}
+			results[b.places[from]] = a.batchProblem(r, errAnswerFull)
+			from++
 			continue
 		}
-		for i, got := range a.Store.GetMany(r.Context(), termsOf(r), refs) {
-			results[places[i]] = a.batchSession(r, got)
-			size += len(results[places[i]])
+		for i, got := range a.Store.GetMany(r.Context(), termsOf(r), b.refs[from:to]) {
+			result := a.batchSession(r, got)
+			results[b.places[from+i]] = result
+			size += len(result)
 		}
+		from = to
+		step = max(1, min(4*step, batchSlice*from/size))
 	}
 	for i := range results {
 		if results[i] == nil { // malformed: no session can have this ID
