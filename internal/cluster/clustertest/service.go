@@ -71,7 +71,7 @@ func (r *Real) StartService(t testing.TB, options ServiceOptions) *Service {
 
 	s := &Service{Name: fmt.Sprintf("sessiond-%d", i+1), ip: r.ip(serviceIPs + i), vm: options.VM}
 	s.URL = "http://" + s.ip.String() + ":8080"
-	args := []string{"/sessiond", "serve", "--listen=0.0.0.0:8080", "--insecure-no-auth", "--log-level=warn"}
+	args := []string{"/sessiond", "serve", "--listen=0.0.0.0:8080", "--insecure-no-auth", "--allowed-host=" + s.Name, "--log-level=warn"}
 	if !slices.ContainsFunc(options.Args, func(a string) bool { return a == "--redis" || strings.HasPrefix(a, "--redis=") }) {
 		args = append(args, "--redis="+strings.Join(r.Access().Addrs, ","))
 	}
