@@ -99,7 +99,7 @@ func (d *drill) atRest() {
 		last = time.Now()
 		for _, s := range d.services {
 			state, err := clusterOf(s.URL)
-			if err != nil || len(state.Shards) != 3 {
+			if err != nil || len(state.Shards) != 3 || state.Formers {
 				return false
 			}
 			for _, shard := range state.Shards {

@@ -10,7 +10,8 @@ import (
 
 // clusterState is what the drills need of GET /v1/cluster.
 type clusterState struct {
-	Shards []struct {
+	Formers bool `json:"former_masters"`
+	Shards  []struct {
 		Master  string
 		MovedAt time.Time `json:"moved_at"`
 	}

@@ -15,6 +15,7 @@ type clusterBody struct {
 	Known        bool           `json:"known"` // false until a node has answered
 	Epoch        int64          `json:"epoch"`
 	Unaccounted  bool           `json:"unaccounted_election"` // an election whose outcome is not known here yet: nothing is leased or marked
+	Formers      bool           `json:"former_masters"`       // masters that were replaced lately must grant leases and marks too
 	SlotsCovered int            `json:"slots_covered"`
 	MastersPerVM map[string]int `json:"masters_per_vm"`
 	Nodes        []nodeBody     `json:"nodes"`
@@ -62,7 +63,7 @@ func (a *api) cluster(r *http.Request) (answer, error) {
 
 func describeCluster(s watch.Snapshot) clusterBody {
 	body := clusterBody{
-		Known: s.Known, Epoch: s.Epoch, Unaccounted: s.Unaccounted, SlotsCovered: s.SlotsCovered, MastersPerVM: s.MastersPerVM,
+		Known: s.Known, Epoch: s.Epoch, Unaccounted: s.Unaccounted, Formers: s.Formers, SlotsCovered: s.SlotsCovered, MastersPerVM: s.MastersPerVM,
 		Nodes: []nodeBody{}, Shards: []shardBody{},
 	}
 	names := map[string]string{}

@@ -128,6 +128,13 @@ func (c *Council) acquit(id string, asked time.Time) {
 	})
 }
 
+// AskFormers reports whether masters that have been replaced still count, so that they must grant too.
+func (c *Council) AskFormers() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.formers) > 0
+}
+
 // ids are those of registers, sorted.
 func ids(registers []Register) []string {
 	var ids []string

@@ -256,8 +256,10 @@ func TestFormerMasters(t *testing.T) {
 			t.Errorf("the former masters were forgotten, although a majority of them may have voted for somebody unknown: %s", got)
 		}
 		delete(h.says, "m3")
-		time.Sleep(openAgain)
-		if err := h.Open(h.t.Context()); err != nil || h.MustOpen() {
+		if time.Sleep(openAgain); !h.AskFormers() {
+			t.Error("nobody says that the former masters count")
+		}
+		if err := h.Open(h.t.Context()); err != nil || h.MustOpen() || h.AskFormers() {
 			t.Errorf("%v, or still to be opened", err)
 		}
 		h.says["m3"] = Leased

@@ -19,6 +19,7 @@ type Snapshot struct {
 	Missed       int           // slots whose master is down for this instance, but not for the masters that it reaches
 	Majority     bool          // this instance reaches a majority of the masters
 	Unaccounted  bool          // there was an election whose outcome this instance does not know for sure
+	Formers      bool          // masters that were replaced lately must grant leases and marks too
 	MastersPerVM map[string]int
 	Nodes        []NodeSnapshot // in the order of [view.View]
 	Shards       []ShardSnapshot
@@ -64,6 +65,7 @@ func (w *Watcher) Snapshot() Snapshot {
 	w.mu.Lock()
 	s.Unaccounted = w.epoch > w.council.Accounted()
 	w.mu.Unlock()
+	s.Formers = w.council.AskFormers()
 	if s.SlotsCovered < view.Slots {
 		s.UncoveredFor = time.Since(w.lastCovered())
 	}
