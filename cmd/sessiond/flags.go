@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 	"time"
 
 	"github.com/sessiond/sessiond/internal/keys"
@@ -95,11 +94,7 @@ func (s *serveCmd) hosts() []string {
 	if s.KeyFile != "" {
 		return nil
 	}
-	names := []string{}
-	for _, name := range s.AllowedHost {
-		names = append(names, strings.ToLower(name))
-	}
-	return names
+	return append([]string{}, s.AllowedHost...) // not nil, even if there are none
 }
 
 // limits apply to every tenant that does not set its own.

@@ -11,13 +11,14 @@ import (
 
 type grantKey struct{}
 
-// tenantOf returns the tenant that the caller acts for.
-func tenantOf(r *http.Request) *session.Tenant {
-	return r.Context().Value(grantKey{}).(keys.Grant).Tenant
-}
+// grantOf returns what the caller may do.
+func grantOf(r *http.Request) keys.Grant { return r.Context().Value(grantKey{}).(keys.Grant) }
 
-// maxBodyOf returns how many bytes a body may have, and so a session's content.
-func maxBodyOf(r *http.Request) int64 { return r.Context().Value(grantKey{}).(keys.Grant).MaxBody }
+// tenantOf returns the tenant that the caller acts for.
+func tenantOf(r *http.Request) *session.Tenant { return grantOf(r).Tenant }
+
+// mayUse reports whether the caller has a scope.
+func mayUse(r *http.Request, scope keys.Scope) bool { return grantOf(r).Scopes&scope != 0 }
 
 // authenticate looks up the caller's grant by the bearer token (RFC 6750), and limits the body before anything reads it.
 func (a *api) authenticate(next http.Handler) http.Handler {
@@ -39,16 +40,11 @@ func (a *api) authenticate(next http.Handler) http.Handler {
 	})
 }
 
-// mayRead reports whether the caller may see what sessions hold.
-func mayRead(r *http.Request) bool {
-	return r.Context().Value(grantKey{}).(keys.Grant).Scopes&keys.Read != 0
-}
-
 // need lets a request through only if its key has the scope.
 func (a *api) need(scope keys.Scope) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Context().Value(grantKey{}).(keys.Grant).Scopes&scope == 0 {
+			if !mayUse(r, scope) {
 				a.writeProblem(w, r, forbidden, problem{})
 				return
 			}

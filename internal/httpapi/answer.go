@@ -8,6 +8,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/sessiond/sessiond/internal/keys"
 	"github.com/sessiond/sessiond/internal/session"
 )
 
@@ -129,7 +130,7 @@ func describeSession(r *http.Request, ans answer, s session.Session) (answer, er
 		ans.status, ans.minimal = http.StatusNoContent, true
 		return ans, nil
 	}
-	if !mayRead(r) { // to change a session or give it a new ID is no way to see what it holds
+	if !mayUse(r, keys.Read) { // to change a session or give it a new ID is no way to see what it holds
 		s.Meta, s.Data = nil, nil
 	}
 	body, err := encodeSession(s, ans.id)

@@ -33,7 +33,7 @@ type Config struct {
 	Log      *slog.Logger
 	Metrics  Registry // where the API registers its collectors, and what /metrics shows
 
-	Hosts         []string             // the names that callers may use for the service, in lower case, besides localhost and addresses; nil for any
+	Hosts         []string             // the names that callers may use for the service, besides localhost and addresses; nil for any
 	SlowRequest   time.Duration        // a request that takes this long is always logged
 	LogsPerSecond int                  // lines for requests that were neither slow nor failed; negative for no limit
 	Page          bool                 // whether to serve the live page at /

@@ -49,7 +49,8 @@ func (a *api) batchGet(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	weight := min(int64(len(b.refs))*maxBodyOf(r), max(maxBatchAnswer, maxBodyOf(r)), batchMemory)
+	largest := grantOf(r).MaxBody // of a session
+	weight := min(int64(len(b.refs))*largest, max(maxBatchAnswer, largest), batchMemory)
 	if err := a.batches.Acquire(r.Context(), weight); err != nil {
 		return answer{}, fmt.Errorf("%w: too many sessions are being read: %w", cluster.ErrOverloaded, err)
 	}
@@ -68,21 +69,18 @@ func (a *api) batchGet(r *http.Request) (answer, error) {
 // begins as if all were as large as they may be, and reads at most four times as many in the next step.
 func (a *api) readMany(r *http.Request, b batch) []jsontext.Value {
 	results, size := make([]jsontext.Value, b.ids), 0
-	step := int(max(1, batchSlice/maxBodyOf(r)))
-	for from := 0; from < len(b.refs); {
-		to := min(from+step, len(b.refs))
-		if size >= maxBatchAnswer {
-			results[b.places[from]] = a.batchProblem(r, errAnswerFull)
-			from++
-			continue
-		}
-		for i, got := range a.Store.GetMany(r.Context(), termsOf(r), b.refs[from:to]) {
+	step, read := int(max(1, batchSlice/grantOf(r).MaxBody)), 0
+	for read < len(b.refs) && size < maxBatchAnswer {
+		for i, got := range a.Store.GetMany(r.Context(), termsOf(r), b.refs[read:min(read+step, len(b.refs))]) {
 			result := a.batchSession(r, got)
-			results[b.places[from+i]] = result
+			results[b.places[read+i]] = result
 			size += len(result)
 		}
-		from = to
-		step = max(1, min(4*step, batchSlice*from/size))
+		read = min(read+step, len(b.refs))
+		step = max(1, min(4*step, batchSlice*read/size))
+	}
+	for _, place := range b.places[read:] {
+		results[place] = a.batchProblem(r, errAnswerFull)
 	}
 	for i := range results {
 		if results[i] == nil { // malformed: no session can have this ID

@@ -136,13 +136,10 @@ func TestRequestID(t *testing.T) {
 	if got := f.do("GET", "/livez", "", "X-Request-Id", "abc-1").Header.Get("X-Request-Id"); got != "abc-1" {
 		t.Errorf("got %q", got)
 	}
-	for _, secret := range []string{"an-api-key", "a-key-12", "req-an-api-key-1", "api-key-1"} {
-		got := f.do("GET", "/livez", "", "X-Request-Id", secret, "Authorization", "Bearer an-api-key-1")
-		if secret != "a-key-12" && got.Header.Get("X-Request-Id") == secret {
-			t.Errorf("%s, a part of the key, is the request's ID", secret)
-		}
-		if secret == "a-key-12" && got.Header.Get("X-Request-Id") != secret {
-			t.Errorf("%s was refused", secret)
+	for id, taken := range map[string]bool{"an-api-key": false, "req-an-api-key-1": false, "api-key-1": false, "a-key-12": true} {
+		got := f.do("GET", "/livez", "", "X-Request-Id", id, "Authorization", "Bearer an-api-key-1").Header.Get("X-Request-Id")
+		if (got == id) != taken {
+			t.Errorf("%s became %s beside the key", id, got)
 		}
 	}
 	for _, bad := range []string{"a b", "a\"b", strings.Repeat("x", 65)} {

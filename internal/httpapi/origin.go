@@ -34,9 +34,10 @@ func isOwnHost(host string, names []string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
-	host = strings.TrimSuffix(strings.ToLower(host), ".")
-	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil || host == "localhost" {
+	host = strings.TrimSuffix(host, ".")
+	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
 		return true
 	}
-	return slices.Contains(names, host)
+	isHost := func(name string) bool { return strings.EqualFold(name, host) }
+	return isHost("localhost") || slices.ContainsFunc(names, isHost)
 }

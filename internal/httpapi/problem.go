@@ -50,9 +50,9 @@ var (
 	cursorExpired    = kind{"cursor-expired", 410, "The cursor has expired", false}
 	exists           = kind{"exists", 412, "The session already exists", false}
 	versionMismatch  = kind{"version-mismatch", 412, "The session has a different version", false}
-	foreignHost      = kind{"foreign-host", 421, "The service is not known by this name", false}
 	bodyTooLarge     = kind{"body-too-large", 413, "The request body is too large", false}
 	mediaType        = kind{"unsupported-media-type", 415, "The media type is not supported", false}
+	foreignHost      = kind{"foreign-host", 421, "The service is not known by this name", false}
 	ttlOutOfRange    = kind{"ttl-out-of-range", 422, "The TTL is out of range", false}
 	invalidContent   = kind{"invalid-content", 422, "The content cannot be stored", false}
 	foreignSlot      = kind{"id-not-for-user", 422, "The ID cannot be used for this user", false}
