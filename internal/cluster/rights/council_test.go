@@ -146,10 +146,9 @@ func TestHolds(t *testing.T) {
 		if _, ok := h.Holds("r1"); !ok {
 			t.Error("it has ended too soon")
 		}
-		if time.Sleep(time.Nanosecond); true {
-			if _, ok := h.Holds("r1"); ok {
-				t.Error("it has not ended")
-			}
+		time.Sleep(time.Nanosecond)
+		if _, ok := h.Holds("r1"); ok {
+			t.Error("it has not ended")
 		}
 	})
 }

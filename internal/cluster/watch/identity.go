@@ -48,14 +48,14 @@ func (t *Topology) kin(v view.View) bool {
 // of one at whose address another cluster's node answers. Redis never calls such a master failed, and promotes nobody. Its
 // replica can still be leased, and asked to take over.
 func (t *Topology) recall(v view.View) view.View {
-	if t == nil {
+	forgotten := func(n view.Node) bool { return n.Health == view.NoAddress && n.Master && n.Slots > 0 }
+	if t == nil || !slices.ContainsFunc(v.Nodes, forgotten) {
 		return v
 	}
 	v.Nodes = slices.Clone(v.Nodes)
-	for i := range v.Nodes {
-		n := &v.Nodes[i]
-		if old, ok := t.View.Node(n.ID); ok && n.Health == view.NoAddress && n.Master && n.Slots > 0 {
-			n.Addr, n.Health = old.Addr, view.Suspected
+	for i, n := range v.Nodes {
+		if old, ok := t.View.Node(n.ID); ok && forgotten(n) {
+			v.Nodes[i].Addr, v.Nodes[i].Health = old.Addr, view.Suspected
 		}
 	}
 	return v

@@ -35,8 +35,10 @@ type sample struct {
 	at     time.Time
 }
 
-// sampleEvery is the time between two samples. A lag is understated by as much.
-const sampleEvery = 10 * time.Millisecond
+const (
+	sampleEvery = 10 * time.Millisecond  // between two samples; a lag is understated by as much
+	lagLasts    = 250 * time.Millisecond // what a master says of its replicas, about the time since
+)
 
 // note records how far a master and its replicas are. The offset is math.MaxInt64 if the master does not tell.
 func (l *lag) note(offset int64, acks Acks, now time.Time) {
@@ -67,6 +69,3 @@ func (l *lag) of(id string, now time.Time) time.Duration {
 	}
 	return 0
 }
-
-// lagLasts is how long the answer to a WAIT says something about the time since.
-const lagLasts = 250 * time.Millisecond
