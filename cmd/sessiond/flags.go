@@ -33,7 +33,7 @@ type serveCmd struct {
 	DefaultIdleTTL  time.Duration `name:"default-idle-ttl" default:"30m" help:"Idle timeout of a session that does not ask for one (${default})."`
 	DefaultMaxTTL   time.Duration `name:"default-max-ttl" default:"24h" help:"Absolute timeout of a session that does not ask for one (${default})."`
 	TTLLimit        time.Duration `name:"ttl-limit" default:"720h" help:"Largest timeout that a session may ask for (${default})."`
-	SessionsPerUser int           `default:"100" help:"Maximum number of sessions per user; 0 for no limit (${default})."`
+	SessionsPerUser int           `default:"100" help:"Maximum number of sessions per user, up to 1000; 0 for no limit (${default})."`
 	OnLimit         string        `enum:"deny,evict-oldest" default:"evict-oldest" help:"What happens when a user who has reached the limit starts another session: deny it or evict-oldest (${default})."`
 
 	Page        bool          `default:"true" negatable:"" help:"Serve the live page at /; --no-page disables it."`

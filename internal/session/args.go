@@ -113,12 +113,12 @@ func (a enlistArgs) list() []any {
 type listArgs struct {
 	keyPrefix string // of the sessions' keys
 	user      string
-	after     []byte // the index member behind which the page starts; empty for the first page
-	limit     int    // sessions on the page
+	after     []byte // the index member behind which the list starts; empty for the first of the user
+	limit     int    // sessions listed at most
 }
 
 func (a listArgs) list() []any {
-	return []any{a.keyPrefix, a.user, a.after, a.limit}
+	return []any{a.keyPrefix, a.user, a.after, a.limit, sliceMembers}
 }
 
 // revokeArgs are for scripts/revoke.lua.
@@ -127,11 +127,16 @@ type revokeArgs struct {
 	keyPrefix string // of the sessions' keys
 	user      string
 	spare     string // the name of the one session to spare; empty for none
+	upto      string // a time of creation: what the first call answered; empty in that
 }
 
 func (a revokeArgs) list() []any {
-	return []any{a.id[:], a.keyPrefix, a.user, a.spare, tombstoneLife.Milliseconds()}
+	return []any{a.id[:], a.keyPrefix, a.user, a.spare, a.upto, sliceMembers, tombstoneLife.Milliseconds()}
 }
+
+// sliceMembers is how many members of a user's index one call of a script looks at. A script holds its shard while it runs: to
+// revoke this many sessions takes about 2 ms.
+const sliceMembers = 100
 
 // optional is a TTL in microseconds, or the empty string for none.
 func optional(d time.Duration) any {

@@ -56,3 +56,40 @@ func TestMemoryBudgetOnRealCluster(t *testing.T) {
 		t.Errorf("a session takes %d bytes more than its payload, the budget is %d", overhead, budget)
 	}
 }
+
+// A script holds its shard while it runs. So what one call does must not grow with the sessions of a user: its commands are
+// counted here, by the headers of records that it reads.
+func TestWorkOfOneCallOnRealCluster(t *testing.T) {
+	const most = 1000 // sessions of a user, the largest limit
+	real := clustertest.Shared(t)
+	store := newStore(t, real.Client(t), time.Now)
+	policy := sessiontest.Policy
+	policy.MaxPerUser, policy.EvictOldest = most, true
+	tenant, err := session.NewTenant("work", policy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	create := func(n int) {
+		for range n {
+			if _, err := store.Create(t.Context(), nil, tenant.NewRef("user"), session.New{User: "user"}, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	create(most + 1) // the last one looks at all
+	read := real.Calls(t, "getrange")
+	create(10)
+	if n := (real.Calls(t, "getrange") - read) / 10; n > 20 {
+		t.Errorf("a create at the limit of %d sessions reads %d times", most, n)
+	}
+
+	read, scripts := real.Calls(t, "getrange"), real.Calls(t, "evalsha")
+	if n, err := store.RevokeUser(t.Context(), nil, tenant, "user", session.Handle{}); err != nil || n != most {
+		t.Fatalf("revoked %d: %v", n, err)
+	}
+	read, scripts = real.Calls(t, "getrange")-read, real.Calls(t, "evalsha")-scripts
+	t.Logf("revoking %d sessions took %d scripts, which read %d times", most, scripts, read)
+	if scripts < most/100 || read > 3*most {
+		t.Errorf("%d scripts read %d times", scripts, read)
+	}
+}

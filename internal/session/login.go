@@ -66,8 +66,13 @@ func (s *RedisStore) takeBack(ctx context.Context, terms *Terms, ref Ref) {
 // enlist enters the session of a login that won into its user's index.
 func (s *RedisStore) enlist(ctx context.Context, terms *Terms, ref Ref, args enlistArgs) error {
 	_, err := s.run(ctx, terms, s.scripts.enlist, ref, args.list())
-	if errors.Is(err, cluster.ErrUnavailable) { // nothing was applied by this write, but the ones before it were
-		err = fmt.Errorf("%w: %s", cluster.ErrOutcomeUnknown, err)
+	return afterOthers(err)
+}
+
+// afterOthers is the error of an operation whose last write failed: that one may not have been applied, but those before were.
+func afterOthers(err error) error {
+	if errors.Is(err, cluster.ErrUnavailable) {
+		return fmt.Errorf("%w: %s", cluster.ErrOutcomeUnknown, err)
 	}
 	return err
 }

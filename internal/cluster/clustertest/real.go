@@ -322,6 +322,30 @@ func (r *Real) MemoryUsage(t testing.TB, key string) int64 {
 	return n
 }
 
+// Calls returns how often the masters have executed a command, by clients and scripts (INFO commandstats).
+func (r *Real) Calls(t testing.TB, command string) (calls int64) {
+	t.Helper()
+	rdb := r.raw()
+	defer rdb.Close()
+	var mu sync.Mutex
+	err := rdb.ForEachMaster(t.Context(), func(ctx context.Context, master *redis.Client) error {
+		stats, err := master.InfoMap(ctx, "commandstats").Result()
+		if err != nil {
+			return err
+		}
+		var n int64
+		fmt.Sscanf(stats["Commandstats"]["cmdstat_"+command], "calls=%d", &n) // a command that was never called is not listed
+		mu.Lock()
+		defer mu.Unlock()
+		calls += n
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return calls
+}
+
 // Keys returns how many keys the nodes have between them, replicas included (DBSIZE).
 func (r *Real) Keys(t testing.TB) (keys int64) {
 	t.Helper()

@@ -9,7 +9,7 @@ local id, limit, life = unpack(ARGV)
 local h = load(KEYS[1])
 if not h or h.kind ~= LIVE then return {'missing'} end
 local u = user(KEYS[1], h)
-redis.call('ZREM', KEYS[2], member(u, h.created, KEYS[1])) -- a retry must not count itself
+delist(KEYS[2], u, h.created, KEYS[1]) -- a retry must not count itself
 room(KEYS[2], string.sub(KEYS[1], 1, -NAME - 1), u, tonumber(limit), true, id, life)
 enlist(KEYS[2], u, KEYS[1], h)
 return {'ok', clear(KEYS[1], h)}

@@ -6,6 +6,13 @@ local LIVE, TOMBSTONE, ROTATED = 1, 2, 3
 local NAME = 22 -- characters of a session's name, with which its key ends
 local KEYED = 5 -- bytes of a write id that stand for the operation and the caller's key
 
+-- Bounds on the work of one call. A script holds its shard while it runs, so that no script may take longer the more sessions
+-- or rotations callers have made.
+local HOPS = 1000    -- rotations over which a handle is followed; maxHops in follow.go
+local TRAIL = 256    -- names that the trail of a session keeps
+local CHECKED = 1024 -- members that are looked at to find the sessions of a user that have ended; above maxPerUser in tenant.go
+local EVICTED = 100  -- sessions that one create revokes to make room
+
 -- Big-endian, 64 bits. A Lua number is exact up to 2^53, and microseconds stay below that until the year 2255.
 local function number(s, at)
   local n = 0
@@ -119,15 +126,17 @@ local function rotated(key, h)
   return {verdict, redis.call('GET', key)}
 end
 
--- Follows a handle from before any number of rotations to the last key of the chain. Returns that key and its header.
+-- Follows a handle from before rotations to the last key of the chain. Returns that key and its header, which is nil if the
+-- chain is longer than HOPS.
 local function latest(key)
   local h = load(key)
-  while h and h.kind == ROTATED do
+  for _ = 1, HOPS do
+    if not h or h.kind ~= ROTATED then return key, h end
     local from = HEADER + h.user
     key = string.sub(key, 1, -NAME - 1) .. redis.call('GETRANGE', key, from, from + NAME - 1)
     h = load(key)
   end
-  return key, h
+  return key, nil
 end
 
 local function push(h, id)
@@ -182,12 +191,15 @@ local function indexed(prefix, m, u)
   return key, nil
 end
 
--- The user's members, oldest first, that follow the member after ('': all).
-local function members(index, u, after)
-  local from = owner(u)
-  local low = '[' .. from
-  if after ~= '' then low = '(' .. after end
-  return redis.call('ZRANGEBYLEX', index, low, '(' .. from .. '\1') -- a time of creation begins with a zero byte
+-- Where the user's members end in the index, as ZRANGEBYLEX takes it: a time of creation begins with a zero byte.
+local function last(u)
+  return '(' .. owner(u) .. '\1'
+end
+
+-- The user's members, oldest first, at most n of them, that follow the member after ('': from the first).
+local function members(index, u, after, n)
+  local low = after == '' and '[' .. owner(u) or '(' .. after
+  return redis.call('ZRANGEBYLEX', index, low, last(u), 'LIMIT', 0, n)
 end
 
 -- Lets a key live at least until the deadline, microseconds.
@@ -198,10 +210,18 @@ local function outlive(key, deadline)
   end
 end
 
--- The trail of a session: the names that it had before its rotations. The key has the time of creation in place of a name.
--- If two sessions share it, each only keeps the other's old records longer.
+-- The trail of a session: the names that it had before its last TRAIL rotations. The key has the time of creation in place of
+-- a name. If two sessions share it, each only keeps the other's old records longer.
 local function trail(key, h)
   return string.sub(key, 1, 6) .. 'r' .. string.sub(key, 8, -NAME - 1) .. string.format('%.0f', h.created)
+end
+
+-- Adds the name of a session that is being rotated to its trail, which lives until the deadline, microseconds.
+local function leave(key, h, deadline)
+  local path = trail(key, h)
+  local size = redis.call('APPEND', path, string.sub(key, -NAME))
+  if size > TRAIL * NAME then redis.call('SET', path, redis.call('GETRANGE', path, size - TRAIL * NAME, -1), 'KEEPTTL') end
+  outlive(path, deadline)
 end
 
 -- Lets the old records of a session live as long as the session can, after its deadline was raised. While the slot moves to
@@ -218,26 +238,39 @@ local function prolong(key, h)
   end
 end
 
+-- The ends of a user's sessions: a sorted set of their members, scored by a time in milliseconds before which the session does
+-- not end by itself. It spares a create at the limit from looking at every session of the user. It is a cache: it is made when
+-- a user reaches the limit, lasts an hour, and is made again if its size is not that of the user's part of the index.
+local function ends(index, u)
+  return string.sub(index, 1, 6) .. 'e' .. string.sub(index, 8) .. ':' .. redis.sha1hex(u)
+end
+
 -- Lets the index live at least as long as a session that was slid. An index that is gone all the same comes back with this
--- one member: an instance of version 0.1.0, which touches without this, may have let it end.
-local function sustain(index, u, key, h)
+-- one member: an instance of version 0.1.0, which touches without this, may have let it end. New TTLs may end the session
+-- earlier than the ends say.
+local function sustain(index, u, key, h, ttls)
   if redis.call('EXISTS', index) == 0 then redis.pcall('ZADD', index, 0, member(u, h.created, key)) end
   outlive(index, ending(h))
+  if ttls then redis.pcall('ZADD', ends(index, u), 'XX', 'LT', expiry(h), member(u, h.created, key)) end
 end
 
 local function enlist(index, u, key, h)
-  redis.call('ZADD', index, 0, member(u, h.created, key))
+  local m, e = member(u, h.created, key), ends(index, u)
+  redis.call('ZADD', index, 0, m)
   outlive(index, ending(h))
+  if redis.call('EXISTS', e) == 1 then redis.call('ZADD', e, expiry(h), m) end
   -- Users who never return leave dead members behind. Three checks for each member added keep those under a third.
   local prefix = string.sub(key, 1, -NAME - 1)
-  for _, m in ipairs(redis.call('ZRANDMEMBER', index, 3)) do
-    local _, h = indexed(prefix, m)
-    if not h then redis.call('ZREM', index, m) end
+  for _, other in ipairs(redis.call('ZRANDMEMBER', index, 3)) do
+    local _, h = indexed(prefix, other)
+    if not h then redis.call('ZREM', index, other) end
   end
 end
 
 local function delist(index, u, created, key)
-  redis.call('ZREM', index, member(u, created, key))
+  local m = member(u, created, key)
+  redis.call('ZREM', index, m)
+  redis.call('ZREM', ends(index, u), m)
 end
 
 -- Puts a tombstone in place of a session; its life is in milliseconds.
@@ -258,21 +291,60 @@ local function forestall(key, id, life)
   redis.pcall('SET', key, encode(h), 'PX', life) -- fails out of memory, when no create succeeds either
 end
 
--- Makes room for one more session of the user. Returns false if there is none and evict is false.
-local function room(index, prefix, owned, limit, evict, id, life)
-  local alive = {}
-  for _, m in ipairs(members(index, owned, '')) do
-    local key, h = indexed(prefix, m, owned)
+-- How many members of the user the index has. Some may be of sessions that have ended.
+local function listed(index, u)
+  return redis.call('ZLEXCOUNT', index, '[' .. owner(u), last(u))
+end
+
+-- Makes the ends of a user's sessions anew, and removes the members of sessions that have ended.
+local function survey(index, prefix, u)
+  local e = ends(index, u)
+  redis.call('DEL', e)
+  for _, m in ipairs(members(index, u, '', CHECKED)) do
+    local _, h = indexed(prefix, m, u)
     if h then
-      alive[#alive + 1] = {key, h}
+      redis.call('ZADD', e, expiry(h), m)
     else
       redis.call('ZREM', index, m)
     end
   end
-  if #alive < limit then return true end
+  redis.call('PEXPIRE', e, 3600000)
+end
+
+-- Removes members of sessions that have ended until the user has fewer than limit. A session that turns out to live on gets its
+-- new end, so that it is looked at again only when that has passed. Returns how many members are left.
+local function sweep(index, prefix, u, limit)
+  local n = listed(index, u)
+  if n < limit then return n end
+  local e = ends(index, u)
+  if redis.call('ZCARD', e) ~= n then
+    survey(index, prefix, u)
+    return listed(index, u)
+  end
+  local past = redis.call('ZRANGEBYSCORE', e, '-inf', string.format('%.0f', now() / 1000), 'LIMIT', 0, CHECKED)
+  for _, m in ipairs(past) do
+    local _, h = indexed(prefix, m, u)
+    if h then
+      redis.call('ZADD', e, expiry(h), m)
+    else
+      redis.call('ZREM', index, m)
+      redis.call('ZREM', e, m)
+      n = n - 1
+      if n < limit then break end
+    end
+  end
+  return n
+end
+
+-- Makes room for one more session of the user. Returns false if there is none and evict is false. A user who is far above the
+-- limit, because it was lowered, comes down to it over several calls.
+local function room(index, prefix, u, limit, evict, id, life)
+  local n = sweep(index, prefix, u, limit)
+  if n < limit then return true end
   if not evict then return false end
-  for i = 1, #alive - limit + 1 do
-    bury(index, alive[i][1], alive[i][2], id, life)
+  for _, m in ipairs(members(index, u, '', math.min(n - limit + 1, EVICTED))) do
+    local key, h = indexed(prefix, m, u)
+    if h then bury(index, key, h, id, life) else redis.call('ZREM', index, m) end
   end
   return true
 end

@@ -32,5 +32,5 @@ local u = user(KEYS[1], h)
 h.lengths = string.sub(h.lengths, 1, 2) .. length
 redis.call('SET', KEYS[1], encode(h) .. u .. content, 'PXAT', expiry(h))
 if h.deadline > before then prolong(KEYS[1], h) end
-if u ~= '' then sustain(KEYS[2], u, KEYS[1], h) end
+if u ~= '' then sustain(KEYS[2], u, KEYS[1], h, idle ~= '' or max ~= '') end
 return {'ok', clear(KEYS[1], load(KEYS[1]))}

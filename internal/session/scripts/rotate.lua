@@ -42,7 +42,5 @@ end
 h.kind, h.deadline, h.unused = ROTATED, h.touched + grace, false
 h.lengths = string.sub(h.lengths, 1, 2) .. string.char(0, NAME)
 redis.call('SET', KEYS[1], encode(h) .. u .. successor .. pointer, 'PXAT', string.format('%.0f', math.ceil(deadline / 1000)))
-local path = trail(KEYS[1], h)
-redis.call('APPEND', path, string.sub(KEYS[1], -NAME))
-outlive(path, deadline)
+leave(KEYS[1], h, deadline)
 return {'ok', clear(KEYS[3], load(KEYS[3]))}

@@ -1,7 +1,6 @@
 package sessiontest
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -56,10 +55,17 @@ func (r *run) createSome(user string, n int) []created {
 	r.Helper()
 	var some []created
 	for i := range n {
-		some = append(some, r.create(session.New{User: user, Content: content(fmt.Sprintf(`{"n":%d}`, i), `"data"`)}))
-		r.Advance(r.T, 2*time.Millisecond)
+		some = append(some, r.createNext(session.New{User: user, Content: content(fmt.Sprintf(`{"n":%d}`, i), `"data"`)}))
 	}
 	return some
+}
+
+// createNext creates a session and waits, so that lists show the next one behind it.
+func (r *run) createNext(n session.New) created {
+	r.Helper()
+	c := r.create(n)
+	r.Advance(r.T, 2*time.Millisecond)
+	return c
 }
 
 func userList(r *run) {
@@ -220,59 +226,78 @@ func revokeAllButAnothers(r *run) {
 	r.get(other.Ref)
 }
 
-func (r *run) limited(n int, evict bool) {
+// createMany creates more sessions than one call of a script looks at.
+func (r *run) createMany(user string, n int) []created {
 	r.Helper()
-	policy := Policy
-	policy.MaxPerUser, policy.EvictOldest = n, evict
-	tenant, err := session.NewTenant("acme", policy)
-	if err != nil {
-		r.Fatal(err)
-	}
-	r.tenant = tenant
+	many := make([]created, n)
+	together(n, func(i int) { many[i] = r.create(session.New{User: user}) })
+	return many
 }
 
-func limitDenies(r *run) {
-	r.limited(3, false)
+func manyOfOneUser(r *run) {
+	r.limited(0, false)
 	user := uniqueUser()
-	some := r.createSome(user, 3)
-	_, err := r.Store.Create(r.ctx, nil, r.tenant.NewRef(user), session.New{User: user}, "")
-	r.wantErr(err, session.ErrLimit)
-	r.wantList(user, some...)
-	if err := r.Store.Delete(r.ctx, nil, some[0].Ref, session.Deletion{}); err != nil {
-		r.Fatal(err)
-	}
-	r.wantList(user, some[1], some[2], r.create(session.New{User: user}))
-}
-
-func limitEvicts(r *run) {
-	r.limited(3, true)
-	user := uniqueUser()
-	some := r.createSome(user, 5)
-	r.wantList(user, some[2:]...)
-	r.wantGone(some[0].Ref)
-	r.wantGone(some[1].Ref)
-}
-
-func racingLimit(r *run) {
-	for round := range 2 * races {
-		evict := round%2 == 1
-		r.limited(5, evict)
-		user := uniqueUser()
-		var made atomic.Int32
-		together(200, func(i int) {
-			_, err := r.store(i).Create(r.ctx, nil, r.tenant.NewRef(user), session.New{User: user}, "")
-			switch {
-			case err == nil:
-				made.Add(1)
-			case evict || !errors.Is(err, session.ErrLimit):
-				r.Errorf("create: %v", err)
-			}
-		})
-		if n := len(r.list(user)); n != 5 {
-			r.Errorf("evict %t: the user has %d sessions", evict, n)
+	many := r.createMany(user, 250)
+	seen := map[session.Handle]bool{}
+	var cursor string
+	for {
+		page, next, err := r.Store.ListUser(r.ctx, nil, r.tenant, user, cursor, 120)
+		if err != nil {
+			r.Fatal(err)
 		}
-		if n := made.Load(); !evict && n != 5 || evict && n != 200 {
-			r.Errorf("evict %t: %d creates succeeded", evict, n)
+		if next != "" && len(page) != 120 {
+			r.Errorf("a page that is not the last has %d sessions", len(page))
+		}
+		for _, s := range page {
+			seen[s.Handle] = true
+		}
+		if cursor = next; next == "" {
+			break
+		}
+	}
+	if len(seen) != len(many) {
+		r.Errorf("listed %d of %d sessions", len(seen), len(many))
+	}
+	spared := many[120]
+	n, err := r.Store.RevokeUser(r.ctx, nil, r.tenant, user, spared.Handle)
+	if err != nil || n != len(many)-1 {
+		r.Errorf("revoked %d, %v", n, err)
+	}
+	r.wantList(user, spared)
+}
+
+// racingRevokeAll rotates sessions and creates others while all are revoked. No session that was there when the call began,
+// and none that a rotation made of it, is live when it has ended.
+func racingRevokeAll(r *run) {
+	r.limited(0, false)
+	user := uniqueUser()
+	before := r.createMany(user, 220)
+	after := make([]session.Ref, len(before))
+	var ended atomic.Bool
+	together(2, func(i int) {
+		if i == 0 {
+			if _, err := r.Store.RevokeUser(r.ctx, nil, r.tenant, user, session.Handle{}); err != nil {
+				r.Error(err)
+			}
+			ended.Store(true)
+			return
+		}
+		for i, s := range before {
+			if _, next, err := r.Store.Rotate(r.ctx, nil, s.Ref, session.Rotation{Grace: time.Minute}, session.Write{}); err == nil {
+				after[i] = next
+			} else {
+				r.wantErr(err, session.ErrNotFound)
+			}
+			if ended.Load() {
+				break
+			}
+			r.create(session.New{User: user}) // may be revoked or spared
+		}
+	})
+	for i, s := range before {
+		r.wantGone(s.Ref)
+		if after[i].ID() != "" {
+			r.wantGone(after[i])
 		}
 	}
 }
