@@ -48,10 +48,17 @@ func (s *Shard) Needed() (ids []string, known bool) {
 // Gone reports whether waiting for each of these replicas has lasted long enough.
 func (s *Shard) Gone(ids []string) bool {
 	now := time.Now()
-	return !slices.ContainsFunc(ids, func(id string) bool {
-		behind := s.lagOf(id, now)
-		return behind < goneAfter || behind < ackless && s.watch.inTouch(id)
-	})
+	return !slices.ContainsFunc(ids, func(id string) bool { return !s.gone(id, now) })
+}
+
+// gone is Gone for one replica. If it has not answered us for long enough, and its master says that it has no connection to
+// it, then there is nothing to wait for: a master that has just taken over cannot know any longer lag.
+func (s *Shard) gone(id string, now time.Time) bool {
+	behind := s.lagOf(id, now)
+	if s.watch.inTouch(id) {
+		return behind >= ackless
+	}
+	return behind >= goneAfter || s.missing(id, now)
 }
 
 // inTouch reports whether a replica answers and has a link to its master.

@@ -111,9 +111,20 @@ func TestGone(t *testing.T) {
 			x.silent("r1", goneAfter)
 			x.ackless(goneAfter)
 		}, true},
-		{"the same, not for long enough", func(x *world) {
+		{"it does not answer, and its master, just promoted, has no connection to it", func(x *world) {
 			x.silent("r1", goneAfter)
-			x.ackless(goneAfter - 1)
+			x.ackless(0)
+		}, true},
+		{"the same, said too long ago", func(x *world) {
+			x.silent("r1", goneAfter)
+			x.ackless(0)
+			time.Sleep(lagLasts + 1)
+		}, false},
+		{"it does not answer us, but its master, for a while", func(x *world) {
+			x.silent("r1", goneAfter)
+			x.shard("m1").Waited(100, Acks{"r1": 0})
+			time.Sleep(goneAfter - 1)
+			x.shard("m1").Waited(200, Acks{"r1": 0})
 		}, false},
 		{"it has no link", func(x *world) {
 			x.checkup("r1").outFrom = time.Now()

@@ -57,6 +57,12 @@ func (l *lag) note(offset int64, acks Acks, now time.Time) {
 	}
 }
 
+// missing reports whether the master said lately that a replica is not connected to it.
+func (l *lag) missing(id string, now time.Time) bool {
+	_, connected := l.acks[id]
+	return !connected && !l.heard.IsZero() && now.Sub(l.heard) <= lagLasts
+}
+
 // of returns for how long a replica has been behind; zero if it is not, or if the last answer is too old to tell.
 func (l *lag) of(id string, now time.Time) time.Duration {
 	if now.Sub(l.heard) > lagLasts {

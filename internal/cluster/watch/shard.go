@@ -95,6 +95,13 @@ func (m *memory) lagOf(id string, now time.Time) time.Duration {
 	return m.lag.of(id, now)
 }
 
+// missing reports whether the master said lately that a replica is not connected to it.
+func (m *memory) missing(id string, now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.lag.missing(id, now)
+}
+
 // Trouble records that a write could not be served.
 func (m *memory) Trouble() {
 	m.mu.Lock()
