@@ -49,6 +49,16 @@ test-observed: ## kill a VM while Prometheus scrapes, and run every panel's quer
 		export REDIS_IMAGE PROMETHEUS_IMAGE REDIS_EXPORTER_IMAGE SESSIOND_TEST_CLUSTER=required && \
 		deploy/images/test-env.sh go test -count=1 -timeout 20m -v ./internal/faults -run '^TestKillIsSeen$$' -observe $(TESTFLAGS)
 
+# The commit of version 0.1.0.
+OLD ?= f1b7b25
+
+.PHONY: test-upgrade
+test-upgrade: ## upgrade from version 0.1.0 instance by instance on a real cluster
+	@old=$$(mktemp -d) && trap 'git worktree remove --force "$$old/source"; rm -rf "$$old"' EXIT && \
+		git worktree add --quiet --detach "$$old/source" $(OLD) && (cd "$$old/source" && go build -o "$$old/sessiond" ./cmd/sessiond) && \
+		REDIS_IMAGE=$$(deploy/images/resolve.sh redis) && export REDIS_IMAGE SESSIOND_TEST_CLUSTER=required && \
+		deploy/images/test-env.sh go test -count=1 -timeout 10m -v ./cmd/sessiond -run '^TestRollingUpgrade$$' -old "$$old/sessiond" $(TESTFLAGS)
+
 .PHONY: failover-figures
 failover-figures: ## print the table of figures: 20 VMs killed under load, compared with a stock client
 	@REDIS_IMAGE=$$(deploy/images/resolve.sh redis) && export REDIS_IMAGE SESSIOND_TEST_CLUSTER=required && \

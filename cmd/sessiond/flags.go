@@ -28,6 +28,8 @@ type serveCmd struct {
 
 	KeyFile         string        `placeholder:"FILE" help:"API keys and tenants; read again on SIGHUP. Without it there is one tenant and no authentication, and --listen must be a loopback address."`
 	AllowedHost     []string      `placeholder:"NAME" help:"Without a key file: a name in the Host header of requests that is answered to, besides localhost and IP addresses, so that no web page reaches the service by DNS rebinding."`
+	SecretFile      string        `placeholder:"FILE" help:"Secrets that are mixed into what is derived from session IDs, so that neither reading nor writing Redis is enough to guess an ID or to forge a session. All instances need the same."`
+	RecordFormat    int           `enum:"1,2" default:"2" help:"Format of new records: 1 while instances of version 0.1.0 serve the same cluster, else 2, which binds the user to the ID (${default}). Both are read."`
 	InsecureNoAuth  bool          `help:"Allow --listen on other than loopback addresses without authentication."`
 	Tenant          string        `default:"default" help:"Name of the single tenant that is served without a key file (${default})."`
 	DefaultIdleTTL  time.Duration `name:"default-idle-ttl" default:"30m" help:"Idle timeout of a session that does not ask for one (${default})."`
@@ -42,6 +44,8 @@ type serveCmd struct {
 	Census      time.Duration `default:"30s" help:"How often to estimate the number of live sessions from a sample of the keys; 0 for never (${default})."`
 	LogFormat   string        `enum:"text,json" default:"text" help:"Log format: text or json (${default})."`
 	LogLevel    string        `enum:"debug,info,warn,error" default:"info" help:"Log level: debug, info, warn or error (${default})."`
+
+	secrets *session.Secrets // from the secret file
 }
 
 // minAssist is the shortest silence of a master that may start a failover.
@@ -105,5 +109,6 @@ func (s *serveCmd) limits() keys.Limits {
 			MaxPerUser: s.SessionsPerUser, EvictOldest: keys.OnLimit(s.OnLimit) == keys.EvictOldest,
 		},
 		MaxBody: s.MaxBodyBytes,
+		Secrets: s.secrets,
 	}
 }

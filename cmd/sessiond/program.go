@@ -43,6 +43,10 @@ type program struct {
 // start returns once the program listens, so that a port in use is an error and not a log line. It does not wait for the
 // cluster: requests succeed as soon as the cluster can be reached.
 func start(cfg serveCmd, logTo io.Writer) (*program, error) {
+	secretIDs, err := cfg.loadSecrets()
+	if err != nil {
+		return nil, err
+	}
 	grant, reload, err := cfg.access()
 	if err != nil {
 		return nil, err
@@ -65,6 +69,9 @@ func start(cfg serveCmd, logTo io.Writer) (*program, error) {
 	p.server = p.newServer(p.newAPI(grant))
 	b := thisBuild()
 	p.log.Info("serving", "addr", p.addr.String(), "version", b.version, "commit", b.commit)
+	if len(secretIDs) > 0 {
+		p.log.Info("IDs are mixed with secrets", "newest", secretIDs[0], "older", secretIDs[1:])
+	}
 	if cfg.KeyFile == "" {
 		p.log.Warn("there is no authentication: whoever can reach the address may do everything", "addr", p.addr.String())
 	}
@@ -92,7 +99,7 @@ func (p *program) openStore() error {
 	if err != nil {
 		return err
 	}
-	p.store = session.NewRedisStore(p.cluster, session.Options{Log: p.log, Metrics: p.metrics, Census: p.cfg.Census})
+	p.store = session.NewRedisStore(p.cluster, session.Options{Log: p.log, Metrics: p.metrics, Census: p.cfg.Census, Format: p.cfg.RecordFormat})
 	return nil
 }
 

@@ -37,6 +37,17 @@ func (s *serveCmd) Run(ctx context.Context, c console) error {
 	}
 }
 
+// loadSecrets reads the secret file, if there is one, and returns the ids of the secrets.
+func (s *serveCmd) loadSecrets() (ids []string, err error) {
+	if s.SecretFile == "" {
+		return nil, nil
+	}
+	if s.secrets, ids, err = keys.LoadSecrets(s.SecretFile); err != nil {
+		err = fmt.Errorf("--secret-file: %w", err)
+	}
+	return ids, err
+}
+
 // access says who may do what: the bearers of the keys in the file, or everybody if there is no file.
 func (s *serveCmd) access() (grant func(bearer string) (keys.Grant, bool), reload func() error, err error) {
 	if s.KeyFile != "" {

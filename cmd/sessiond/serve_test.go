@@ -287,3 +287,44 @@ func TestKeyFile(t *testing.T) {
 	cancel()
 	<-done
 }
+
+// Instances that share secrets share sessions, and a new secret in front of the old one logs nobody out.
+func TestSecretFile(t *testing.T) {
+	redis := miniredis.RunT(t)
+	const (
+		first  = `{"id": "a", "secret": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="}`
+		second = `{"id": "b", "secret": "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="}`
+	)
+	serveWith := func(list string, more ...string) (url string, log *syncBuffer) {
+		path := filepath.Join(t.TempDir(), "secrets.json")
+		if err := os.WriteFile(path, []byte(`{"secrets": [`+list+`]}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		url, log = serve(t, parse(t, append([]string{"--redis", redis.Addr(), "--secret-file", path}, more...)...))
+		polltest.Eventually(t, "the service is ready", func() bool {
+			status, _, _ := call(t, "GET", url+"/readyz", "")
+			return status == http.StatusOK
+		})
+		return url, log
+	}
+	old, _ := serveWith(first, "--record-format=1")
+	status, header, body := call(t, "POST", old+"/v1/sessions", `{"user":"alice"}`)
+	if status != http.StatusCreated {
+		t.Fatalf("create: got %d %s", status, body)
+	}
+	id := header.Get("Session-ID")
+	now, log := serveWith(second + "," + first)
+	if status, _, body := call(t, "GET", now+"/v1/session", "", "Session-ID", id); status != http.StatusOK || !strings.Contains(body, "alice") {
+		t.Errorf("after another secret: got %d %s", status, body)
+	}
+	if !strings.Contains(log.String(), "newest=b older=[a]") || strings.Contains(log.String(), "MDEy") {
+		t.Errorf("the log says: %s", log)
+	}
+	other, _ := serveWith(second)
+	if status, _, _ := call(t, "GET", other+"/v1/session", "", "Session-ID", id); status != http.StatusNotFound {
+		t.Errorf("without its secret: got %d", status)
+	}
+	if _, err := start(parse(t, "--embedded", "--secret-file", filepath.Join(t.TempDir(), "none.json")), io.Discard); err == nil {
+		t.Error("it starts without its secrets")
+	}
+}

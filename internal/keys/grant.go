@@ -25,7 +25,8 @@ type Grant struct {
 // Limits are what a tenant gets unless the key file says otherwise. MaxContent of the policy follows from MaxBody.
 type Limits struct {
 	Policy  session.Policy
-	MaxBody int64 // bytes of a request's body; must be positive
+	MaxBody int64            // bytes of a request's body; must be positive
+	Secrets *session.Secrets // of all tenants; may be nil
 }
 
 // NewGrant makes a grant for a tenant of its own, whose sessions hold no more than a body may.
@@ -34,7 +35,7 @@ func NewGrant(tenant string, scopes Scope, limits Limits) (Grant, error) {
 		return Grant{}, fmt.Errorf("tenant %s: the body limit must be positive", tenant)
 	}
 	limits.Policy.MaxContent = int(limits.MaxBody)
-	t, err := session.NewTenant(tenant, limits.Policy)
+	t, err := session.NewTenant(tenant, limits.Policy, limits.Secrets)
 	return Grant{Tenant: t, Scopes: scopes, MaxBody: limits.MaxBody}, err
 }
 

@@ -37,9 +37,9 @@ type replaceArgs struct {
 func (a replaceArgs) list() []any {
 	args := []any{a.id[:], a.guard.encode(), optional(a.ttl.Idle), optional(a.ttl.Max), a.content.metaLength, a.content.bytes}
 	if a.create == nil {
-		return append(args, "", "", flag(a.used))
+		return append(args, "", "", flag(a.used), int(a.content.format))
 	}
-	return append(args, a.create.record, a.create.maxTTL.Microseconds(), flag(a.used))
+	return append(args, a.create.record, a.create.maxTTL.Microseconds(), flag(a.used), int(a.content.format))
 }
 
 // touchArgs are for scripts/touch.lua.
@@ -80,12 +80,13 @@ type rotateArgs struct {
 	content   sealedContent // for the successor
 	pointer   []byte        // the successor's ID, sealed for the old one
 	successor name
+	mac       []byte // of the user, under the successor's ID; none in format 1
 }
 
 func (a rotateArgs) list() []any {
 	return []any{
 		a.id[:], a.guard.encode(), a.grace.Microseconds(), a.content.metaLength, a.content.bytes, a.pointer,
-		a.successor.String(),
+		a.successor.String(), int(a.content.format), a.mac,
 	}
 }
 

@@ -24,11 +24,12 @@ func (s *RedisStore) GetMany(ctx context.Context, terms *Terms, refs []Ref) []Re
 			r.Err = got.Err
 		default:
 			r.Session, r.Err = s.open(ctx, terms, refs[i], got.Bytes)
-			if _, ok := errors.AsType[*moved](r.Err); ok {
-				r.Session, r.Err = s.Peek(ctx, terms, refs[i]) // rare: only with an ID from before a rotation
-			} else if r.Err == nil {
+			if r.Err == nil {
 				s.touches.peeked(refs[i], r.Session, true)
 			}
+		}
+		if refs[i].elsewhere(r.Err) {
+			r.Session, r.Err = s.Peek(ctx, terms, refs[i])
 		}
 	}
 	return results
@@ -43,18 +44,29 @@ func (s *RedisStore) DeleteMany(ctx context.Context, terms *Terms, refs []Ref) [
 	}
 	errs := make([]error, len(refs))
 	for i, r := range s.cluster.RunMany(ctx, terms, s.scripts.delete, calls) {
-		var found []byte
 		errs[i] = r.Err
 		if r.Err == nil {
-			found, errs[i] = verdict(refs[i], r.Reply)
-		}
-		if _, ok := errors.AsType[*moved](errs[i]); ok {
-			errs[i] = s.Delete(ctx, terms, refs[i], Deletion{})
-		} else if errs[i] == nil && deletion(found).by("") {
-			s.metrics.revoked.WithLabelValues(refs[i].tenant.name).Inc()
+			errs[i] = s.deletedOne(ctx, terms, refs[i], r.Reply)
 		}
 	}
 	return errs
+}
+
+// deletedOne ends one deletion of many, to which the script gave this answer.
+func (s *RedisStore) deletedOne(ctx context.Context, terms *Terms, ref Ref, reply []string) error {
+	found, err := verdict(ref, reply)
+	if err == nil && len(found) == 0 {
+		err = ErrNotFound
+	}
+	switch {
+	case ref.elsewhere(err):
+		return s.Delete(ctx, terms, ref, Deletion{})
+	case errors.Is(err, ErrNotFound):
+		return nil
+	case err == nil && deletion(found).by(""):
+		s.metrics.revoked.WithLabelValues(ref.tenant.name).Inc()
+	}
+	return err
 }
 
 // Walk implements [Store].

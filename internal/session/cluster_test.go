@@ -65,7 +65,7 @@ func TestWorkOfOneCallOnRealCluster(t *testing.T) {
 	store := newStore(t, real.Client(t), time.Now)
 	policy := sessiontest.Policy
 	policy.MaxPerUser, policy.EvictOldest = most, true
-	tenant, err := session.NewTenant("work", policy)
+	tenant, err := session.NewTenant("work", policy, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ func ExampleRedisStore() {
 
 	tenant, err := session.NewTenant("shop", session.Policy{
 		DefaultIdle: 30 * time.Minute, DefaultMax: 24 * time.Hour, TTLLimit: 24 * time.Hour, MaxPerUser: 10,
-	})
+	}, nil)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -28,18 +28,36 @@ func successor(ref Ref, value []byte, late bool) error {
 	if err != nil {
 		return err
 	}
-	id, err := ref.seal.open(rec.sealed, rec.meta)
+	id, err := ref.seal.open(pointerFormat, rec.sealed, rec.meta)
 	if err != nil {
 		return fmt.Errorf("%w: the pointer to its successor cannot be decrypted", errCorrupt)
 	}
-	return &moved{to: ref.tenant.ref(string(id)), late: late, dead: !rec.deadline.After(rec.touched)}
+	to := ref.tenant.ref(string(id))
+	for older, ok := to, true; ok; older, ok = older.older() {
+		if older.name.String() == string(rec.meta) {
+			to = older // the rotation may be from before the newest secret
+		}
+	}
+	return &moved{to: to, late: late, dead: !rec.deadline.After(rec.touched)}
 }
 
-// follow calls op at ref, and as long as that was rotated, at its successor. It also returns the ref that answered.
+// elsewhere reports whether the outcome at this ref says to look at another: at its successor, or under an older secret.
+func (r Ref) elsewhere(err error) bool {
+	_, rotated := errors.AsType[*moved](err)
+	_, older := r.older()
+	return rotated || older && errors.Is(err, ErrNotFound)
+}
+
+// follow calls op at ref, and as long as that was rotated, at its successor. What is not there under one secret it looks for
+// under the next older one. It also returns the ref that answered.
 func (s *RedisStore) follow(ctx context.Context, terms *Terms, ref Ref, op func(Ref) (Session, error)) (Session, Ref, error) {
 	at := ref
 	for range maxHops {
 		got, err := op(at)
+		if older, ok := at.older(); ok && errors.Is(err, ErrNotFound) {
+			at = older
+			continue
+		}
 		m, ok := errors.AsType[*moved](err)
 		switch {
 		case !ok:

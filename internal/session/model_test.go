@@ -51,7 +51,7 @@ const maxSessions = 4
 func checkModel(t *testing.T, store session.Store, tick func()) {
 	policy := sessiontest.Policy
 	policy.MaxPerUser, policy.EvictOldest = maxSessions, true
-	tenant, err := session.NewTenant("model", policy)
+	tenant, err := session.NewTenant("model", policy, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

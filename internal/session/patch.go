@@ -44,7 +44,9 @@ func (s *RedisStore) patchOnce(ctx context.Context, terms *Terms, ref Ref, patch
 	if err := ref.tenant.policy.checkContent(merged); err != nil {
 		return Session{}, err
 	}
-	stored, err := s.replace(ctx, terms, at, merged, replaceArgs{id: id, guard: guard, used: at == ref})
+	stored, err := s.replace(ctx, terms, at, merged, replaceArgs{
+		id: id, guard: guard, used: at.id == ref.id, content: sealedContent{format: old.format},
+	})
 	if err == nil && stored.Version <= old.Version {
 		return old, nil // an earlier request with the same key made this write: old already holds it
 	}

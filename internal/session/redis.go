@@ -24,6 +24,7 @@ type RedisStore struct {
 	metrics *metrics
 	clock   *redisClock
 	touches *toucher
+	format  format // of new records
 	turns   turns
 	census  *census
 }
@@ -34,6 +35,10 @@ type Options struct {
 	Metrics prometheus.Registerer // where the store registers its collectors
 	Now     func() time.Time      // outside tests it is time.Now; nil stands for that. Only the time that passes on it counts
 	Census  time.Duration         // the interval between estimates of how many sessions are live; 0 for no estimates
+
+	// Format is the format of new records: 1, which version 0.1.0 can read, or 2, in which the user is bound to the ID. Both are
+	// read. 0 stands for 2.
+	Format int
 }
 
 // NewRedisStore returns a store in the cluster. The caller closes the store first, then the cluster.
@@ -41,7 +46,10 @@ func NewRedisStore(c *cluster.Client, o Options) *RedisStore {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &RedisStore{cluster: c, scripts: loadScripts(), log: o.Log, metrics: newMetrics(o.Metrics)}
+	s := &RedisStore{cluster: c, scripts: loadScripts(), log: o.Log, metrics: newMetrics(o.Metrics), format: newestFormat}
+	if o.Format != 0 {
+		s.format = format(o.Format)
+	}
 	s.clock = newRedisClock(o.Now)
 	s.touches = newToucher(s)
 	s.census = newCensus(s, o.Metrics, o.Census)
@@ -60,7 +68,7 @@ var _ Store = (*RedisStore)(nil)
 func (s *RedisStore) Get(ctx context.Context, terms *Terms, ref Ref) (Session, error) {
 	got, at, err := s.peek(ctx, terms, ref)
 	if err == nil {
-		s.touches.read(at, got, at == ref)
+		s.touches.read(at, got, at.id == ref.id)
 	}
 	return got, err
 }
@@ -69,7 +77,7 @@ func (s *RedisStore) Get(ctx context.Context, terms *Terms, ref Ref) (Session, e
 func (s *RedisStore) Peek(ctx context.Context, terms *Terms, ref Ref) (Session, error) {
 	got, at, err := s.peek(ctx, terms, ref)
 	if err == nil {
-		s.touches.peeked(at, got, at == ref)
+		s.touches.peeked(at, got, at.id == ref.id)
 	}
 	return got, err
 }
@@ -109,10 +117,14 @@ func (s *RedisStore) open(ctx context.Context, terms *Terms, ref Ref, value []by
 		}
 		return Session{}, err
 	}
-	if rec.kind == live && len(rec.sealed) == 0 { // every session has a seal, even one without data
-		return Session{}, fmt.Errorf("%w: it has no seal", errCorrupt)
+	if rec.kind != live {
+		return Session{}, ErrNotFound
 	}
-	return rec.open(ref)
+	got, err := rec.open(ref)
+	if over, ok := s.clock.since(got.ExpiresAt); err == nil && ok && over >= 0 {
+		return Session{}, ErrNotFound // its key outlives the tenant's limit: that was lowered, or somebody else wrote the record
+	}
+	return got, err
 }
 
 // write runs a script that answers with the clear part of the record as the write left it, even if a retry finds that the
@@ -145,14 +157,21 @@ func (s *RedisStore) written(ref Ref, reply []string, written *Content) (stored 
 	return stored, again, err
 }
 
-// opened is the session in a script's answer, with the content that was written, if any.
+// opened is the session in a script's answer, with the content that was written, if any. A ref without an ID is that of a list.
 func opened(ref Ref, value []byte, written *Content) (Session, error) {
 	rec, err := decodeRecord(value)
-	if err != nil {
+	switch {
+	case err != nil:
 		return Session{}, err
+	case rec.kind != live:
+		return Session{}, ErrNotFound
+	case len(rec.sealed) > 0:
+		return rec.open(ref)
+	case ref.id != "":
+		err = rec.checkUser(ref)
 	}
-	stored, err := rec.open(ref)
-	if len(rec.sealed) == 0 && written != nil {
+	stored := rec.session(ref.Handle)
+	if written != nil {
 		stored.Meta, stored.Data = written.Meta, written.Data
 	}
 	return stored, err
@@ -199,6 +218,8 @@ func verdict(ref Ref, reply []string) ([]byte, error) {
 		return nil, ErrLimit
 	case "over":
 		return nil, &TTLError{Field: "max_ttl", why: "has already passed, counted from creation"}
+	case "format":
+		return nil, &otherFormat{of: format(value[0] - '0')}
 	case "onward":
 		return nil, errOnward
 	case "rotated", "late":

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -36,8 +37,61 @@ func TestStoreEmbedded(t *testing.T) {
 	})
 }
 
+// While instances are upgraded, some write format 1 and some format 2.
+func TestMixedFormatsEmbedded(t *testing.T) {
+	sessiontest.TestStore(t, func(t *testing.T) sessiontest.Env {
+		e, store := embedded(t, cluster.Config{})
+		old := newStoreWith(t, e.Client(t, cluster.Config{}), session.Options{Now: e.Now, Format: 1})
+		return sessiontest.Env{
+			Store:   &alternating{Store: store, other: old},
+			Second:  old,
+			Advance: func(_ *testing.T, d time.Duration) { e.Advance(d) },
+		}
+	})
+}
+
+// alternating sends every other write that stores content to another store.
+type alternating struct {
+	session.Store
+	other  session.Store
+	writes atomic.Int64
+}
+
+func (a *alternating) next() session.Store {
+	if a.writes.Add(1)%2 == 0 {
+		return a.other
+	}
+	return a.Store
+}
+
+func (a *alternating) Create(ctx context.Context, terms *session.Terms, ref session.Ref, n session.New, key session.WriteKey) (session.Session, error) {
+	return a.next().Create(ctx, terms, ref, n, key)
+}
+
+func (a *alternating) Replace(ctx context.Context, terms *session.Terms, ref session.Ref, c session.Content, ttl session.TTL, w session.Write) (session.Session, error) {
+	return a.next().Replace(ctx, terms, ref, c, ttl, w)
+}
+
+func (a *alternating) Upsert(ctx context.Context, terms *session.Terms, ref session.Ref, c session.Content, ttl session.TTL, w session.Write) (session.Session, error) {
+	return a.next().Upsert(ctx, terms, ref, c, ttl, w)
+}
+
+func (a *alternating) Patch(ctx context.Context, terms *session.Terms, ref session.Ref, p session.Patch, w session.Write) (session.Session, error) {
+	return a.next().Patch(ctx, terms, ref, p, w)
+}
+
+func (a *alternating) Rotate(ctx context.Context, terms *session.Terms, ref session.Ref, rot session.Rotation, w session.Write) (session.Session, session.Ref, error) {
+	return a.next().Rotate(ctx, terms, ref, rot, w)
+}
+
 func newStore(t *testing.T, c *cluster.Client, now func() time.Time) *session.RedisStore {
-	store := session.NewRedisStore(c, session.Options{Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Now: now})
+	return newStoreWith(t, c, session.Options{Now: now})
+}
+
+// newStoreWith fills in the log and the metrics.
+func newStoreWith(t *testing.T, c *cluster.Client, o session.Options) *session.RedisStore {
+	o.Log, o.Metrics = slog.New(slog.DiscardHandler), prometheus.NewRegistry()
+	store := session.NewRedisStore(c, o)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
@@ -89,30 +143,6 @@ func TestCommandsPerCall(t *testing.T) {
 }
 
 var topLevel = map[string]bool{"EVALSHA": true, "EVAL": true, "GET": true}
-
-// Whoever can write to Redis cannot make a session without its ID: a record without a seal is not believed.
-func TestRecordWithoutSeal(t *testing.T) {
-	e, store := embedded(t, cluster.Config{})
-	ref := sessiontest.Tenant(t, "acme").NewRef("")
-	if _, err := store.Create(t.Context(), nil, ref, session.New{Content: session.Content{Meta: jsontext.Value(`{"admin":true}`)}}, ""); err != nil {
-		t.Fatal(err)
-	}
-	const seal = 12 + 16 // of no data
-	key := e.Keys()[0]
-	record, err := e.Get(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := e.Set(key, record[:len(record)-seal]); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := store.Get(t.Context(), nil, ref); err == nil || errors.Is(err, session.ErrNotFound) {
-		t.Errorf("a read: %+v, %v", got, err)
-	}
-	if got := store.GetMany(t.Context(), nil, []session.Ref{ref})[0]; got.Err == nil || errors.Is(got.Err, session.ErrNotFound) {
-		t.Errorf("a read of many: %+v", got)
-	}
-}
 
 // A write whose answer is lost is sent again and takes effect once.
 func TestLostAnswers(t *testing.T) {

@@ -39,8 +39,9 @@ type Handle struct {
 // as its handle. The ID is a credential; only the method ID gives it away.
 type Ref struct {
 	Handle
-	id   string
-	seal sealKey
+	id     string
+	secret int // the index of the secret that was mixed in
+	seal   sealKey
 }
 
 // A tag decides the hash slot: every key of a session carries it in braces. Base64url spreads the 65,536 tags over all but
@@ -116,10 +117,13 @@ func unreserved(c byte) bool {
 	return c == '-' || c == '.' || c == '_' || c == '~'
 }
 
-// ref derives everything from one SHA-512: 16 bytes of name, 32 bytes of seal key, and a tag if the ID carries none.
-func (t *Tenant) ref(id string) Ref {
-	sum := t.digest("session/1", id)
-	r := Ref{Handle: Handle{tenant: t}, id: id}
+// ref is what belongs to an ID under the newest secret.
+func (t *Tenant) ref(id string) Ref { return t.refUnder(0, id) }
+
+// refUnder derives everything from one hash: 16 bytes of name, 32 bytes of seal key, and a tag if the ID carries none.
+func (t *Tenant) refUnder(secret int, id string) Ref {
+	r := Ref{Handle: Handle{tenant: t}, id: id, secret: secret}
+	sum := r.derive("session/1", "")
 	copy(r.name[:], sum[0:16])
 	copy(r.seal[:], sum[16:48])
 	if issued, ok := issuedTag(id); ok {
@@ -130,13 +134,27 @@ func (t *Tenant) ref(id string) Ref {
 	return r
 }
 
-// digest separates its parts by NUL, which neither a label nor a tenant's name can contain.
-func (t *Tenant) digest(label, text string) [sha512.Size]byte {
-	return sha512.Sum512([]byte(label + "\x00" + t.name + "\x00" + text))
+// older is what belongs to the ID under the next older secret; false if there is none.
+func (r Ref) older() (Ref, bool) {
+	if r.id == "" || r.secret+1 >= r.tenant.secrets.count() {
+		return Ref{}, false
+	}
+	return r.tenant.refUnder(r.secret+1, r.id), true
 }
 
+// derive hashes the ID and the secret, and what else is given. The parts are separated by NUL, which neither a label nor a
+// tenant's name nor an ID can contain. Whoever knows neither the ID nor the secret cannot tell the outcome from chance.
+func (r Ref) derive(label, text string) [sha512.Size]byte {
+	input := label + "\x00" + r.tenant.name + "\x00" + r.id
+	if text != "" {
+		input += "\x00" + text
+	}
+	return r.tenant.secrets.digest(r.secret, []byte(input))
+}
+
+// userTag needs no secret: Redis holds the user in the clear.
 func (t *Tenant) userTag(user string) tag {
-	sum := t.digest("user/1", user)
+	sum := sha512.Sum512([]byte("user/1\x00" + t.name + "\x00" + user))
 	return tag(sum[:2])
 }
 

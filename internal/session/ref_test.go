@@ -13,7 +13,7 @@ import (
 
 func testTenant(t testing.TB, name string) *Tenant {
 	t.Helper()
-	tenant, err := NewTenant(name, Policy{DefaultIdle: time.Hour, DefaultMax: 2 * time.Hour, TTLLimit: 24 * time.Hour})
+	tenant, err := NewTenant(name, Policy{DefaultIdle: time.Hour, DefaultMax: 2 * time.Hour, TTLLimit: 24 * time.Hour}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,7 @@ func (s *RedisStore) rotateOnce(ctx context.Context, terms *Terms, ref Ref, rot 
 	switch {
 	case !guard.Admits(old.Stamp()):
 		return Session{}, Ref{}, ErrConflict
-	case at != ref && !login: // another caller rotated it before: all get the end of the chain
+	case at.id != ref.id && !login: // another caller rotated it before: all get the end of the chain
 		return s.confirm(ctx, terms, old, at, guard)
 	case login && old.User != "":
 		return Session{}, Ref{}, &ContentError{Field: "user", why: "differs from the session's user, which cannot change"}
@@ -84,8 +84,12 @@ func (s *RedisStore) endOf(ctx context.Context, terms *Terms, next Ref) (Session
 func (s *RedisStore) rotateHere(ctx context.Context, terms *Terms, ref Ref, old Session, grace time.Duration, id writeID) (Session, Ref, error) {
 	next, content := ref.tenant.newRefIn(ref.tag), old.content()
 	args := rotateArgs{
-		id: id, guard: only(old), grace: grace, content: sealContent(next, content),
-		pointer: ref.seal.seal([]byte(next.id), []byte(next.name.String())), successor: next.name,
+		id: id, guard: only(old), grace: grace, content: sealContent(next, content, s.format), successor: next.name,
+		pointer: ref.seal.seal(pointerFormat, []byte(next.id), []byte(next.name.String())),
+	}
+	if s.format > 1 {
+		mac := next.userMAC(old.User)
+		args.mac = mac[:]
 	}
 	value, err := s.runOn(ctx, terms, s.scripts.rotate, ref, next.key(), args.list())
 	if errors.Is(err, errOnward) {

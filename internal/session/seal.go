@@ -12,13 +12,14 @@ type sealKey [32]byte
 // 800-38D). The nonce is random because two writers may race to the same version with different data.
 const sealOverhead = 12 + 16
 
-// seal encrypts data and authenticates meta, which is stored unencrypted beside it.
-func (k sealKey) seal(data, meta []byte) []byte {
-	return k.aead().Seal(nil, nil, data, additional(meta))
+// seal encrypts data and authenticates meta, which is stored unencrypted beside it, and the format of the record. So a record
+// cannot be passed off as one of an older format, which authenticates less.
+func (k sealKey) seal(f format, data, meta []byte) []byte {
+	return k.aead().Seal(nil, nil, data, additional(f, meta))
 }
 
-func (k sealKey) open(sealed, meta []byte) ([]byte, error) {
-	return k.aead().Open(nil, nil, sealed, additional(meta))
+func (k sealKey) open(f format, sealed, meta []byte) ([]byte, error) {
+	return k.aead().Open(nil, nil, sealed, additional(f, meta))
 }
 
 func (k sealKey) aead() cipher.AEAD {
@@ -33,6 +34,18 @@ func (k sealKey) aead() cipher.AEAD {
 	return aead
 }
 
-func additional(meta []byte) []byte {
-	return append([]byte{recordFormat}, meta...)
+func additional(f format, meta []byte) []byte {
+	return append([]byte{byte(f)}, meta...)
+}
+
+// pointerFormat stands for the format of a record in the seals of pointers from old IDs to their successors.
+const pointerFormat format = 1
+
+// A userMAC binds the user of a session to its ID: Redis holds the user in the clear.
+type userMAC [16]byte
+
+// userMAC is a hash keyed by the ID, which stands in front of the user. It is cut off, so that nobody can extend it.
+func (r Ref) userMAC(user string) userMAC {
+	sum := r.derive("owner/1", user)
+	return userMAC(sum[:])
 }

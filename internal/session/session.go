@@ -31,7 +31,8 @@ type Session struct {
 	IdleTTL   time.Duration // the session expires if it is not used for this long
 	ExpiresAt time.Time     // the absolute deadline, which use does not move
 
-	unused bool // see record
+	unused bool   // see record
+	format format // of its record
 }
 
 // IdleExpiresAt is when the session expires if it is not used again.

@@ -10,8 +10,9 @@ import (
 // A Tenant owns sessions. Tenants share a cluster but nothing else: the name is part of every key and of every seal,
 // so one tenant's ID means nothing to another.
 type Tenant struct {
-	name   string
-	policy Policy
+	name    string
+	policy  Policy
+	secrets *Secrets
 }
 
 // A Policy limits a tenant's sessions. The three durations must be at least 1 ms, and DefaultIdle and DefaultMax at most
@@ -33,14 +34,15 @@ const maxPerUser = 1000
 var tenantName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,31}$`)
 
 // NewTenant checks the policy and the name: 1 to 32 of a-z, 0-9, "_" and "-", beginning with a letter or a digit.
-func NewTenant(name string, policy Policy) (*Tenant, error) {
+// Secrets may be nil.
+func NewTenant(name string, policy Policy, secrets *Secrets) (*Tenant, error) {
 	if !tenantName.MatchString(name) {
 		return nil, fmt.Errorf("tenant name %q: it must be 1 to 32 of a-z, 0-9, _ and -, and begin with a letter or a digit", name)
 	}
 	if err := policy.validate(); err != nil {
 		return nil, fmt.Errorf("tenant %s: %w", name, err)
 	}
-	return &Tenant{name: name, policy: policy}, nil
+	return &Tenant{name: name, policy: policy, secrets: secrets}, nil
 }
 
 // Name is the tenant's name. It is not a secret.

@@ -39,7 +39,7 @@ func TestNewTenantRefuses(t *testing.T) {
 		"max above the limit":  {"a", Policy{DefaultIdle: time.Hour, DefaultMax: 2 * time.Hour, TTLLimit: time.Hour}},
 		"limit of two ages":    {"a", Policy{DefaultIdle: time.Hour, DefaultMax: time.Hour, TTLLimit: 2 * maxTTL}},
 	} {
-		if _, err := NewTenant(c.tenant, c.policy); err == nil {
+		if _, err := NewTenant(c.tenant, c.policy, nil); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}

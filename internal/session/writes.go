@@ -1,9 +1,11 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -12,6 +14,11 @@ import (
 
 // Create implements [Store].
 func (s *RedisStore) Create(ctx context.Context, terms *Terms, ref Ref, n New, key WriteKey) (Session, error) {
+	if older, ok := ref.older(); ok {
+		if _, _, err := s.peek(ctx, terms, older); !errors.Is(err, ErrNotFound) {
+			return Session{}, cmp.Or(err, ErrExists)
+		}
+	}
 	created, again, err := s.create(ctx, terms, ref, n, key, ref.tenant.policy.MaxPerUser)
 	if err == nil && !key.repeated(again) {
 		s.metrics.countCreated(ref.tenant.name)
@@ -22,7 +29,7 @@ func (s *RedisStore) Create(ctx context.Context, terms *Terms, ref Ref, n New, k
 // create is Create with its own limit on the user's sessions, see createArgs. It also reports whether the session had been
 // created before.
 func (s *RedisStore) create(ctx context.Context, terms *Terms, ref Ref, n New, key WriteKey, limit int) (created Session, again bool, err error) {
-	rec, max, err := newRecord(ref, n, key)
+	rec, max, err := s.newRecord(ref, n, key)
 	if err != nil {
 		return Session{}, false, err
 	}
@@ -33,7 +40,7 @@ func (s *RedisStore) create(ctx context.Context, terms *Terms, ref Ref, n New, k
 }
 
 // newRecord returns the record of a session to be created, without its times, and its max TTL.
-func newRecord(ref Ref, n New, key WriteKey) (record, time.Duration, error) {
+func (s *RedisStore) newRecord(ref Ref, n New, key WriteKey) (record, time.Duration, error) {
 	ttl, err := ref.tenant.policy.resolve(n.TTL)
 	if err != nil {
 		return record{}, 0, err
@@ -45,8 +52,8 @@ func newRecord(ref Ref, n New, key WriteKey) (record, time.Duration, error) {
 		return record{}, 0, ErrForeignSlot
 	}
 	rec := record{
-		kind: live, version: 1, idle: ttl.Idle,
-		user: n.User, meta: n.Meta, sealed: ref.seal.seal(n.Data, n.Meta),
+		format: s.format, kind: live, version: 1, idle: ttl.Idle, mac: ref.userMAC(n.User),
+		user: n.User, meta: n.Meta, sealed: ref.seal.seal(s.format, n.Data, n.Meta),
 	}
 	rec.writes[0] = key.id("create", []byte(n.User), n.Meta, n.Data, n.TTL.digestible())
 	return rec, ttl.Max, nil
@@ -60,9 +67,11 @@ func (s *RedisStore) Replace(ctx context.Context, terms *Terms, ref Ref, c Conte
 	if err := ref.tenant.policy.checkContent(c); err != nil {
 		return Session{}, err
 	}
-	args := replaceArgs{id: w.Key.id("replace", c.Meta, c.Data, ttl.digestible()), guard: w.Guard, ttl: ttl}
+	args := replaceArgs{
+		id: w.Key.id("replace", c.Meta, c.Data, ttl.digestible()), guard: w.Guard, ttl: ttl, content: sealedContent{format: s.format},
+	}
 	stored, _, err := s.follow(ctx, terms, ref, func(at Ref) (Session, error) {
-		args.used = at == ref
+		args.used = at.id == ref.id
 		return s.replace(ctx, terms, at, c, args)
 	})
 	return stored, err
@@ -70,23 +79,27 @@ func (s *RedisStore) Replace(ctx context.Context, terms *Terms, ref Ref, c Conte
 
 // Upsert implements [Store].
 func (s *RedisStore) Upsert(ctx context.Context, terms *Terms, ref Ref, c Content, ttl TTL, w Write) (Session, error) {
-	rec, max, err := newRecord(ref, New{Content: c, TTL: ttl}, w.Key)
+	rec, max, err := s.newRecord(ref, New{Content: c, TTL: ttl}, w.Key)
 	if err != nil {
 		return Session{}, err
 	}
-	args := replaceArgs{id: rec.writes[0], guard: w.Guard, ttl: ttl}
+	args := replaceArgs{id: rec.writes[0], guard: w.Guard, ttl: ttl, content: sealedContent{format: s.format}}
 	orCreate := args
 	orCreate.used = true
 	orCreate.create = &createArgs{record: rec.encode(), maxTTL: max}
 	var again bool
+	_, older := ref.older()
 	stored, _, err := s.follow(ctx, terms, ref, func(at Ref) (stored Session, err error) {
-		if at != ref { // rotated: the successor may be replaced, but nothing is created under another ID
+		if at != ref || older { // rotated: the successor may be replaced, but nothing is created under another ID
+			args.used = at.id == ref.id
 			return s.replace(ctx, terms, at, c, args)
 		}
-		orCreate.content = sealContent(at, c)
-		stored, again, err = s.writeOnce(ctx, terms, s.scripts.replace, at, &c, orCreate.list())
+		stored, again, err = s.replaceOnce(ctx, terms, at, c, orCreate)
 		return stored, err
 	})
+	if older && errors.Is(err, ErrNotFound) { // under all secrets
+		stored, again, err = s.replaceOnce(ctx, terms, ref, c, orCreate)
+	}
 	if err == nil && stored.Version == 1 && !w.Key.repeated(again) { // a replace would have made it 2 or more
 		s.metrics.countCreated(ref.tenant.name)
 	}
@@ -95,20 +108,39 @@ func (s *RedisStore) Upsert(ctx context.Context, terms *Terms, ref Ref, c Conten
 
 // replace seals the content for ref and runs the script on it, with the other arguments as they are.
 func (s *RedisStore) replace(ctx context.Context, terms *Terms, ref Ref, c Content, args replaceArgs) (Session, error) {
-	args.content = sealContent(ref, c)
-	return s.write(ctx, terms, s.scripts.replace, ref, &c, args.list())
+	stored, _, err := s.replaceOnce(ctx, terms, ref, c, args)
+	return stored, err
 }
+
+// replaceOnce is replace that also reports whether the write had been applied before. It takes the record for one of the format
+// in the arguments. If it is of another, which it stays until the session ends, a second round trip is needed.
+func (s *RedisStore) replaceOnce(ctx context.Context, terms *Terms, ref Ref, c Content, args replaceArgs) (stored Session, again bool, err error) {
+	args.content = sealContent(ref, c, args.content.format)
+	stored, again, err = s.writeOnce(ctx, terms, s.scripts.replace, ref, &c, args.list())
+	if other, ok := errors.AsType[*otherFormat](err); ok {
+		args.content = sealContent(ref, c, other.of)
+		stored, again, err = s.writeOnce(ctx, terms, s.scripts.replace, ref, &c, args.list())
+	}
+	return stored, again, err
+}
+
+// otherFormat is the script's answer if the content was sealed for another format than the record's.
+type otherFormat struct{ of format }
+
+func (o *otherFormat) Error() string { return fmt.Sprintf("the record has format %d", o.of) }
 
 // sealedContent is content as a record holds it.
 type sealedContent struct {
+	format     format // of the record
 	metaLength []byte // as in the header, two bytes
 	bytes      []byte // what follows the user: the meta in the clear, and the sealed data
 }
 
-func sealContent(ref Ref, c Content) sealedContent {
+func sealContent(ref Ref, c Content, f format) sealedContent {
 	return sealedContent{
+		format:     f,
 		metaLength: binary.BigEndian.AppendUint16(nil, uint16(len(c.Meta))),
-		bytes:      append([]byte(c.Meta.Clone()), ref.seal.seal(c.Data, c.Meta)...),
+		bytes:      append([]byte(c.Meta.Clone()), ref.seal.seal(f, c.Data, c.Meta)...),
 	}
 }
 
@@ -118,7 +150,7 @@ func (s *RedisStore) Touch(ctx context.Context, terms *Terms, ref Ref, ttl TTL, 
 		return Session{}, err
 	}
 	touched, _, err := s.follow(ctx, terms, ref, func(at Ref) (Session, error) {
-		return s.write(ctx, terms, s.scripts.touch, at, nil, touchArgs{guard: g, ttl: ttl, used: at == ref}.list())
+		return s.write(ctx, terms, s.scripts.touch, at, nil, touchArgs{guard: g, ttl: ttl, used: at.id == ref.id}.list())
 	})
 	return touched, err
 }
@@ -140,6 +172,9 @@ func (s *RedisStore) delete(ctx context.Context, terms *Terms, ref Ref, d Deleti
 	_, _, err = s.follow(ctx, terms, ref, func(at Ref) (Session, error) {
 		chain = append(chain, at)
 		found, err = s.runDelete(ctx, terms, at, args)
+		if _, more := at.older(); more && err == nil && found == "" {
+			err = ErrNotFound // under this secret
+		}
 		return Session{}, err
 	})
 	if err == nil {

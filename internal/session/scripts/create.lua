@@ -20,7 +20,8 @@ end
 
 local length = string.byte(record, 75) * 256 + string.byte(record, 76)
 if length > 0 and limit > 0 then
-  local u = string.sub(record, HEADER + 1, HEADER + length)
+  local size = SIZE[string.byte(record, 1)]
+  local u = string.sub(record, size + 1, size + length)
   if not room(KEYS[2], string.sub(KEYS[1], 1, -NAME - 1), u, limit, evict == '1', id, life) then return {'limit'} end
 end
 if limit < 0 then return insert(nil, KEYS[1], record, max) end

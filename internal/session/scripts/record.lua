@@ -1,7 +1,7 @@
 -- What all scripts share. This file is put in front of each of them when they are loaded.
 -- The offsets are those of record.go, one higher because Lua counts from 1. Change the two together.
 
-local HEADER, FORMAT = 78, 1
+local SIZE = {78, 94} -- bytes of the header, by format
 local LIVE, TOMBSTONE, ROTATED = 1, 2, 3
 local NAME = 22 -- characters of a session's name, with which its key ends
 local KEYED = 5 -- bytes of a write id that stand for the operation and the caller's key
@@ -37,12 +37,14 @@ end
 
 -- The header at key, or nil if there is no record.
 local function load(key)
-  local s = redis.call('GETRANGE', key, 0, HEADER - 1)
+  local s = redis.call('GETRANGE', key, 0, SIZE[#SIZE] - 1)
   if #s == 0 then return nil end
-  if #s < HEADER or string.byte(s, 1) ~= FORMAT then
-    error('unknown record format at ' .. key)
-  end
+  local format = string.byte(s, 1)
+  local size = SIZE[format]
+  if not size or #s < size then error('unknown record format at ' .. key) end
   return {
+    format = format,
+    size = size,
     kind = string.byte(s, 2),
     stamp = string.sub(s, 3, 18), -- version and created
     version = number(s, 3),
@@ -55,13 +57,14 @@ local function load(key)
     lengths = string.sub(s, 75, 78), -- of user and meta
     user = string.byte(s, 75) * 256 + string.byte(s, 76),
     meta = string.byte(s, 77) * 256 + string.byte(s, 78),
+    mac = string.sub(s, 79, size), -- of the user; none in format 1
   }
 end
 
 local function encode(h)
-  return string.char(FORMAT, h.kind) .. bytes(h.version) .. bytes(h.created) .. bytes(h.touched)
+  return string.char(h.format, h.kind) .. bytes(h.version) .. bytes(h.created) .. bytes(h.touched)
     .. bytes(h.idle + (h.unused and 1 or 0))
-    .. bytes(h.deadline) .. h.writes .. h.lengths
+    .. bytes(h.deadline) .. h.writes .. h.lengths .. h.mac
 end
 
 -- When the session ends unless it is used, microseconds.
@@ -75,12 +78,12 @@ local function expiry(h)
 end
 
 local function clear(key, h)
-  return redis.call('GETRANGE', key, 0, HEADER + h.user + h.meta - 1)
+  return redis.call('GETRANGE', key, 0, h.size + h.user + h.meta - 1)
 end
 
 local function user(key, h)
   if h.user == 0 then return '' end
-  return redis.call('GETRANGE', key, HEADER, HEADER + h.user - 1)
+  return redis.call('GETRANGE', key, h.size, h.size + h.user - 1)
 end
 
 -- How many writes came after the one with this id, or nil if it is not among the last four.
@@ -110,7 +113,7 @@ end
 -- The answer to a write that was applied before: the version that it made, even if others have written or revoked since.
 -- So the caller never takes another writer's version for its own.
 local function again(key, h, id)
-  local rest = string.sub(clear(key, h), HEADER + 1)
+  local rest = string.sub(clear(key, h), h.size + 1)
   confirm(key)
   h.version = h.version - since(h, id)
   if h.kind == ROTATED then h.deadline = now() + redis.call('PTTL', key) * 1000 end -- the record's own deadline is the end of the grace
@@ -132,7 +135,7 @@ local function latest(key)
   local h = load(key)
   for _ = 1, HOPS do
     if not h or h.kind ~= ROTATED then return key, h end
-    local from = HEADER + h.user
+    local from = h.size + h.user
     key = string.sub(key, 1, -NAME - 1) .. redis.call('GETRANGE', key, from, from + NAME - 1)
     h = load(key)
   end
@@ -278,7 +281,8 @@ local function bury(index, key, h, id, life)
   local u = user(key, h)
   if u ~= '' then delist(index, u, h.created, key) end
   push(h, id)
-  h.kind, h.lengths = TOMBSTONE, string.char(0, 0, 0, 0)
+  -- It holds nothing that a MAC could bind, so that it stays in the format that all versions read.
+  h.format, h.mac, h.kind, h.lengths = 1, '', TOMBSTONE, string.char(0, 0, 0, 0)
   local set = redis.pcall('SET', key, encode(h), 'PX', life)
   if set.err then redis.call('DEL', key) end -- out of memory: a logout must work all the same, if without a tombstone
 end
@@ -286,7 +290,7 @@ end
 -- Puts a tombstone where there is no session, so that a create still under way cannot take effect after the delete.
 local function forestall(key, id, life)
   local t = now()
-  local h = {kind = TOMBSTONE, version = 1, created = t, touched = t, idle = 0, deadline = t,
+  local h = {format = 1, mac = '', kind = TOMBSTONE, version = 1, created = t, touched = t, idle = 0, deadline = t,
     writes = id .. string.rep('\0', 24), lengths = string.char(0, 0, 0, 0)}
   redis.pcall('SET', key, encode(h), 'PX', life) -- fails out of memory, when no create succeeds either
 end

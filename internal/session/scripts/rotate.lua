@@ -10,7 +10,9 @@
 --   5 content    the meta, then the data, sealed for the successor
 --   6 pointer    the successor's ID, sealed for the session
 --   7 successor  the successor's name
-local id, guard, grace, length, content, pointer, successor = unpack(ARGV)
+--   8 format     the format of the successor's record
+--   9 mac        the MAC of its user, '' in format 1
+local id, guard, grace, length, content, pointer, successor, format, mac = unpack(ARGV)
 grace = tonumber(grace)
 
 local h = load(KEYS[1])
@@ -30,6 +32,8 @@ if not slide(h, '', '') then return {'missing'} end
 push(h, id)
 h.unused = true
 local u, deadline = user(KEYS[1], h), h.deadline
+local old = {format = h.format, mac = h.mac}
+h.format, h.mac = tonumber(format), mac
 h.lengths = string.sub(h.lengths, 1, 2) .. length
 redis.call('SET', KEYS[3], encode(h) .. u .. content, 'PXAT', expiry(h))
 if u ~= '' then
@@ -40,6 +44,7 @@ end
 -- The old ID keeps a record for as long as the session may live: if the ID is used after the grace, and the new one was used
 -- too, one of the two callers is a thief. The record also names the successor in the clear, for calls by the old handle.
 h.kind, h.deadline, h.unused = ROTATED, h.touched + grace, false
+h.format, h.mac = old.format, old.mac
 h.lengths = string.sub(h.lengths, 1, 2) .. string.char(0, NAME)
 redis.call('SET', KEYS[1], encode(h) .. u .. successor .. pointer, 'PXAT', string.format('%.0f', math.ceil(deadline / 1000)))
 leave(KEYS[1], h, deadline)

@@ -28,4 +28,4 @@ if type(set) == 'table' and set.err and (idle ~= '' or max ~= '') then return {e
 redis.call('PEXPIREAT', KEYS[1], expiry(h))
 if h.deadline > before then prolong(KEYS[1], h) end
 if h.user > 0 then sustain(KEYS[2], user(KEYS[1], h), KEYS[1], h, idle ~= '' or max ~= '') end
-return {'ok', encode(h) .. string.sub(clear(KEYS[1], h), HEADER + 1)}
+return {'ok', encode(h) .. string.sub(clear(KEYS[1], h), h.size + 1)}

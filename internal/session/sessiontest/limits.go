@@ -14,7 +14,7 @@ func (r *run) limited(n int, evict bool) {
 	r.Helper()
 	policy := Policy
 	policy.MaxPerUser, policy.EvictOldest = n, evict
-	tenant, err := session.NewTenant("acme", policy)
+	tenant, err := session.NewTenant("acme", policy, nil)
 	if err != nil {
 		r.Fatal(err)
 	}

@@ -26,7 +26,7 @@ type Env struct {
 // Tenant makes a tenant with [Policy].
 func Tenant(t testing.TB, name string) *session.Tenant {
 	t.Helper()
-	tenant, err := session.NewTenant(name, Policy)
+	tenant, err := session.NewTenant(name, Policy, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

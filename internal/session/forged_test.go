@@ -1,0 +1,120 @@
+package session_test
+
+import (
+	"encoding/binary"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/sessiond/sessiond/internal/cluster"
+	"github.com/sessiond/sessiond/internal/session"
+	"github.com/sessiond/sessiond/internal/session/sessiontest"
+)
+
+// What whoever can write to Redis cannot do without a session's ID: have an app trust what its holder did not store.
+
+// Whoever can write to Redis cannot make a session without its ID: a record without a seal is not believed.
+func TestRecordWithoutSeal(t *testing.T) {
+	e, store := embedded(t, cluster.Config{})
+	ref := sessiontest.Tenant(t, "acme").NewRef("")
+	if _, err := store.Create(t.Context(), nil, ref, session.New{Content: session.Content{Meta: jsontext.Value(`{"admin":true}`)}}, ""); err != nil {
+		t.Fatal(err)
+	}
+	const seal = 12 + 16 // of no data
+	key := e.Keys()[0]
+	record, err := e.Get(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Set(key, record[:len(record)-seal]); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := store.Get(t.Context(), nil, ref); err == nil || errors.Is(err, session.ErrNotFound) {
+		t.Errorf("a read: %+v, %v", got, err)
+	}
+	if got := store.GetMany(t.Context(), nil, []session.Ref{ref})[0]; got.Err == nil || errors.Is(got.Err, session.ErrNotFound) {
+		t.Errorf("a read of many: %+v", got)
+	}
+}
+
+// forged creates a session of the user alice, has forge change its record, and reads it.
+func forged(t *testing.T, o session.Options, forge func(record []byte) []byte) (session.Session, error) {
+	e, _ := embedded(t, cluster.Config{})
+	o.Now = e.Now
+	store := newStoreWith(t, e.Client(t, cluster.Config{}), o)
+	ref := sessiontest.Tenant(t, "acme").NewRef("alice")
+	if _, err := store.Create(t.Context(), nil, ref, session.New{User: "alice", Content: session.Content{Data: jsontext.Value(`1`)}}, ""); err != nil {
+		t.Fatal(err)
+	}
+	key := "{" + ref.Handle.String()[:3] + "}:s:acme:" + ref.Handle.String()[3:]
+	record, err := e.Get(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Set(key, string(forge([]byte(record)))); err != nil {
+		t.Fatal(err)
+	}
+	return store.Get(t.Context(), nil, ref)
+}
+
+const (
+	macAt  = 78 // in a record, see record.go
+	userAt = 94
+)
+
+func TestRecordOfAnotherUser(t *testing.T) {
+	forgeries := map[string]func(record []byte) []byte{
+		"another user": func(record []byte) []byte {
+			copy(record[userAt:], "admin")
+			return record
+		},
+		"no user": func(record []byte) []byte {
+			binary.BigEndian.PutUint16(record[74:], 0)
+			return append(record[:userAt], record[userAt+len("alice"):]...)
+		},
+		"another MAC": func(record []byte) []byte {
+			record[macAt] ^= 1
+			return record
+		},
+		"format 1": func(record []byte) []byte {
+			record[0] = 1
+			return append(record[:macAt], append([]byte("admin"), record[userAt+len("alice"):]...)...)
+		},
+	}
+	for name, forge := range forgeries {
+		t.Run(name, func(t *testing.T) {
+			if got, err := forged(t, session.Options{}, forge); err == nil || errors.Is(err, session.ErrNotFound) {
+				t.Errorf("a read: %+v, %v", got, err)
+			}
+		})
+	}
+	if got, err := forged(t, session.Options{}, func(record []byte) []byte { return record }); err != nil || got.User != "alice" {
+		t.Errorf("what was not forged: %+v, %v", got, err)
+	}
+}
+
+// A deadline is not bound to the ID, because scripts set it. It is worth no more than the tenant's limit.
+func TestRecordWithAnotherDeadline(t *testing.T) {
+	const century = 100 * 365 * 24 * time.Hour
+	later := func(record []byte) []byte {
+		for _, at := range []int{26, 34} { // idle TTL and deadline
+			binary.BigEndian.PutUint64(record[at:], binary.BigEndian.Uint64(record[at:])+uint64(century.Microseconds()))
+		}
+		return record
+	}
+	limit := sessiontest.Policy.TTLLimit
+	got, err := forged(t, session.Options{}, later)
+	if err != nil || got.ExpiresAt.After(got.CreatedAt.Add(limit)) || got.IdleTTL > limit {
+		t.Errorf("it lives until %s, for %s without use: %v", got.ExpiresAt, got.IdleTTL, err)
+	}
+	ended := func(record []byte) []byte {
+		created := binary.BigEndian.Uint64(record[10:])
+		binary.BigEndian.PutUint64(record[10:], created-uint64(limit.Microseconds()))
+		return later(record)
+	}
+	if got, err := forged(t, session.Options{}, ended); !errors.Is(err, session.ErrNotFound) {
+		t.Errorf("after the limit: %+v, %v", got, err)
+	}
+}
