@@ -84,12 +84,12 @@ func (a *alternating) Rotate(ctx context.Context, terms *session.Terms, ref sess
 	return a.next().Rotate(ctx, terms, ref, rot, w)
 }
 
-func newStore(t *testing.T, c *cluster.Client, now func() time.Time) *session.RedisStore {
+func newStore(t testing.TB, c *cluster.Client, now func() time.Time) *session.RedisStore {
 	return newStoreWith(t, c, session.Options{Now: now})
 }
 
 // newStoreWith fills in the log and the metrics.
-func newStoreWith(t *testing.T, c *cluster.Client, o session.Options) *session.RedisStore {
+func newStoreWith(t testing.TB, c *cluster.Client, o session.Options) *session.RedisStore {
 	o.Log, o.Metrics = slog.New(slog.DiscardHandler), prometheus.NewRegistry()
 	store := session.NewRedisStore(c, o)
 	t.Cleanup(func() {

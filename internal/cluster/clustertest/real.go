@@ -73,7 +73,7 @@ func Main(m *testing.M) {
 }
 
 // Shared returns the cluster that all tests of this binary share. They must not break it.
-func Shared(t *testing.T) *Real {
+func Shared(t testing.TB) *Real {
 	t.Helper()
 	needEngine(t)
 	shared.once.Do(func() { shared.real, shared.err = start(context.Background(), new(Real), true) })
@@ -115,7 +115,7 @@ func startOwn(t *testing.T, r *Real, formed bool) *Real {
 }
 
 // needEngine skips a test if there is no Docker engine. If SESSIOND_TEST_CLUSTER is "required", it fails the test instead.
-func needEngine(t *testing.T) {
+func needEngine(t testing.TB) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("a real cluster is not short")
