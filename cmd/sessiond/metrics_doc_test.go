@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,7 +19,9 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/cluster/peer"
 	"github.com/sessiond/sessiond/internal/httpapi"
+	"github.com/sessiond/sessiond/internal/keys"
 	"github.com/sessiond/sessiond/internal/session"
+	"github.com/sessiond/sessiond/internal/session/sessiontest"
 )
 
 var update = flag.Bool("update", false, "write docs/metrics.md anew")
@@ -81,7 +84,7 @@ Units are seconds and bytes. Every histogram is both classic and native. To stor
 ` + "`--enable-feature=native-histograms`" + `. To store the exemplars of HTTP requests, it needs ` + "`--enable-feature=exemplar-storage`" + `: they name the
 trace of a request, or, if the request was slow, the ` + "`request_id`" + ` of its line in the log.
 
-The number of series does not grow with the load. ` + "`route`" + ` is a pattern, ` + "`tenant`" + ` is a tenant of the key file, ` + "`node`" + ` and ` + "`vm`" + ` are those of the
+The number of series does not grow with the load. ` + "`route`" + ` is a pattern, ` + "`tenant`" + ` and ` + "`key`" + ` are those of the key file, ` + "`node`" + ` and ` + "`vm`" + ` are those of the
 cluster, and ` + "`shard`" + ` is the lowest slot that the shard had when the instance first saw it. Metrics of nodes and shards show what the
 exporting instance sees.
 
@@ -99,6 +102,17 @@ exporting instance sees.
 	return b.Bytes()
 }
 
+// ringOf is a ring with one key, which expires.
+func ringOf(t *testing.T) *keys.Ring {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	writeKeys(t, path, "a key", `"expires": "2100-01-01T00:00:00Z"`)
+	ring, err := keys.Load(path, keys.Limits{Policy: sessiontest.Policy, MaxBody: 1 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring
+}
+
 // docs/metrics.md lists every metric that the program registers. Names and help texts follow the linter's rules.
 func TestMetricsAreDocumented(t *testing.T) {
 	c := &catalogue{Registry: prometheus.NewRegistry()}
@@ -109,6 +123,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	store := session.NewRedisStore(client, session.Options{Log: quiet, Metrics: c})
 	t.Cleanup(func() { store.Close(context.Background()) })
 	httpapi.New(httpapi.Config{Metrics: c})
+	c.MustRegister(ringOf(t))
 	if problems, err := testutil.GatherAndLint(c); err != nil || len(problems) > 0 {
 		t.Errorf("lint: %v, %v", problems, err)
 	}

@@ -33,7 +33,7 @@ type program struct {
 	log      *slog.Logger
 	metrics  *prometheus.Registry
 	server   *http.Server
-	reload   func() error // reads the key file again
+	keys     *keys.Ring // nil without a key file
 	store    *session.RedisStore
 	cluster  *cluster.Client
 	embedded io.Closer             // nil without --embedded
@@ -47,15 +47,18 @@ func start(cfg serveCmd, logTo io.Writer) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	grant, reload, err := cfg.access()
+	grant, ring, err := cfg.access()
 	if err != nil {
 		return nil, err
 	}
 	p := &program{
-		cfg: cfg, log: newLogger(cfg, logTo), metrics: newRegistry(), reload: reload,
+		cfg: cfg, log: newLogger(cfg, logTo), metrics: newRegistry(), keys: ring,
 		failed: make(chan error, 1), draining: make(chan struct{}),
 	}
 	cluster.LogTo(p.log)
+	if ring != nil {
+		p.metrics.MustRegister(ring)
+	}
 	if p.tracing, err = newTracing(p.log); err != nil {
 		return nil, err
 	}
@@ -142,13 +145,17 @@ func (p *program) serve() {
 	}
 }
 
-// reloadKeys reads the key file again. If the file is invalid, the current keys stay in effect.
+// reloadKeys reads the key file again, if there is one. If it is invalid, the current keys stay in effect.
 func (p *program) reloadKeys() {
-	if err := p.reload(); err != nil {
+	if p.keys == nil {
+		return
+	}
+	change, err := p.keys.Reload()
+	if err != nil {
 		p.log.Error("the key file is invalid; keeping the current keys", "error", err)
 		return
 	}
-	p.log.Info("key file reloaded")
+	p.log.Info("key file reloaded", "change", change)
 }
 
 // drain lets callers leave, stops accepting connections, waits for the requests and touches in progress, and closes

@@ -48,17 +48,17 @@ func (s *serveCmd) loadSecrets() (ids []string, err error) {
 	return ids, err
 }
 
-// access says who may do what: the bearers of the keys in the file, or everybody if there is no file.
-func (s *serveCmd) access() (grant func(bearer string) (keys.Grant, bool), reload func() error, err error) {
+// access says who may do what: the bearers of the keys in the file, or everybody if there is no file and so no ring.
+func (s *serveCmd) access() (grant func(bearer string) (keys.Grant, bool), ring *keys.Ring, err error) {
 	if s.KeyFile != "" {
 		ring, err := keys.Load(s.KeyFile, s.limits())
 		if err != nil {
 			return nil, nil, fmt.Errorf("--key-file: %w", err)
 		}
-		return ring.Grant, ring.Reload, nil
+		return ring.Grant, ring, nil
 	}
 	everything, err := keys.NewGrant(s.Tenant, keys.Read|keys.Write|keys.Admin, s.limits())
-	return func(string) (keys.Grant, bool) { return everything, true }, func() error { return nil }, err
+	return func(string) (keys.Grant, bool) { return everything, true }, nil, err
 }
 
 // onCluster makes the client of a service, which watches the cluster from now on.

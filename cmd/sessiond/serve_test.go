@@ -246,16 +246,19 @@ func TestRunStops(t *testing.T) {
 	}
 }
 
+// writeKeys writes a key file with a tenant, shop, and one key of it. more are the key's other members.
+func writeKeys(t *testing.T, path, key, more string) {
+	t.Helper()
+	text := fmt.Sprintf(`{"tenants":{"shop":{}},"keys":[{"sha256":"%x","tenant":"shop",%s}]}`, sha256.Sum256([]byte(key)), more)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // With a key file a call needs a key, and SIGHUP reads the file again.
 func TestKeyFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.json")
-	write := func(key string) {
-		sum := sha256.Sum256([]byte(key))
-		text := fmt.Sprintf(`{"tenants":{"shop":{}},"keys":[{"sha256":"%x","tenant":"shop","scopes":["write"]}]}`, sum)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	write := func(key string) { writeKeys(t, path, key, `"id": "of-`+key+`", "scopes": ["write"]`) }
 	write("first")
 	ctx, cancel := context.WithCancel(t.Context())
 	stderr := new(syncBuffer)
@@ -283,6 +286,19 @@ func TestKeyFile(t *testing.T) {
 	polltest.Eventually(t, "the new key counts", func() bool { return create("second") == http.StatusCreated })
 	if got := create("first"); got != http.StatusUnauthorized {
 		t.Errorf("got %d", got)
+	}
+	polltest.Eventually(t, "the log says what changed", func() bool {
+		return strings.Contains(stderr.String(), `change="keys added: of-second; keys removed: of-first"`)
+	})
+	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	polltest.Eventually(t, "the log says that the file is invalid", func() bool { return strings.Contains(stderr.String(), "keeping the current keys") })
+	if got := create("second"); got != http.StatusCreated {
+		t.Errorf("after a file that is invalid: got %d", got)
 	}
 	cancel()
 	<-done

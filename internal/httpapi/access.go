@@ -24,6 +24,7 @@ func mayUse(r *http.Request, scope keys.Scope) bool { return grantOf(r).Scopes&s
 func (a *api) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		grant, ok := a.Grant(bearer(r))
+		eventOf(r).key = grant.Key // of an expired key too
 		if !ok {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="sessiond"`)
 			a.writeProblem(w, r, unauthorized, problem{})

@@ -76,12 +76,12 @@ func TestWritersDoNotRead(t *testing.T) {
 }
 
 func TestKeyring(t *testing.T) {
-	f := newFixture(t)
+	f := newFixture(t, func(c *Config) { c.LogsPerSecond = -1 })
 	path := filepath.Join(t.TempDir(), "keys.json")
 	text := fmt.Sprintf(`{
 		"tenants": {"shop": {"ttl_limit": "1h", "default_max_ttl": "1h", "sessions_per_user": 1, "max_body_bytes": 100}, "blog": {}},
 		"keys": [
-			{"sha256": %q, "tenant": "shop", "scopes": ["read", "write"]},
+			{"id": "web-1", "sha256": %q, "tenant": "shop", "scopes": ["read", "write"]},
 			{"sha256": %q, "tenant": "shop", "scopes": ["read"]},
 			{"sha256": %q, "tenant": "blog", "scopes": ["read", "write", "admin"]}
 		]}`, hashOf("shop-app"), hashOf("shop-reader"), hashOf("blog-admin"))
@@ -122,12 +122,12 @@ func TestKeyring(t *testing.T) {
 
 	// A file that cannot be used changes nothing; one that can counts at once.
 	writeKeys(t, path, `{"keys":[{"sha256":"zz","tenant":"shop"}]}`)
-	if err := ring.Reload(); err == nil {
+	if _, err := ring.Reload(); err == nil {
 		t.Error("a broken file was accepted")
 	}
 	f.do("GET", "/v1/sessions/"+id, "", as("shop-app")...).want(200)
 	writeKeys(t, path, strings.Replace(text, hashOf("shop-reader"), hashOf("new-reader"), 1))
-	if err := ring.Reload(); err != nil {
+	if _, err := ring.Reload(); err != nil {
 		t.Fatal(err)
 	}
 	f.do("GET", "/v1/sessions/"+id, "", as("shop-reader")...).wantProblem(401, "unauthorized")
@@ -136,6 +136,11 @@ func TestKeyring(t *testing.T) {
 	for _, key := range []string{"shop-app", "new-reader", "blog-admin"} {
 		if strings.Contains(f.log.String(), key) {
 			t.Errorf("the key %s is in the log", key)
+		}
+	}
+	for _, id := range []string{"web-1", hashOf("blog-admin")[:8]} {
+		if !strings.Contains(f.log.String(), `"key":"`+id+`"`) {
+			t.Errorf("the log does not say that %s called", id)
 		}
 	}
 	f.do("GET", "/livez", "").want(200) // needs no key

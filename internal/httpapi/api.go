@@ -24,7 +24,7 @@ import (
 // Config is what the API needs. Every field must be set unless its comment says what the zero value means.
 type Config struct {
 	Store    session.Store
-	Grant    func(bearer string) (keys.Grant, bool)        // what a caller may do; false for an unknown key
+	Grant    func(bearer string) (keys.Grant, bool)        // what a caller may do; false for an unknown or expired key
 	Ready    func(context.Context) (watch.Snapshot, error) // waits until a node has answered, and returns the cluster's state
 	State    func() watch.Snapshot                         // the cluster's state as it is known now
 	Events   *watch.Events

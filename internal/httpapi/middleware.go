@@ -21,6 +21,7 @@ type event struct {
 	start     time.Time
 	slow      time.Duration // a request that takes this long is slow
 	requestID string
+	key       string // ID of the caller's API key; empty until the caller is known, and without a key file
 	tenant    string // empty until the caller is known
 	handle    string // of the session, never its ID
 	problem   string // kind of the problem document, if one was sent

@@ -74,6 +74,7 @@ func attributes(ctx context.Context, r *http.Request, e *event, status, bytes in
 			attrs = append(attrs, slog.String(key, value))
 		}
 	}
+	add("key", e.key)
 	add("tenant", e.tenant)
 	add("session", e.handle)
 	add("problem", e.problem)

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -32,34 +34,58 @@ type tenant struct {
 }
 
 type key struct {
-	SHA256 string   `json:"sha256"` // hexadecimal
-	Tenant string   `json:"tenant"`
-	Scopes []string `json:"scopes"`
+	ID      string     `json:"id"`     // its public name; without one, the first digits of the hash stand for it
+	SHA256  string     `json:"sha256"` // hexadecimal
+	Tenant  string     `json:"tenant"`
+	Scopes  []string   `json:"scopes"`
+	Expires *time.Time `json:"expires"` // RFC 3339; nil for never
 }
 
-func parse(b []byte, defaults Limits) (map[hash]Grant, error) {
+// contents are what a key file says.
+type contents struct {
+	keys    map[hash]*entry
+	tenants map[string]tenant
+}
+
+// An entry is one key of the file.
+type entry struct {
+	grant   Grant
+	expires time.Time     // zero for never
+	used    *atomic.Int64 // Unix time in seconds of the last use since the program began; 0 for none
+}
+
+func parse(b []byte, defaults Limits) (contents, error) {
 	var f file
 	if err := json.UnmarshalRead(bytes.NewReader(b), &f, json.RejectUnknownMembers(true)); err != nil {
-		return nil, err
+		return contents{}, err
 	}
 	if len(f.Keys) == 0 {
-		return nil, errors.New("the file has no keys: nobody could call the service")
+		return contents{}, errors.New("the file has no keys: nobody could call the service")
 	}
 	tenants := map[string]Grant{}
 	for name, t := range f.Tenants {
 		grant, err := t.grant(name, defaults)
 		if err != nil {
-			return nil, err
+			return contents{}, err
 		}
 		tenants[name] = grant
 	}
-	grants := map[hash]Grant{}
+	c, ids := contents{map[hash]*entry{}, f.Tenants}, map[string]bool{}
 	for i, k := range f.Keys {
-		if err := k.add(grants, tenants); err != nil {
-			return nil, fmt.Errorf("key %d: %w", i+1, err)
+		sum, e, err := k.entry(tenants)
+		switch {
+		case err != nil:
+		case c.keys[sum] != nil:
+			err = errors.New("the file lists this sha256 more than once")
+		case ids[e.grant.Key]:
+			err = fmt.Errorf("another key has the id %q too", e.grant.Key)
 		}
+		if err != nil {
+			return contents{}, fmt.Errorf("key %d: %w", i+1, err)
+		}
+		c.keys[sum], ids[e.grant.Key] = e, true
 	}
-	return grants, nil
+	return c, nil
 }
 
 // grant is what the tenant's keys have in common. It has no scopes yet.
@@ -90,22 +116,45 @@ func setDuration(limit *time.Duration, own session.Duration) {
 	}
 }
 
-// add gives the key its tenant's grant with its own scopes.
-func (k key) add(grants map[hash]Grant, tenants map[string]Grant) error {
+// entry gives the key its tenant's grant with its own scopes.
+func (k key) entry(tenants map[string]Grant) (hash, *entry, error) {
 	grant, ok := tenants[k.Tenant]
 	if !ok {
-		return fmt.Errorf("unknown tenant %q: the file defines %q", k.Tenant, slices.Sorted(maps.Keys(tenants)))
+		return hash{}, nil, fmt.Errorf("unknown tenant %q: the file defines %q", k.Tenant, slices.Sorted(maps.Keys(tenants)))
 	}
 	sum, err := k.hash()
 	if err != nil {
-		return err
+		return hash{}, nil, err
 	}
-	if _, ok := grants[sum]; ok {
-		return errors.New("the file lists this sha256 more than once")
+	if grant.Key, err = k.id(sum); err != nil {
+		return hash{}, nil, err
 	}
-	grant.Scopes, err = parseScopes(k.Scopes)
-	grants[sum] = grant
-	return err
+	if grant.Scopes, err = parseScopes(k.Scopes); err != nil {
+		return hash{}, nil, err
+	}
+	e := &entry{grant: grant, used: new(atomic.Int64)}
+	if k.Expires != nil {
+		e.expires = *k.Expires
+	}
+	return sum, e, nil
+}
+
+// keyID matches the ID of a key. It stands in logs and metrics, so it admits nothing that could forge a line.
+var keyID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// idDigits is how many digits of its hash stand for a key that has no ID.
+const idDigits = 8
+
+func (k key) id(sum hash) (string, error) {
+	switch {
+	case k.ID == "":
+		return hex.EncodeToString(sum[:])[:idDigits], nil
+	case !keyID.MatchString(k.ID):
+		return "", errors.New("an id has 1 to 64 characters from A-Z a-z 0-9 . _ -")
+	case sha256.Sum256([]byte(k.ID)) == sum:
+		return "", errors.New("the id is the key itself: an id is public")
+	}
+	return k.ID, nil
 }
 
 func (k key) hash() (hash, error) {

@@ -17,6 +17,7 @@ const (
 
 // A Grant is what a caller may do, and to whose sessions.
 type Grant struct {
+	Key     string // the ID of the caller's API key, which is public; empty without a key file
 	Tenant  *session.Tenant
 	Scopes  Scope
 	MaxBody int64 // bytes of a request's body

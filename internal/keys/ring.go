@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync/atomic"
+	"time"
 )
 
 // hash is the SHA-256 of an API key.
@@ -17,27 +18,38 @@ type hash [sha256.Size]byte
 type Ring struct {
 	path     string
 	defaults Limits
-	grants   atomic.Pointer[map[hash]Grant]
+	contents atomic.Pointer[contents]
 }
 
 // Load reads the key file. Limits that the file does not set for a tenant are the defaults.
 func Load(path string, defaults Limits) (*Ring, error) {
 	r := &Ring{path: path, defaults: defaults}
-	return r, r.Reload()
+	_, err := r.Reload()
+	return r, err
 }
 
-// Reload reads the file again. If it cannot be read or is invalid, the ring keeps the keys that it has.
-func (r *Ring) Reload() error {
+// Reload reads the file again and returns what has changed. If it cannot be read or is invalid, the ring keeps the keys
+// that it has. Calls must not overlap.
+func (r *Ring) Reload() (Change, error) {
 	b, err := readPrivate(r.path)
 	if err != nil {
-		return err
+		return Change{}, err
 	}
-	grants, err := parse(b, r.defaults)
+	next, err := parse(b, r.defaults)
 	if err != nil {
-		return fmt.Errorf("%s: %w", r.path, err)
+		return Change{}, fmt.Errorf("%s: %w", r.path, err)
 	}
-	r.grants.Store(&grants)
-	return nil
+	last := r.contents.Load()
+	if last == nil {
+		last = &contents{}
+	}
+	for sum, e := range next.keys {
+		if known := last.keys[sum]; known != nil {
+			e.used = known.used
+		}
+	}
+	r.contents.Store(&next)
+	return compare(*last, next), nil
 }
 
 // readPrivate reads a file that not everybody on the host may read. Hashes of keys that people chose can be guessed.
@@ -57,12 +69,22 @@ func readPrivate(path string) ([]byte, error) {
 	return io.ReadAll(f)
 }
 
-// Grant returns what the bearer of a key may do; false for a key that is not in the file. The lookup is by hash, so its
-// timing reveals nothing about the keys in the file.
+// Grant returns what the bearer of a key may do; false for a key that is not in the file or has expired. Of an expired key
+// the grant says which it was, and nothing else. The lookup is by hash, so its timing reveals nothing about the keys in the file.
 func (r *Ring) Grant(bearer string) (Grant, bool) {
 	if bearer == "" {
 		return Grant{}, false
 	}
-	g, ok := (*r.grants.Load())[sha256.Sum256([]byte(bearer))]
-	return g, ok
+	e := r.contents.Load().keys[sha256.Sum256([]byte(bearer))]
+	if e == nil {
+		return Grant{}, false
+	}
+	now := time.Now()
+	if !e.expires.IsZero() && !now.Before(e.expires) {
+		return Grant{Key: e.grant.Key}, false
+	}
+	if second := now.Unix(); e.used.Load() != second { // a write by every request would keep the cores waiting for each other
+		e.used.Store(second)
+	}
+	return e.grant, true
 }

@@ -60,20 +60,21 @@ func TestRing(t *testing.T) {
 	refused("", "unknown", hashOf("reader"))
 
 	write(file("new"))
-	if err := ring.Reload(); err != nil {
+	if _, err := ring.Reload(); err != nil {
 		t.Fatal(err)
 	}
 	check("new", "shop", Read, 100)
 	refused("reader")
 
 	write("{")
-	if err := ring.Reload(); err == nil {
+	if _, err := ring.Reload(); err == nil {
 		t.Error("a broken file was accepted")
 	}
 	check("new", "shop", Read, 100) // the keys are those of before
 
 	for _, empty := range []string{`{}`, `null`, `{"tenants":{"shop":{}},"keys":[]}`} {
-		if write(empty); ring.Reload() == nil {
+		write(empty)
+		if _, err := ring.Reload(); err == nil {
 			t.Errorf("%s was accepted: nobody could call the service", empty)
 		}
 	}
@@ -81,7 +82,7 @@ func TestRing(t *testing.T) {
 	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := ring.Reload(); err == nil || !strings.Contains(err.Error(), "chmod") {
+	if _, err := ring.Reload(); err == nil || !strings.Contains(err.Error(), "chmod") {
 		t.Errorf("a file that everybody may read: %v", err)
 	}
 	check("new", "shop", Read, 100)
@@ -94,18 +95,23 @@ func TestRing(t *testing.T) {
 func TestBrokenKeyFiles(t *testing.T) {
 	good := hashOf("k")
 	for name, text := range map[string]string{
-		"not JSON":        `{`,
-		"unknown member":  `{"key":[]}`,
-		"unknown tenant":  `{"keys":[{"sha256":"` + good + `","tenant":"shop"}]}`,
-		"unknown scope":   `{"tenants":{"shop":{}},"keys":[{"sha256":"` + good + `","tenant":"shop","scopes":["root"]}]}`,
-		"short hash":      `{"tenants":{"shop":{}},"keys":[{"sha256":"abcd","tenant":"shop"}]}`,
-		"a key twice":     `{"tenants":{"shop":{}},"keys":[{"sha256":"` + good + `","tenant":"shop"},{"sha256":"` + good + `","tenant":"shop"}]}`,
-		"the empty key":   `{"tenants":{"shop":{}},"keys":[{"sha256":"` + hashOf("") + `","tenant":"shop"}]}`,
-		"bad tenant name": `{"tenants":{"a:b":{}}}`,
-		"bad TTL":         `{"tenants":{"shop":{"ttl_limit":"1s"}}}`,
-		"bad on_limit":    `{"tenants":{"shop":{"on_limit":"explode"}}}`,
-		"negative limit":  `{"tenants":{"shop":{"sessions_per_user":-1}}}`,
-		"no body at all":  `{"tenants":{"shop":{"max_body_bytes":0}}}`,
+		"not JSON":                       `{`,
+		"unknown member":                 `{"key":[]}`,
+		"unknown tenant":                 `{"keys":[{"sha256":"` + good + `","tenant":"shop"}]}`,
+		"unknown scope":                  `{"tenants":{"shop":{}},"keys":[{"sha256":"` + good + `","tenant":"shop","scopes":["root"]}]}`,
+		"short hash":                     `{"tenants":{"shop":{}},"keys":[{"sha256":"abcd","tenant":"shop"}]}`,
+		"a key twice":                    `{"tenants":{"shop":{}},"keys":[{"sha256":"` + good + `","tenant":"shop"},{"sha256":"` + good + `","tenant":"shop"}]}`,
+		"an id twice":                    `{"tenants":{"shop":{}},"keys":[{"id":"a","sha256":"` + good + `","tenant":"shop"},{"id":"a","sha256":"` + hashOf("j") + `","tenant":"shop"}]}`,
+		"an id that is another's digits": `{"tenants":{"shop":{}},"keys":[{"sha256":"` + good + `","tenant":"shop"},{"id":"` + good[:8] + `","sha256":"` + hashOf("j") + `","tenant":"shop"}]}`,
+		"an id with a space":             `{"tenants":{"shop":{}},"keys":[{"id":"a b","sha256":"` + good + `","tenant":"shop"}]}`,
+		"the key as its id":              `{"tenants":{"shop":{}},"keys":[{"id":"k","sha256":"` + good + `","tenant":"shop"}]}`,
+		"an expiry that is no time":      `{"tenants":{"shop":{}},"keys":[{"sha256":"` + good + `","tenant":"shop","expires":"tomorrow"}]}`,
+		"the empty key":                  `{"tenants":{"shop":{}},"keys":[{"sha256":"` + hashOf("") + `","tenant":"shop"}]}`,
+		"bad tenant name":                `{"tenants":{"a:b":{}}}`,
+		"bad TTL":                        `{"tenants":{"shop":{"ttl_limit":"1s"}}}`,
+		"bad on_limit":                   `{"tenants":{"shop":{"on_limit":"explode"}}}`,
+		"negative limit":                 `{"tenants":{"shop":{"sessions_per_user":-1}}}`,
+		"no body at all":                 `{"tenants":{"shop":{"max_body_bytes":0}}}`,
 	} {
 		if _, err := parse([]byte(text), defaults); err == nil {
 			t.Errorf("%s: accepted", name)
