@@ -80,7 +80,7 @@ func (d *drill) prepare(ctx context.Context) error {
 	if len(cfg.Targets) == 0 {
 		cfg.Targets = []string{"http://127.0.0.1:8080"}
 	}
-	d.cluster = cluster.Client{Instances: d.Cluster, HTTP: &http.Client{Transport: &http.Transport{}}}
+	d.cluster = cluster.Client{Instances: d.Cluster, Token: d.Token, HTTP: &http.Client{Transport: &http.Transport{}}}
 	slotOf := func(r load.Result) uint16 { return r.Slot }
 	if d.stock() {
 		if d.control, err = startControl(d.Redis); err != nil {

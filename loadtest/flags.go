@@ -24,7 +24,7 @@ type cli struct {
 	Scenario scenario.Flag `placeholder:"NAME|FILE" help:"Read flags from a file: one of ${scenarios}, or a path. Flags on the command line override it."`
 
 	Target  []string `placeholder:"URL" help:"Instances to load, round robin; or redis-stock, a plain go-redis handler in this process, as the control. Default: http://127.0.0.1:8080."`
-	Token   string   `env:"LOADTEST_TOKEN" placeholder:"KEY" help:"API key. Set it in the environment to keep it out of the process list."`
+	Token   string   `env:"LOADTEST_TOKEN" placeholder:"KEY" help:"API key; with the scope ops too, unless --cluster names --ops-listen addresses. Set it in the environment to keep it out of the process list."`
 	Tenant  string   `default:"default" help:"The API key's tenant."`
 	Redis   []string `placeholder:"HOST:PORT" help:"Cluster nodes, for redis-stock."`
 	Cluster []string `placeholder:"URL" help:"Instances to ask about the cluster's shards and events. Default: the targets."`

@@ -24,6 +24,7 @@ const (
 // A Client asks instances.
 type Client struct {
 	Instances []string // base URLs
+	Token     string   // API key with the scope ops; empty for none
 	HTTP      *http.Client
 }
 
@@ -103,6 +104,9 @@ func (c Client) ask(ctx context.Context, instance, path string, into any) (time.
 		return time.Time{}, err
 	}
 	req.Header.Set("Accept", "application/json")
+	if c.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.Token)
+	}
 	res, err := c.HTTP.Do(req)
 	if err != nil {
 		return time.Time{}, err

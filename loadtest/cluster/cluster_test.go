@@ -31,6 +31,16 @@ func TestShards(t *testing.T) {
 	if s := shards[1]; s.Name != "5461" || s.Master != "redis-2.vm2" || s.VM != "vm2" || !slices.Equal(s.Ranges, [][2]int{{5461, 10922}}) {
 		t.Errorf("got %+v", s)
 	}
+	needsKey := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer a-key" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		(&servicetest.Handler{Service: servicetest.New()}).ServeHTTP(w, r)
+	}))
+	if _, err := (Client{Instances: []string{needsKey}, Token: "a-key", HTTP: http.DefaultClient}).Shards(t.Context()); err != nil {
+		t.Error(err)
+	}
 	for name, handler := range map[string]http.HandlerFunc{
 		"no such route": http.NotFound,
 		"no JSON":       func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("hello")) },
