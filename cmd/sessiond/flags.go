@@ -6,6 +6,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/sessiond/sessiond/internal/httpapi"
 	"github.com/sessiond/sessiond/internal/keys"
 	"github.com/sessiond/sessiond/internal/session"
 )
@@ -27,7 +28,8 @@ type serveCmd struct {
 	MaxBodyBytes    int64         `default:"65536" help:"Maximum size of a request's body in bytes (${default})."`
 
 	KeyFile         string        `placeholder:"FILE" help:"API keys and tenants; read again on SIGHUP. Without it there is one tenant and no authentication, and --listen must be a loopback address."`
-	AllowedHost     []string      `placeholder:"NAME" help:"Without a key file: a name in the Host header of requests that is answered to, besides localhost and IP addresses, so that no web page reaches the service by DNS rebinding."`
+	OpsListen       string        `placeholder:"HOST:PORT" help:"Serve metrics, the state of the cluster, its events, the live page and readiness in detail here, without keys, and no longer at --listen. Without it, a key file makes them need a key with the scope ops."`
+	AllowedHost     []string      `placeholder:"NAME" help:"Without a key file, and at --ops-listen: a name in the Host header of requests that is answered to, besides localhost and IP addresses, so that no web page reaches the service by DNS rebinding."`
 	SecretFile      string        `placeholder:"FILE" help:"Secrets that are mixed into what is derived from session IDs, so that neither reading nor writing Redis is enough to guess an ID or to forge a session. All instances need the same."`
 	RecordFormat    int           `enum:"1,2" default:"2" help:"Format of new records: 1 while instances of version 0.1.0 serve the same cluster, else 2, which binds the user to the ID (${default}). Both are read."`
 	InsecureNoAuth  bool          `help:"Allow --listen on other than loopback addresses without authentication."`
@@ -93,12 +95,28 @@ func loopback(listen string) bool {
 	return err != nil || host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// hosts are the names that requests may be for; nil for any. Where there are keys, no web page has one.
+// hosts are the names that requests may be for; nil for any. Where a key is needed, no web page has one.
 func (s *serveCmd) hosts() []string {
 	if s.KeyFile != "" {
 		return nil
 	}
+	return s.opsHosts()
+}
+
+// opsHosts are the names that requests to the second listener may be for. No key is needed there.
+func (s *serveCmd) opsHosts() []string {
 	return append([]string{}, s.AllowedHost...) // not nil, even if there are none
+}
+
+// ops says who may see metrics, cluster and page.
+func (s *serveCmd) ops() httpapi.OpsAccess {
+	switch {
+	case s.OpsListen != "":
+		return httpapi.OpsApart
+	case s.KeyFile != "":
+		return httpapi.OpsByKey
+	}
+	return httpapi.OpsOpen
 }
 
 // limits apply to every tenant that does not set its own.

@@ -23,17 +23,20 @@ import (
 
 // A program is a running service.
 type program struct {
-	addr   net.Addr   // where it serves
-	failed chan error // receives one error if serving fails
+	addr    net.Addr   // where it serves
+	opsAddr net.Addr   // where it serves operations; nil without --ops-listen
+	failed  chan error // receives an error if serving fails, one from each listener
 
 	listener net.Listener
+	ops      net.Listener  // nil without --ops-listen
 	draining chan struct{} // closed when the program begins to stop
 
 	cfg      serveCmd
 	log      *slog.Logger
 	metrics  *prometheus.Registry
 	server   *http.Server
-	keys     *keys.Ring // nil without a key file
+	opsHTTP  *http.Server // serves at ops
+	keys     *keys.Ring   // nil without a key file
 	store    *session.RedisStore
 	cluster  *cluster.Client
 	embedded io.Closer             // nil without --embedded
@@ -53,7 +56,7 @@ func start(cfg serveCmd, logTo io.Writer) (*program, error) {
 	}
 	p := &program{
 		cfg: cfg, log: newLogger(cfg, logTo), metrics: newRegistry(), keys: ring,
-		failed: make(chan error, 1), draining: make(chan struct{}),
+		failed: make(chan error, 2), draining: make(chan struct{}),
 	}
 	cluster.LogTo(p.log)
 	if ring != nil {
@@ -66,10 +69,14 @@ func start(cfg serveCmd, logTo io.Writer) (*program, error) {
 		return nil, err
 	}
 	p.addr = p.listener.Addr()
-	if err := p.openStore(); err != nil {
+	if err := p.listenForOps(); err != nil {
 		return nil, errors.Join(err, p.listener.Close())
 	}
-	p.server = p.newServer(p.newAPI(grant))
+	if err := p.openStore(); err != nil {
+		return nil, errors.Join(err, p.closeListeners())
+	}
+	service, ops := p.newAPI(grant)
+	p.server, p.opsHTTP = p.newServer(service), p.newServer(ops)
 	b := thisBuild()
 	p.log.Info("serving", "addr", p.addr.String(), "version", b.version, "commit", b.commit)
 	if len(secretIDs) > 0 {
@@ -78,8 +85,32 @@ func start(cfg serveCmd, logTo io.Writer) (*program, error) {
 	if cfg.KeyFile == "" {
 		p.log.Warn("there is no authentication: whoever can reach the address may do everything", "addr", p.addr.String())
 	}
-	go p.serve()
+	go p.serve(p.server, p.listener)
+	if p.ops != nil {
+		p.log.Info("serving metrics, cluster and page", "addr", p.opsAddr.String())
+		go p.serve(p.opsHTTP, p.ops)
+	}
 	return p, nil
+}
+
+// listenForOps listens at --ops-listen, if that is given.
+func (p *program) listenForOps() (err error) {
+	if p.cfg.OpsListen == "" {
+		return nil
+	}
+	if p.ops, err = net.Listen("tcp", p.cfg.OpsListen); err != nil {
+		return fmt.Errorf("--ops-listen: %w", err)
+	}
+	p.opsAddr = p.ops.Addr()
+	return nil
+}
+
+func (p *program) closeListeners() error {
+	err := p.listener.Close()
+	if p.ops != nil {
+		err = errors.Join(err, p.ops.Close())
+	}
+	return err
 }
 
 // newRegistry returns a registry with the metrics of the process. Each part of the service adds its own.
@@ -106,7 +137,7 @@ func (p *program) openStore() error {
 	return nil
 }
 
-func (p *program) newAPI(grant func(bearer string) (keys.Grant, bool)) http.Handler {
+func (p *program) newAPI(grant func(bearer string) (keys.Grant, bool)) (service, ops http.Handler) {
 	return httpapi.New(httpapi.Config{
 		Store:    p.store,
 		Grant:    grant,
@@ -122,6 +153,8 @@ func (p *program) newAPI(grant func(bearer string) (keys.Grant, bool)) http.Hand
 		SlowRequest:   p.cfg.SlowRequest,
 		LogsPerSecond: p.cfg.LogRequests,
 		Page:          p.cfg.Page,
+		Ops:           p.cfg.ops(),
+		OpsHosts:      p.cfg.opsHosts(),
 		Tracing:       p.tracer(),
 	})
 }
@@ -139,8 +172,8 @@ func (p *program) newServer(h http.Handler) *http.Server {
 }
 
 // serve returns when the server stops. If the program is not stopping, that is a failure.
-func (p *program) serve() {
-	if err := p.server.Serve(p.listener); !errors.Is(err, http.ErrServerClosed) && !p.isDraining() {
+func (p *program) serve(server *http.Server, at net.Listener) {
+	if err := server.Serve(at); !errors.Is(err, http.ErrServerClosed) && !p.isDraining() {
 		p.failed <- err
 	}
 }
@@ -170,7 +203,7 @@ func (p *program) drain() error {
 	p.leave(p.cfg.DrainDelay / 4)
 	ctx, cancel := context.WithTimeout(context.Background(), p.cfg.ShutdownTimeout)
 	defer cancel()
-	err := p.server.Shutdown(ctx)
+	err := errors.Join(p.server.Shutdown(ctx), p.opsHTTP.Shutdown(ctx)) // the metrics last
 	if err != nil {
 		err = fmt.Errorf("requests in progress were cut off: %w", err)
 	}

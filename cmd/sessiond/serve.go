@@ -57,7 +57,7 @@ func (s *serveCmd) access() (grant func(bearer string) (keys.Grant, bool), ring 
 		}
 		return ring.Grant, ring, nil
 	}
-	everything, err := keys.NewGrant(s.Tenant, keys.Read|keys.Write|keys.Admin, s.limits())
+	everything, err := keys.NewGrant(s.Tenant, keys.Read|keys.Write|keys.Admin|keys.Ops, s.limits())
 	return func(string) (keys.Grant, bool) { return everything, true }, nil, err
 }
 

@@ -171,6 +171,7 @@ func TestWrongFlags(t *testing.T) {
 		{"--embedded --listen nonsense", 1, "missing port"},
 		{"--redis a:notaport", 2, "not host:port"},
 		{"--embedded --listen " + taken.Addr().String(), 1, "address already in use"},
+		{"--embedded --ops-listen " + taken.Addr().String(), 1, "--ops-listen"},
 		{"cluster init --shard nonsense", 1, "not host:port"},
 		{"cluster status", 1, "--redis"},
 	} {
@@ -243,6 +244,67 @@ func TestRunStops(t *testing.T) {
 	cancel()
 	if code := <-done; code != 0 {
 		t.Errorf("exit status %d: %s", code, stderr)
+	}
+}
+
+// With --ops-listen metrics, cluster and page are there, without a key, and nowhere else.
+func TestOpsListen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	writeKeys(t, path, "a key", `"scopes": ["read", "write"]`)
+	p, err := start(parse(t, "--embedded", "--key-file", path, "--ops-listen", "127.0.0.1:0"), new(syncBuffer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	service, ops := "http://"+p.addr.String(), "http://"+p.opsAddr.String()
+	for _, path := range []string{"/metrics", "/v1/cluster", "/v1/cluster/events", "/", "/readyz?verbose"} {
+		if status, _, _ := call(t, "GET", service+path, "", "Authorization", "Bearer a key"); status != http.StatusNotFound {
+			t.Errorf("%s: got %d from the service", path, status)
+		}
+		if status, _, body := call(t, "GET", ops+path, ""); status != http.StatusOK {
+			t.Errorf("%s: got %d %s", path, status, body)
+		}
+	}
+	if status, _, body := call(t, "POST", service+"/v1/sessions", `{}`, "Authorization", "Bearer a key"); status != http.StatusCreated {
+		t.Errorf("got %d %s", status, body)
+	}
+	if status, _, _ := call(t, "POST", ops+"/v1/sessions", `{}`, "Authorization", "Bearer a key"); status != http.StatusNotFound {
+		t.Errorf("sessions at --ops-listen: got %d", status)
+	}
+	r, err := http.NewRequestWithContext(t.Context(), "GET", ops+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = "evil.example" // as a page sends that resolves its own name to our address
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusMisdirectedRequest {
+		t.Errorf("at another name: %s", answer.Status)
+	}
+	if err := p.drain(); err != nil {
+		t.Error(err)
+	}
+	for _, url := range []string{service, ops} {
+		if _, err := http.Get(url + "/livez"); err == nil {
+			t.Errorf("%s serves after the end", url)
+		}
+	}
+}
+
+// With a key file and without --ops-listen, they need a key with the scope ops.
+func TestOpsNeedAKey(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	writeKeys(t, path, "a key", `"scopes": ["ops"]`)
+	url, _ := serve(t, parse(t, "--embedded", "--key-file", path))
+	for _, path := range []string{"/metrics", "/v1/cluster", "/v1/cluster/events", "/", "/readyz?verbose"} {
+		if status, _, _ := call(t, "GET", url+path, ""); status != http.StatusUnauthorized {
+			t.Errorf("%s: got %d without a key", path, status)
+		}
+		if status, _, body := call(t, "GET", url+path, "", "Authorization", "Bearer a key"); status != http.StatusOK {
+			t.Errorf("%s: got %d %s", path, status, body)
+		}
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 
 	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/semaphore"
 
@@ -37,6 +36,8 @@ type Config struct {
 	SlowRequest   time.Duration        // a request that takes this long is always logged
 	LogsPerSecond int                  // lines for requests that were neither slow nor failed; negative for no limit
 	Page          bool                 // whether to serve the live page at /
+	Ops           OpsAccess            // who may see the metrics, the cluster and the page
+	OpsHosts      []string             // what Hosts is, for the handler of operations where they are apart
 	Tracing       trace.TracerProvider // nil for no tracing
 }
 
@@ -45,9 +46,6 @@ type Registry interface {
 	prometheus.Registerer
 	prometheus.Gatherer
 }
-
-// maxScrapes is how many requests for /metrics are answered at the same time. Each takes milliseconds of a core.
-const maxScrapes = 4
 
 type api struct {
 	Config
@@ -59,8 +57,9 @@ type api struct {
 	batches  *semaphore.Weighted // bytes of the sessions in batch answers, see batchMemory
 }
 
-// New returns the handler of all routes. It registers its collectors on cfg.Metrics.
-func New(cfg Config) http.Handler {
+// New returns the handler of the service, and that of its operations, which is nil unless they are apart (cfg.Ops). It
+// registers its collectors on cfg.Metrics.
+func New(cfg Config) (service, ops http.Handler) {
 	a := &api{
 		Config:   cfg,
 		metrics:  newMetrics(cfg.Metrics),
@@ -70,19 +69,12 @@ func New(cfg Config) http.Handler {
 		streams:  seats{all: maxStreams, each: maxStreamsOf},
 		batches:  semaphore.NewWeighted(batchMemory),
 	}
-	r := chi.NewRouter()
-	r.Use(a.observe, a.metrics.instrument, a.recoverPanics, secure, a.ownOrigin)
-
-	r.Get("/livez", a.livez)
-	r.With(a.parseQuery).Get("/readyz", a.readyz)
-	r.Get("/openapi.yaml", openapi)
-	r.Handle("/metrics", promhttp.HandlerFor(cfg.Metrics, promhttp.HandlerOpts{EnableOpenMetrics: true /* exemplars */, MaxRequestsInFlight: maxScrapes}))
-	r.With(noStore, a.parseQuery).Get("/v1/cluster", a.handle(a.cluster))
-	r.With(noStore, a.parseQuery).Get("/v1/cluster/events", a.handle(a.events))
-	if cfg.Page {
-		a.routePage(r)
+	if cfg.Ops == OpsApart {
+		ops = a.newOps()
 	}
-
+	r := a.newRouter(cfg.Hosts)
+	a.routeHealth(r)
+	r.Get("/openapi.yaml", openapi)
 	r.Group(func(r chi.Router) {
 		r.Use(noStore, a.deadline, a.authenticate, a.parseQuery, a.prefer)
 		read, write, admin := r.With(a.need(keys.Read)), r.With(a.need(keys.Write)), r.With(a.need(keys.Admin))
@@ -96,6 +88,13 @@ func New(cfg Config) http.Handler {
 		a.routeSession(read, write, "/v1/sessions/{id}")
 		a.routeSession(read, write, "/v1/session") // with the ID in the Session-ID header
 	})
+	return r, ops
+}
+
+// newRouter returns a router without routes, for requests to these hosts.
+func (a *api) newRouter(hosts []string) chi.Router {
+	r := chi.NewRouter()
+	r.Use(a.observe, a.metrics.instrument, a.recoverPanics, secure, a.ownOrigin(hosts))
 	r.NotFound(a.noRoute)
 	r.MethodNotAllowed(a.wrongMethod)
 	return r

@@ -31,6 +31,7 @@ import (
 type fixture struct {
 	t        *testing.T
 	handler  http.Handler
+	ops      http.Handler // nil unless operations are apart
 	store    *flakyStore
 	embedded *clustertest.Embedded
 	registry *prometheus.Registry
@@ -73,7 +74,7 @@ func newFixture(t *testing.T, options ...func(*Config)) *fixture {
 	for _, change := range options {
 		change(&cfg)
 	}
-	f.handler = New(cfg)
+	f.handler, f.ops = New(cfg)
 	return f
 }
 

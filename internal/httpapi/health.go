@@ -54,7 +54,10 @@ type nodeState struct {
 // readyz reports ready if every slot has a healthy master, or had one within uncoveredGrace, and the service is not
 // stopping.
 func (a *api) readyz(w http.ResponseWriter, r *http.Request) {
-	state := a.readiness(r)
+	writeReadiness(w, a.readiness(r))
+}
+
+func writeReadiness(w http.ResponseWriter, state readiness) {
 	if state.Status == ready {
 		writeHealth(w, http.StatusOK, state)
 		return

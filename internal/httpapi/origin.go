@@ -13,20 +13,22 @@ import (
 // it may not become the same site by making its own name resolve to our address (DNS rebinding): where there are no keys,
 // only names that the operator has allowed are answered to.
 
-// ownOrigin refuses what a browser sends for another site.
-func (a *api) ownOrigin(next http.Handler) http.Handler {
+// ownOrigin refuses what a browser sends for another site. hosts are the names that callers may use; nil for any.
+func (a *api) ownOrigin(hosts []string) func(http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if a.Hosts != nil && !isOwnHost(r.Host, a.Hosts) {
-			a.writeProblem(w, r, foreignHost, problem{Detail: "see --allowed-host"})
-			return
-		}
-		if err := protection.Check(r); err != nil {
-			a.writeProblem(w, r, foreignOrigin, problem{})
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if hosts != nil && !isOwnHost(r.Host, hosts) {
+				a.writeProblem(w, r, foreignHost, problem{Detail: "see --allowed-host"})
+				return
+			}
+			if err := protection.Check(r); err != nil {
+				a.writeProblem(w, r, foreignOrigin, problem{})
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
 }
 
 // isOwnHost reports whether a Host header is an address, localhost, or one of the names. An address cannot be rebound.

@@ -178,8 +178,10 @@ func parseScopes(names []string) (Scope, error) {
 			scopes |= Write
 		case "admin":
 			scopes |= Admin
+		case "ops":
+			scopes |= Ops
 		default:
-			return 0, fmt.Errorf("unknown scope %q: want read, write or admin", name)
+			return 0, fmt.Errorf("unknown scope %q: want read, write, admin or ops", name)
 		}
 	}
 	return scopes, nil

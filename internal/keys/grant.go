@@ -13,6 +13,7 @@ const (
 	Read  Scope = 1 << iota // read and list sessions
 	Write                   // create, change and revoke them
 	Admin                   // walk all of a tenant's
+	Ops                     // see the metrics, the cluster and the live page, which are not a tenant's
 )
 
 // A Grant is what a caller may do, and to whose sessions.
