@@ -29,8 +29,9 @@ type floor struct {
 
 // floors are listed from the top down. Imports run downwards only.
 var floors = []floor{
-	{"cmd/sessiond", []string{"internal/httpapi", "internal/keys", "internal/session", "internal/cluster/..."}, []string{goRedis}},
-	{"internal/httpapi", []string{"internal/keys", "internal/session", "internal/cluster", "internal/cluster/watch", "internal/cluster/view"}, []string{goRedis, miniredis}},
+	{"cmd/sessiond", []string{"internal/httpapi", "internal/audit", "internal/keys", "internal/session", "internal/cluster/..."}, []string{goRedis}},
+	{"internal/httpapi", []string{"internal/audit", "internal/keys", "internal/session", "internal/cluster", "internal/cluster/watch", "internal/cluster/view"}, []string{goRedis, miniredis}},
+	{"internal/audit", nil, []string{"net/http", goRedis, miniredis}},
 	{"internal/keys", []string{"internal/session"}, []string{"net/http", goRedis, miniredis}},
 	{"internal/session", []string{"internal/cluster"}, []string{"net/http", goRedis, miniredis}},
 
