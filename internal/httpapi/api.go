@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/sessiond/sessiond/internal/audit"
 	"github.com/sessiond/sessiond/internal/cluster/watch"
 	"github.com/sessiond/sessiond/internal/keys"
 	"github.com/sessiond/sessiond/internal/session"
@@ -35,6 +36,7 @@ type Config struct {
 	Hosts         []string             // the names that callers may use for the service, besides localhost and addresses; nil for any
 	SlowRequest   time.Duration        // a request that takes this long is always logged
 	LogsPerSecond int                  // lines for requests that were neither slow nor failed; negative for no limit
+	Audit         *audit.Log           // nil for none
 	Page          bool                 // whether to serve the live page at /
 	Ops           OpsAccess            // who may see the metrics, the cluster and the page
 	OpsHosts      []string             // what Hosts is, for the handler of operations where they are apart

@@ -2,9 +2,11 @@ package httpapi
 
 import (
 	"net/http"
+	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/sessiond/sessiond/internal/audit"
 	"github.com/sessiond/sessiond/internal/session"
 )
 
@@ -40,7 +42,12 @@ func (a *api) walk(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	handles, next, err := a.Store.Walk(r.Context(), termsOf(r), tenantOf(r), cursor, limit)
+	var handles []session.Handle
+	var next string
+	err = a.audited(r, audit.Entry{Action: audit.Walk}, func() (string, error) {
+		handles, next, err = a.Store.Walk(r.Context(), termsOf(r), tenantOf(r), cursor, limit)
+		return count(len(handles)), err
+	})
 	if err != nil {
 		return answer{}, err
 	}
@@ -51,6 +58,9 @@ func (a *api) walk(r *http.Request) (answer, error) {
 	return jsonAnswer(page)
 }
 
+// count is how many sessions an act was about, for the audit log.
+func count(sessions int) string { return "sessions: " + strconv.Itoa(sessions) }
+
 type revocation struct {
 	Revoked int `json:"revoked"`
 }
@@ -60,7 +70,14 @@ func (a *api) revokeUser(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	n, err := a.Store.RevokeUser(r.Context(), termsOf(r), tenantOf(r), pathParam(r, "user"), except)
+	what, n := audit.Entry{Action: audit.RevokeUser, User: pathParam(r, "user")}, 0
+	if except != (session.Handle{}) {
+		what.Session = except.String()
+	}
+	err = a.audited(r, what, func() (string, error) {
+		n, err = a.Store.RevokeUser(r.Context(), termsOf(r), tenantOf(r), pathParam(r, "user"), except)
+		return count(n), err
+	})
 	if err != nil {
 		return answer{}, err
 	}
@@ -91,7 +108,11 @@ func (a *api) revokeHandle(r *http.Request) (answer, error) {
 		return noContent, nil // no session can have this handle
 	}
 	eventOf(r).handle = handle.String()
-	if err := a.Store.RevokeHandle(r.Context(), termsOf(r), pathParam(r, "user"), handle); err != nil {
+	what := audit.Entry{Action: audit.RevokeHandle, User: pathParam(r, "user"), Session: handle.String()}
+	err = a.audited(r, what, func() (string, error) {
+		return "", a.Store.RevokeHandle(r.Context(), termsOf(r), pathParam(r, "user"), handle)
+	})
+	if err != nil {
 		return answer{}, err
 	}
 	return noContent, nil

@@ -43,7 +43,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Help: "Problem documents sent, including those inside batch answers, by kind (docs/problems.md).",
 		}, []string{"kind"}),
 	}
-	for _, k := range []kind{internal, unavailable, overloaded, outcomeUnknown, storeFull} {
+	for _, k := range []kind{internal, unavailable, overloaded, auditUnavailable, outcomeUnknown, storeFull} {
 		m.problems.WithLabelValues(k.name) // exported from the start, so that the first one shows as an increase
 	}
 	r.MustRegister(m.requests, m.latency, m.inFlight, m.problems)

@@ -15,17 +15,20 @@ import (
 // forOperators are the paths that show how the service and its cluster are.
 var forOperators = []string{"/metrics", "/v1/cluster", "/v1/cluster/events", "/readyz?verbose", "/", "/page/main.js"}
 
-// withScopes makes callers' keys: each is the name of the scopes that it has.
+// withScopes makes callers' keys: each is the name of the scopes that it has, but for an expired one.
 func withScopes(t *testing.T, f *fixture) {
 	t.Helper()
 	scopes := map[string]keys.Scope{"callers": keys.Read | keys.Write | keys.Admin, "operators": keys.Ops}
 	f.grant = func(bearer string) (keys.Grant, bool) {
+		if scopes[bearer] == 0 {
+			return keys.Grant{Key: map[string]string{"expired": "expired-key"}[bearer]}, false
+		}
 		grant, err := keys.NewGrant("acme", scopes[bearer], keys.Limits{Policy: sessiontest.Policy, MaxBody: 4096})
 		if err != nil {
 			t.Fatal(err)
 		}
 		grant.Key = bearer + "-key"
-		return grant, scopes[bearer] != 0
+		return grant, true
 	}
 }
 

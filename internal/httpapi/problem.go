@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/sessiond/sessiond/internal/audit"
 	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/session"
 )
@@ -61,6 +62,7 @@ var (
 	unavailable      = kind{"unavailable", 503, "The store is unavailable; nothing was applied", true}
 	overloaded       = kind{"overloaded", 503, "The service is overloaded; nothing was applied", true}
 	answerFull       = kind{"answer-full", 503, "The answer is full without this session", true}
+	auditUnavailable = kind{"audit-unavailable", 503, "The audit log cannot be written; nothing was applied", true}
 	outcomeUnknown   = kind{"outcome-unknown", 503, "It is unknown whether the write was applied", true}
 	storeFull        = kind{"store-full", 507, "The store is full; nothing was applied", true}
 )
@@ -82,6 +84,7 @@ var meanings = []struct {
 	{session.ErrCursorExpired, cursorExpired},
 	{errAnswerFull, answerFull},
 	{errSlowBody, slowBody},
+	{audit.ErrUnavailable, auditUnavailable},
 	{cluster.ErrOutcomeUnknown, outcomeUnknown}, // before ErrUnavailable, which promises that nothing was applied
 	{cluster.ErrOverloaded, overloaded},
 	{cluster.ErrUnavailable, unavailable},
@@ -146,6 +149,7 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func (a *api) writeProblem(w http.ResponseWriter, r *http.Request, k kind, p problem) {
+	a.auditRefusal(r, k)
 	if r.Context().Err() == context.Canceled && k != slowBody { // net/http takes a body that comes too slowly for a lost connection
 		k.status = statusClientGone // nobody reads the answer
 	}
