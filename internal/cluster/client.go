@@ -37,6 +37,9 @@ type Config struct {
 	// failover to Redis alone.
 	FailoverAssist time.Duration
 
+	// Permit is asked before each request of FailoverAssist. Nil lets all be made.
+	Permit watch.Permit
+
 	// Log receives the events of the timeline. Nil drops them.
 	Log *slog.Logger
 
@@ -97,7 +100,7 @@ func assemble(cfg Config) *Client {
 	c.metrics = newMetrics(cfg.Metrics)
 	c.peers = peer.NewSet(cfg.Access, c.metrics.peer, peer.Hooks{Commit: c.commit, Trouble: c.hasten, Name: c.nameOf, MayBe: c.mayBe})
 	c.traffic = newTraffic(cfg, c.peers)
-	c.watch = watch.New(watch.Config{Peers: c.peers, Metrics: c.metrics.watch, Assist: cfg.FailoverAssist, Routed: c.traffic.follow})
+	c.watch = watch.New(watch.Config{Peers: c.peers, Metrics: c.metrics.watch, Assist: cfg.FailoverAssist, Permit: cfg.Permit, Routed: c.traffic.follow})
 	c.metrics.registry.MustRegister(gauges{c})
 	return c
 }

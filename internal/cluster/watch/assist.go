@@ -181,18 +181,29 @@ func (a *assistant) help(ctx context.Context, s *Shard, to candidate) {
 	a.last[s.name] = time.Now()
 	a.mu.Unlock()
 
+	done, err := a.permit(s, to.Peer, false)
+	if err != nil {
+		return
+	}
 	a.tell(FailoverAsked, s, to.Peer, "plain", fmt.Sprintf("%%[2]s has been silent for %s: asked %%[1]s to take over by agreement", s.Master.Silence().Round(time.Millisecond)))
-	err := to.Questions().ClusterFailover(ctx).Err()
+	err = to.Questions().ClusterFailover(ctx).Err()
+	done(err)
 	if err == nil && a.tookOver(ctx, s, to.Peer, plainLimit) {
 		return
 	}
 	// A replica that knows that its link is down has refused at once.
 	for range forceTries {
-		e, now := a.gather(s)
-		if e.againstForce(a.limit) != "" || now.Peer != to.Peer || s.Replaced() {
+		done, err := a.permit(s, to.Peer, true)
+		if err != nil {
 			return
 		}
-		err := a.force(ctx, s, now)
+		e, now := a.gather(s) // after the permission, which may have taken its time
+		if e.againstForce(a.limit) != "" || now.Peer != to.Peer || s.Replaced() {
+			done(errNotCalledFor)
+			return
+		}
+		err = a.force(ctx, s, now)
+		done(err)
 		if err == nil {
 			a.tookOver(ctx, s, to.Peer, forceLimit)
 			return

@@ -28,6 +28,7 @@ type Config struct {
 	Peers   *peer.Set
 	Metrics *Metrics        // nil counts nothing
 	Assist  time.Duration   // the silence of a master after which its replica is asked to take over; 0 leaves failover to Redis
+	Permit  Permit          // asked before a replica is; nil lets the assistant ask
 	Routed  func(*Topology) // called with each topology that routes commands differently; calls do not overlap; may be nil
 }
 
