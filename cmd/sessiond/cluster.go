@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/sessiond/sessiond/internal/audit"
 	"github.com/sessiond/sessiond/internal/cluster/admin"
 	"github.com/sessiond/sessiond/internal/cluster/view"
 )
@@ -93,6 +94,7 @@ func printStatus(ctx context.Context, client *admin.Client, c console) error {
 
 type rebalanceCmd struct {
 	Redis   redisFlags    `embed:""`
+	Audit   auditFlags    `embed:""`
 	DryRun  bool          `env:"-" help:"Print the plan and do nothing."`
 	Timeout time.Duration `default:"3m" env:"-" help:"Time limit for the whole command (${default}). It waits four node timeouts before it moves anything."`
 }
@@ -124,10 +126,28 @@ func (r *rebalanceCmd) Run(ctx context.Context, c console) error {
 	if r.DryRun {
 		return nil
 	}
-	if err := client.Rebalance(ctx, slog.New(slog.NewTextHandler(c.err, nil))); err != nil {
+	if err := r.rebalance(ctx, client, fmt.Sprint(moves), c); err != nil {
 		return err
 	}
 	return printStatus(ctx, client, c)
+}
+
+// rebalance makes the moves, and writes that down.
+func (r *rebalanceCmd) rebalance(ctx context.Context, client *admin.Client, plan string, c console) error {
+	log := slog.New(slog.NewTextHandler(c.err, nil))
+	r.Audit.stdout = c.out
+	lines, err := r.Audit.open(log, nil)
+	if err != nil {
+		return err
+	}
+	defer lines.Close()
+	act, err := lines.Begin(byCommand(audit.Rebalance, plan))
+	if err != nil {
+		return err
+	}
+	err = client.Rebalance(ctx, log)
+	act.EndWith(err, "")
+	return err
 }
 
 func slots(n admin.NodeStatus) string {

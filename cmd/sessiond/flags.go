@@ -16,6 +16,7 @@ type serveCmd struct {
 	Listen   string     `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to serve on (${default})."`
 	Embedded bool       `help:"Keep sessions in this process instead of a cluster. For evaluation and tests."`
 	Redis    redisFlags `embed:""`
+	Audit    auditFlags `embed:""`
 
 	Durability     string        `enum:"async,replicated,strict" default:"replicated" help:"Copies that a write needs before it is acknowledged, unless the request asks otherwise: async (the master only), replicated or strict (${default})."`
 	HedgeDelay     time.Duration `default:"40ms" help:"How long a read waits for the master before it also asks the replica (${default})."`

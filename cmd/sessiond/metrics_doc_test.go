@@ -5,6 +5,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/sessiond/sessiond/internal/audit"
 	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/cluster/peer"
 	"github.com/sessiond/sessiond/internal/httpapi"
@@ -124,6 +126,9 @@ func TestMetricsAreDocumented(t *testing.T) {
 	t.Cleanup(func() { store.Close(context.Background()) })
 	httpapi.New(httpapi.Config{Metrics: c})
 	c.MustRegister(ringOf(t))
+	if _, err := audit.New(audit.Config{Open: audit.File("-", io.Discard), Metrics: c}); err != nil {
+		t.Fatal(err)
+	}
 	if problems, err := testutil.GatherAndLint(c); err != nil || len(problems) > 0 {
 		t.Errorf("lint: %v, %v", problems, err)
 	}

@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace"
 	oteltrace "go.opentelemetry.io/otel/trace"
 
+	"github.com/sessiond/sessiond/internal/audit"
 	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/httpapi"
 	"github.com/sessiond/sessiond/internal/keys"
@@ -37,6 +38,7 @@ type program struct {
 	server   *http.Server
 	opsHTTP  *http.Server // serves at ops
 	keys     *keys.Ring   // nil without a key file
+	audit    *audit.Log   // nil without --audit-log
 	store    *session.RedisStore
 	cluster  *cluster.Client
 	embedded io.Closer             // nil without --embedded
@@ -63,6 +65,9 @@ func start(cfg serveCmd, logTo io.Writer) (*program, error) {
 		p.metrics.MustRegister(ring)
 	}
 	if p.tracing, err = newTracing(p.log); err != nil {
+		return nil, err
+	}
+	if p.audit, err = cfg.Audit.open(p.log, p.metrics); err != nil {
 		return nil, err
 	}
 	if p.listener, err = net.Listen("tcp", cfg.Listen); err != nil {
@@ -128,7 +133,7 @@ func (p *program) openStore() error {
 	if p.cfg.Embedded {
 		err = p.embed(p.metrics)
 	} else {
-		p.cluster, err = p.cfg.onCluster(p.log, p.metrics)
+		p.cluster, err = p.cfg.onCluster(p.log, p.metrics, permitTakeovers(p.audit))
 	}
 	if err != nil {
 		return err
@@ -152,6 +157,7 @@ func (p *program) newAPI(grant func(bearer string) (keys.Grant, bool)) (service,
 		Hosts:         p.cfg.hosts(),
 		SlowRequest:   p.cfg.SlowRequest,
 		LogsPerSecond: p.cfg.LogRequests,
+		Audit:         p.audit,
 		Page:          p.cfg.Page,
 		Ops:           p.cfg.ops(),
 		OpsHosts:      p.cfg.opsHosts(),
@@ -178,12 +184,25 @@ func (p *program) serve(server *http.Server, at net.Listener) {
 	}
 }
 
-// reloadKeys reads the key file again, if there is one. If it is invalid, the current keys stay in effect.
+// reopen opens the audit log again, and reads the key file again, if there are such.
+func (p *program) reopen() {
+	if err := p.audit.Reopen(); err != nil {
+		p.log.Error("the audit log cannot be opened again; going on with the current one", "error", err)
+	}
+	if p.keys != nil {
+		p.reloadKeys()
+	}
+}
+
+// reloadKeys reads the key file again. If it is invalid, the current keys stay in effect.
 func (p *program) reloadKeys() {
-	if p.keys == nil {
+	act, err := p.audit.Begin(audit.Entry{Action: audit.ReloadKeys, By: audit.Signal})
+	if err != nil {
+		p.log.Error("the key file is not read; keeping the current keys", "error", err)
 		return
 	}
 	change, err := p.keys.Reload()
+	act.EndWith(err, change.String())
 	if err != nil {
 		p.log.Error("the key file is invalid; keeping the current keys", "error", err)
 		return
@@ -244,5 +263,5 @@ func (p *program) close(ctx context.Context) error {
 	if p.embedded != nil {
 		err = errors.Join(err, p.embedded.Close())
 	}
-	return err
+	return errors.Join(err, p.audit.Close())
 }

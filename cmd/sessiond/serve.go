@@ -13,11 +13,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sessiond/sessiond/internal/cluster"
+	"github.com/sessiond/sessiond/internal/cluster/watch"
 	"github.com/sessiond/sessiond/internal/keys"
 )
 
-// Run serves until the context ends, and then lets the requests in progress finish. SIGHUP reloads the key file.
+// Run serves until the context ends, and then lets the requests in progress finish. SIGHUP reloads the key file and opens the
+// audit log again.
 func (s *serveCmd) Run(ctx context.Context, c console) error {
+	s.Audit.stdout = c.out
 	p, err := start(*s, c.err)
 	if err != nil {
 		return err
@@ -28,7 +31,7 @@ func (s *serveCmd) Run(ctx context.Context, c console) error {
 	for {
 		select {
 		case <-hangup:
-			p.reloadKeys()
+			p.reopen()
 		case <-ctx.Done():
 			return p.drain()
 		case err := <-p.failed:
@@ -62,14 +65,14 @@ func (s *serveCmd) access() (grant func(bearer string) (keys.Grant, bool), ring 
 }
 
 // onCluster makes the client of a service, which watches the cluster from now on.
-func (s *serveCmd) onCluster(log *slog.Logger, metrics prometheus.Registerer) (*cluster.Client, error) {
+func (s *serveCmd) onCluster(log *slog.Logger, metrics prometheus.Registerer, permit watch.Permit) (*cluster.Client, error) {
 	access, err := s.Redis.access()
 	if err != nil {
 		return nil, err
 	}
 	cfg := cluster.Config{Access: access, PoolSize: s.Redis.PoolSize}
 	cfg.Durability, cfg.HedgeDelay, cfg.MaxWrites = cluster.Durability(s.Durability), s.HedgeDelay, s.WriteQueue
-	cfg.FailoverAssist, cfg.Log, cfg.Metrics = s.FailoverAssist, log, metrics
+	cfg.FailoverAssist, cfg.Permit, cfg.Log, cfg.Metrics = s.FailoverAssist, permit, log, metrics
 	return cluster.New(cfg), nil
 }
 

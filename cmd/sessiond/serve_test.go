@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -172,6 +171,11 @@ func TestWrongFlags(t *testing.T) {
 		{"--redis a:notaport", 2, "not host:port"},
 		{"--embedded --listen " + taken.Addr().String(), 1, "address already in use"},
 		{"--embedded --ops-listen " + taken.Addr().String(), 1, "--ops-listen"},
+		{"--embedded --audit-required", 2, "need --audit-log"},
+		{"--embedded --audit-log - --audit-users plain --audit-key-file x", 2, "of no use"},
+		{"--embedded --audit-log /nonexistent/log", 1, "--audit-log"},
+		{"--embedded --audit-log - --audit-key-file /dev/null", 1, "--audit-key-file"},
+		{"cluster rebalance --redis a:1 --audit-required", 2, "need --audit-log"},
 		{"cluster init --shard nonsense", 1, "not host:port"},
 		{"cluster status", 1, "--redis"},
 	} {
@@ -322,17 +326,9 @@ func TestKeyFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.json")
 	write := func(key string) { writeKeys(t, path, key, `"id": "of-`+key+`", "scopes": ["write"]`) }
 	write("first")
-	ctx, cancel := context.WithCancel(t.Context())
-	stderr := new(syncBuffer)
-	done := make(chan int)
-	go func() {
-		done <- run(ctx, []string{"--embedded", "--listen", "127.0.0.1:0", "--key-file", path}, io.Discard, stderr)
-	}()
-	addr := regexp.MustCompile(`msg=serving addr=(\S+)`)
-	polltest.Eventually(t, "the service serves", func() bool { return addr.MatchString(stderr.String()) })
-	url := "http://" + addr.FindStringSubmatch(stderr.String())[1] + "/v1/sessions"
+	url, stderr := runUntilEnd(t, "--embedded", "--key-file", path)
 	create := func(key string) int {
-		status, _, _ := call(t, "POST", url, `{}`, "Authorization", "Bearer "+key)
+		status, _, _ := call(t, "POST", url+"/v1/sessions", `{}`, "Authorization", "Bearer "+key)
 		return status
 	}
 	if got := create("first"); got != http.StatusCreated {
@@ -342,9 +338,7 @@ func TestKeyFile(t *testing.T) {
 		t.Errorf("got %d", got)
 	}
 	write("second")
-	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
-		t.Fatal(err)
-	}
+	hangUp(t)
 	polltest.Eventually(t, "the new key counts", func() bool { return create("second") == http.StatusCreated })
 	if got := create("first"); got != http.StatusUnauthorized {
 		t.Errorf("got %d", got)
@@ -355,15 +349,11 @@ func TestKeyFile(t *testing.T) {
 	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
-		t.Fatal(err)
-	}
+	hangUp(t)
 	polltest.Eventually(t, "the log says that the file is invalid", func() bool { return strings.Contains(stderr.String(), "keeping the current keys") })
 	if got := create("second"); got != http.StatusCreated {
 		t.Errorf("after a file that is invalid: got %d", got)
 	}
-	cancel()
-	<-done
 }
 
 // Instances that share secrets share sessions, and a new secret in front of the old one logs nobody out.

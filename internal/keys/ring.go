@@ -31,7 +31,7 @@ func Load(path string, defaults Limits) (*Ring, error) {
 // Reload reads the file again and returns what has changed. If it cannot be read or is invalid, the ring keeps the keys
 // that it has. Calls must not overlap.
 func (r *Ring) Reload() (Change, error) {
-	b, err := readPrivate(r.path)
+	b, err := ReadPrivate(r.path)
 	if err != nil {
 		return Change{}, err
 	}
@@ -52,8 +52,8 @@ func (r *Ring) Reload() (Change, error) {
 	return compare(*last, next), nil
 }
 
-// readPrivate reads a file that not everybody on the host may read. Hashes of keys that people chose can be guessed.
-func readPrivate(path string) ([]byte, error) {
+// ReadPrivate reads a file that not everybody on the host may read. Hashes of keys that people chose can be guessed.
+func ReadPrivate(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

@@ -24,7 +24,7 @@ const noSecret = "none"
 
 // LoadSecrets reads the secret file, which docs/security.md describes. ids are those of the secrets, newest first.
 func LoadSecrets(path string) (secrets *session.Secrets, ids []string, err error) {
-	b, err := readPrivate(path)
+	b, err := ReadPrivate(path)
 	if err != nil {
 		return nil, nil, err
 	}
