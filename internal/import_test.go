@@ -29,10 +29,11 @@ type floor struct {
 
 // floors are listed from the top down. Imports run downwards only.
 var floors = []floor{
-	{"cmd/sessiond", []string{"internal/httpapi", "internal/audit", "internal/keys", "internal/session", "internal/cluster/..."}, []string{goRedis}},
+	{"cmd/sessiond", []string{"internal/httpapi", "internal/audit", "internal/keys", "internal/reread", "internal/session", "internal/cluster/..."}, []string{goRedis}},
 	{"internal/httpapi", []string{"internal/audit", "internal/keys", "internal/session", "internal/cluster", "internal/cluster/watch", "internal/cluster/view"}, []string{goRedis, miniredis}},
 	{"internal/audit", nil, []string{"net/http", goRedis, miniredis}},
 	{"internal/keys", []string{"internal/session"}, []string{"net/http", goRedis, miniredis}},
+	{"internal/reread", nil, []string{"net/http", goRedis, miniredis}},
 	{"internal/session", []string{"internal/cluster"}, []string{"net/http", goRedis, miniredis}},
 
 	// The stack below the store. cluster and admin stand side by side.
@@ -53,6 +54,7 @@ var floors = []floor{
 // testHelpers are the packages that exist for tests. They may import anything, and no production code imports them.
 var testHelpers = []string{
 	"internal/browsertest",
+	"internal/certtest",
 	"internal/cluster/clustertest",
 	"internal/faults",
 	"internal/polltest",
