@@ -2,6 +2,7 @@ package keys
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -34,11 +35,12 @@ type tenant struct {
 }
 
 type key struct {
-	ID      string     `json:"id"`     // its public name; without one, the first digits of the hash stand for it
-	SHA256  string     `json:"sha256"` // hexadecimal
-	Tenant  string     `json:"tenant"`
-	Scopes  []string   `json:"scopes"`
-	Expires *time.Time `json:"expires"` // RFC 3339; nil for never
+	ID         string     `json:"id"`          // its public name; without one, the first digits of the hash stand for it
+	SHA256     string     `json:"sha256"`      // hexadecimal
+	CertSHA256 string     `json:"cert_sha256"` // instead: of the SubjectPublicKeyInfo of a client certificate
+	Tenant     string     `json:"tenant"`
+	Scopes     []string   `json:"scopes"`
+	Expires    *time.Time `json:"expires"` // RFC 3339; nil for never
 }
 
 // contents are what a key file says.
@@ -132,6 +134,7 @@ func (k key) entry(tenants map[string]Grant) (hash, *entry, error) {
 	if grant.Scopes, err = parseScopes(k.Scopes); err != nil {
 		return hash{}, nil, err
 	}
+	grant.byCert = k.CertSHA256 != ""
 	e := &entry{grant: grant, used: new(atomic.Int64)}
 	if k.Expires != nil {
 		e.expires = *k.Expires
@@ -158,9 +161,12 @@ func (k key) id(sum hash) (string, error) {
 }
 
 func (k key) hash() (hash, error) {
-	sum, err := hex.DecodeString(k.SHA256)
+	if k.SHA256 != "" && k.CertSHA256 != "" {
+		return hash{}, errors.New("sha256 and cert_sha256 exclude each other: give the certificate a key of its own")
+	}
+	sum, err := hex.DecodeString(cmp.Or(k.SHA256, k.CertSHA256))
 	if err != nil || len(sum) != sha256.Size {
-		return hash{}, errors.New("sha256 must be 64 hexadecimal digits")
+		return hash{}, errors.New("sha256 or cert_sha256 must be 64 hexadecimal digits")
 	}
 	if hash(sum) == sha256.Sum256(nil) {
 		return hash{}, errors.New("sha256 is the hash of the empty string")

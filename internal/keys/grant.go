@@ -22,6 +22,8 @@ type Grant struct {
 	Tenant  *session.Tenant
 	Scopes  Scope
 	MaxBody int64 // bytes of a request's body
+
+	byCert bool // a client certificate shows who the caller is, not an API key
 }
 
 // Limits are what a tenant gets unless the key file says otherwise. MaxContent of the policy follows from MaxBody.

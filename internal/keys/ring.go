@@ -3,6 +3,7 @@ package keys
 
 import (
 	"crypto/sha256"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"os"
@@ -10,7 +11,7 @@ import (
 	"time"
 )
 
-// hash is the SHA-256 of an API key.
+// hash is the SHA-256 of an API key, or of the SubjectPublicKeyInfo (RFC 5280, 4.1.2.7) of a client certificate.
 type hash [sha256.Size]byte
 
 // A Ring holds the API keys of a file, which docs/keys.md describes. It knows their hashes only. Its methods may be
@@ -75,8 +76,19 @@ func (r *Ring) Grant(bearer string) (Grant, bool) {
 	if bearer == "" {
 		return Grant{}, false
 	}
-	e := r.contents.Load().keys[sha256.Sum256([]byte(bearer))]
-	if e == nil {
+	return r.find(sha256.Sum256([]byte(bearer)), false)
+}
+
+// GrantCert returns what the holder of a client certificate may do; false if its public key is not in the file. It does not
+// verify the certificate: the TLS handshake has.
+func (r *Ring) GrantCert(cert *x509.Certificate) (Grant, bool) {
+	return r.find(sha256.Sum256(cert.RawSubjectPublicKeyInfo), true)
+}
+
+// find tells certificates and API keys apart: a public key is no secret, and must not be good as an API key.
+func (r *Ring) find(sum hash, byCert bool) (Grant, bool) {
+	e := r.contents.Load().keys[sum]
+	if e == nil || e.grant.byCert != byCert {
 		return Grant{}, false
 	}
 	now := time.Now()

@@ -2,6 +2,7 @@ package keys
 
 import (
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"fmt"
 	"os"
@@ -92,6 +93,33 @@ func TestRing(t *testing.T) {
 	}
 }
 
+// A certificate and an API key are not the same, even if they have the same hash: public keys are no secrets.
+func TestCertificates(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	text := fmt.Sprintf(`{"tenants": {"shop": {}}, "keys": [
+		{"cert_sha256": %q, "tenant": "shop", "scopes": ["read"]}, {"sha256": %q, "tenant": "shop", "scopes": ["write"]}
+	]}`, hashOf("a public key"), hashOf("an API key"))
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ring, err := Load(path, defaults)
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := func(spki string) *x509.Certificate { return &x509.Certificate{RawSubjectPublicKeyInfo: []byte(spki)} }
+	if g, ok := ring.GrantCert(with("a public key")); !ok || g.Scopes != Read || g.Tenant.Name() != "shop" {
+		t.Errorf("got %+v, %v", g, ok)
+	}
+	for _, other := range []string{"another public key", "an API key", ""} {
+		if g, ok := ring.GrantCert(with(other)); ok {
+			t.Errorf("the certificate with %q may do %+v", other, g)
+		}
+	}
+	if g, ok := ring.Grant("a public key"); ok {
+		t.Errorf("a public key as an API key may do %+v", g)
+	}
+}
+
 func TestBrokenKeyFiles(t *testing.T) {
 	good := hashOf("k")
 	for name, text := range map[string]string{
@@ -106,6 +134,7 @@ func TestBrokenKeyFiles(t *testing.T) {
 		"an id with a space":             `{"tenants":{"shop":{}},"keys":[{"id":"a b","sha256":"` + good + `","tenant":"shop"}]}`,
 		"the key as its id":              `{"tenants":{"shop":{}},"keys":[{"id":"k","sha256":"` + good + `","tenant":"shop"}]}`,
 		"an expiry that is no time":      `{"tenants":{"shop":{}},"keys":[{"sha256":"` + good + `","tenant":"shop","expires":"tomorrow"}]}`,
+		"a key and a certificate":        `{"tenants":{"shop":{}},"keys":[{"sha256":"` + good + `","cert_sha256":"` + hashOf("c") + `","tenant":"shop"}]}`,
 		"the empty key":                  `{"tenants":{"shop":{}},"keys":[{"sha256":"` + hashOf("") + `","tenant":"shop"}]}`,
 		"bad tenant name":                `{"tenants":{"a:b":{}}}`,
 		"bad TTL":                        `{"tenants":{"shop":{"ttl_limit":"1s"}}}`,
