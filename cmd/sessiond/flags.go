@@ -14,6 +14,7 @@ import (
 // serveCmd is the command line of serve.
 type serveCmd struct {
 	Listen   string     `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to serve on (${default})."`
+	TLS      tlsFlags   `embed:""`
 	Embedded bool       `help:"Keep sessions in this process instead of a cluster. For evaluation and tests."`
 	Redis    redisFlags `embed:""`
 	Audit    auditFlags `embed:""`

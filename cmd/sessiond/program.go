@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -37,6 +38,7 @@ type program struct {
 	metrics  *prometheus.Registry
 	server   *http.Server
 	opsHTTP  *http.Server // serves at ops
+	tls      *tls.Config  // nil for plain HTTP
 	keys     *keys.Ring   // nil without a key file
 	audit    *audit.Log   // nil without --audit-log
 	store    *session.RedisStore
@@ -52,19 +54,22 @@ func start(cfg serveCmd, logTo io.Writer) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	grant, ring, err := cfg.access()
+	who, err := cfg.access()
 	if err != nil {
 		return nil, err
 	}
 	p := &program{
-		cfg: cfg, log: newLogger(cfg, logTo), metrics: newRegistry(), keys: ring,
+		cfg: cfg, log: newLogger(cfg, logTo), metrics: newRegistry(), keys: who.ring,
 		failed: make(chan error, 2), draining: make(chan struct{}),
 	}
 	cluster.LogTo(p.log)
-	if ring != nil {
-		p.metrics.MustRegister(ring)
+	if who.ring != nil {
+		p.metrics.MustRegister(who.ring)
 	}
 	if p.tracing, err = newTracing(p.log); err != nil {
+		return nil, err
+	}
+	if p.tls, err = cfg.TLS.server(p.log); err != nil {
 		return nil, err
 	}
 	if p.audit, err = cfg.Audit.open(p.log, p.metrics); err != nil {
@@ -80,7 +85,7 @@ func start(cfg serveCmd, logTo io.Writer) (*program, error) {
 	if err := p.openStore(); err != nil {
 		return nil, errors.Join(err, p.closeListeners())
 	}
-	service, ops := p.newAPI(grant)
+	service, ops := p.newAPI(who)
 	p.server, p.opsHTTP = p.newServer(service), p.newServer(ops)
 	b := thisBuild()
 	p.log.Info("serving", "addr", p.addr.String(), "version", b.version, "commit", b.commit)
@@ -89,6 +94,8 @@ func start(cfg serveCmd, logTo io.Writer) (*program, error) {
 	}
 	if cfg.KeyFile == "" {
 		p.log.Warn("there is no authentication: whoever can reach the address may do everything", "addr", p.addr.String())
+	} else if p.tls == nil && !loopback(cfg.Listen) {
+		p.log.Warn("there is no TLS: API keys and session IDs cross the network in the clear, unless something in front speaks TLS", "addr", p.addr.String())
 	}
 	go p.serve(p.server, p.listener)
 	if p.ops != nil {
@@ -142,10 +149,11 @@ func (p *program) openStore() error {
 	return nil
 }
 
-func (p *program) newAPI(grant func(bearer string) (keys.Grant, bool)) (service, ops http.Handler) {
+func (p *program) newAPI(who access) (service, ops http.Handler) {
 	return httpapi.New(httpapi.Config{
 		Store:    p.store,
-		Grant:    grant,
+		Grant:    who.grant,
+		GrantOf:  who.grantOf,
 		Ready:    p.cluster.Ready,
 		State:    p.cluster.Snapshot,
 		Events:   p.cluster.Events(),
@@ -168,6 +176,7 @@ func (p *program) newAPI(grant func(bearer string) (keys.Grant, bool)) (service,
 func (p *program) newServer(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,
+		TLSConfig:         p.tls,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      p.cfg.RequestTimeout + 10*time.Second,
@@ -179,7 +188,11 @@ func (p *program) newServer(h http.Handler) *http.Server {
 
 // serve returns when the server stops. If the program is not stopping, that is a failure.
 func (p *program) serve(server *http.Server, at net.Listener) {
-	if err := server.Serve(at); !errors.Is(err, http.ErrServerClosed) && !p.isDraining() {
+	serve := func() error { return server.Serve(at) }
+	if p.tls != nil {
+		serve = func() error { return server.ServeTLS(at, "", "") }
+	}
+	if err := serve(); !errors.Is(err, http.ErrServerClosed) && !p.isDraining() {
 		p.failed <- err
 	}
 }

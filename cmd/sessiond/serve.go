@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -51,17 +52,23 @@ func (s *serveCmd) loadSecrets() (ids []string, err error) {
 	return ids, err
 }
 
-// access says who may do what: the bearers of the keys in the file, or everybody if there is no file and so no ring.
-func (s *serveCmd) access() (grant func(bearer string) (keys.Grant, bool), ring *keys.Ring, err error) {
+// An access says who may do what: the bearers of the keys and certificates in the key file, or everybody without a file.
+type access struct {
+	grant   func(bearer string) (keys.Grant, bool)
+	grantOf func(*x509.Certificate) (keys.Grant, bool) // nil without a key file
+	ring    *keys.Ring                                 // nil without a key file
+}
+
+func (s *serveCmd) access() (access, error) {
 	if s.KeyFile != "" {
 		ring, err := keys.Load(s.KeyFile, s.limits())
 		if err != nil {
-			return nil, nil, fmt.Errorf("--key-file: %w", err)
+			return access{}, fmt.Errorf("--key-file: %w", err)
 		}
-		return ring.Grant, ring, nil
+		return access{ring.Grant, ring.GrantCert, ring}, nil
 	}
 	everything, err := keys.NewGrant(s.Tenant, keys.Read|keys.Write|keys.Admin|keys.Ops, s.limits())
-	return func(string) (keys.Grant, bool) { return everything, true }, nil, err
+	return access{grant: func(string) (keys.Grant, bool) { return everything, true }}, err
 }
 
 // onCluster makes the client of a service, which watches the cluster from now on.

@@ -20,10 +20,10 @@ func tenantOf(r *http.Request) *session.Tenant { return grantOf(r).Tenant }
 // mayUse reports whether the caller has a scope.
 func mayUse(r *http.Request, scope keys.Scope) bool { return grantOf(r).Scopes&scope != 0 }
 
-// authenticate looks up the caller's grant by the bearer token (RFC 6750), and limits the body before anything reads it.
+// authenticate looks up the caller's grant by the bearer token (RFC 6750) or the client certificate, and limits the body before anything reads it.
 func (a *api) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		grant, ok := a.Grant(bearer(r))
+		grant, ok := a.granted(r)
 		eventOf(r).key = grant.Key // of an expired key too
 		if !ok {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="sessiond"`)
@@ -39,6 +39,14 @@ func (a *api) authenticate(next http.Handler) http.Handler {
 		r.Body = http.MaxBytesReader(w, r.Body, grant.MaxBody)
 		next.ServeHTTP(w, r)
 	})
+}
+
+// granted is what the caller may do. A client certificate counts where there is no token.
+func (a *api) granted(r *http.Request) (keys.Grant, bool) {
+	if a.GrantOf != nil && r.TLS != nil && len(r.TLS.VerifiedChains) > 0 && len(r.Header.Values("Authorization")) == 0 {
+		return a.GrantOf(r.TLS.PeerCertificates[0])
+	}
+	return a.Grant(bearer(r))
 }
 
 // need lets a request through only if its key has the scope.

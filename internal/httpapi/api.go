@@ -5,6 +5,7 @@ package httpapi
 import (
 	"context"
 	"crypto/rand"
+	"crypto/x509"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -25,6 +26,7 @@ import (
 type Config struct {
 	Store    session.Store
 	Grant    func(bearer string) (keys.Grant, bool)        // what a caller may do; false for an unknown or expired key
+	GrantOf  func(*x509.Certificate) (keys.Grant, bool)    // the same for a verified client certificate; nil if there are none
 	Ready    func(context.Context) (watch.Snapshot, error) // waits until a node has answered, and returns the cluster's state
 	State    func() watch.Snapshot                         // the cluster's state as it is known now
 	Events   *watch.Events

@@ -71,6 +71,6 @@ func (a *api) readyzFor(detailed http.Handler) http.HandlerFunc {
 
 // isOperator reports whether the caller has a key with the scope ops. It refuses nobody.
 func (a *api) isOperator(r *http.Request) bool {
-	grant, ok := a.Grant(bearer(r))
+	grant, ok := a.granted(r)
 	return ok && grant.Scopes&keys.Ops != 0
 }
