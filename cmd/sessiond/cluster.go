@@ -32,7 +32,7 @@ func (i *initCmd) Run(ctx context.Context, c console) error {
 		shards = append(shards, shard)
 		i.Redis.Redis = append(i.Redis.Redis, shard.Master)
 	}
-	client, err := i.Redis.admin()
+	client, err := i.Redis.admin(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ type statusCmd struct {
 // Run prints the nodes, and warns of a master whose loss would lose its slots, and of a VM whose loss would take more
 // masters than it has to. It fails if a slot is not covered, or if a replica shares its master's VM.
 func (s *statusCmd) Run(ctx context.Context, c console) error {
-	client, err := s.Redis.admin()
+	client, err := s.Redis.admin(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ type rebalanceCmd struct {
 
 // Run brings every VM back to one master, and prints what it does. It fails, with the reasons, if it cannot.
 func (r *rebalanceCmd) Run(ctx context.Context, c console) error {
-	client, err := r.Redis.admin()
+	client, err := r.Redis.admin(ctx, c)
 	if err != nil {
 		return err
 	}

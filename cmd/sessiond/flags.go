@@ -64,7 +64,7 @@ func (s *serveCmd) Validate() error {
 	if !s.Embedded && len(s.Redis.Redis) == 0 {
 		return errors.New("--redis or --embedded is required: name some nodes of the cluster, or use the embedded store")
 	}
-	if r := s.Redis; s.Embedded && (len(r.Redis) > 0 || r.RedisUsername != "" || r.RedisPassword != "" || r.RedisTLS || r.RedisCAFile != "") {
+	if s.Embedded && s.Redis.any() {
 		return errors.New("--embedded cannot be combined with --redis or the other --redis-* flags")
 	}
 	if s.DrainDelay < 0 || s.MaxBodyBytes <= 0 || s.RequestTimeout <= 0 || s.ShutdownTimeout <= 0 {

@@ -41,6 +41,7 @@ type program struct {
 	tls      *tls.Config  // nil for plain HTTP
 	keys     *keys.Ring   // nil without a key file
 	audit    *audit.Log   // nil without --audit-log
+	stop     func()       // stops whatever has no close of its own
 	store    *session.RedisStore
 	cluster  *cluster.Client
 	embedded io.Closer             // nil without --embedded
@@ -82,7 +83,9 @@ func start(cfg serveCmd, logTo io.Writer) (*program, error) {
 	if err := p.listenForOps(); err != nil {
 		return nil, errors.Join(err, p.listener.Close())
 	}
-	if err := p.openStore(); err != nil {
+	var ctx context.Context
+	ctx, p.stop = context.WithCancel(context.Background())
+	if err := p.openStore(ctx); err != nil {
 		return nil, errors.Join(err, p.closeListeners())
 	}
 	service, ops := p.newAPI(who)
@@ -134,13 +137,13 @@ func newRegistry() *prometheus.Registry {
 	return r
 }
 
-// openStore opens the store on the cluster or on the embedded Redis.
-func (p *program) openStore() error {
+// openStore opens the store on the cluster or on the embedded Redis. What it starts and does not close ends with the context.
+func (p *program) openStore(ctx context.Context) error {
 	var err error
 	if p.cfg.Embedded {
 		err = p.embed(p.metrics)
 	} else {
-		p.cluster, err = p.cfg.onCluster(p.log, p.metrics, permitTakeovers(p.audit))
+		p.cluster, err = p.cfg.onCluster(ctx, p.log, p.metrics, permitTakeovers(p.audit))
 	}
 	if err != nil {
 		return err
@@ -269,6 +272,7 @@ func (p *program) tracer() oteltrace.TracerProvider {
 }
 
 func (p *program) close(ctx context.Context) error {
+	p.stop()
 	err := errors.Join(p.store.Close(ctx), p.cluster.Close())
 	if p.tracing != nil {
 		err = errors.Join(err, p.tracing.Shutdown(ctx))

@@ -71,9 +71,10 @@ func (s *serveCmd) access() (access, error) {
 	return access{grant: func(string) (keys.Grant, bool) { return everything, true }}, err
 }
 
-// onCluster makes the client of a service, which watches the cluster from now on.
-func (s *serveCmd) onCluster(log *slog.Logger, metrics prometheus.Registerer, permit watch.Permit) (*cluster.Client, error) {
-	access, err := s.Redis.access()
+// onCluster makes the client of a service, which watches the cluster from now on. Its credentials are followed until the
+// context ends.
+func (s *serveCmd) onCluster(ctx context.Context, log *slog.Logger, metrics prometheus.Registerer, permit watch.Permit) (*cluster.Client, error) {
+	access, err := s.Redis.access(ctx, log)
 	if err != nil {
 		return nil, err
 	}

@@ -73,10 +73,11 @@ func (c *call) retry(once func() (redis.Cmder, error)) (answered redis.Cmder, sp
 // node, and the node must have connections. A wide script (see [Script.Widely]) does not follow ASK.
 func (c *call) redirected(err error) redirect {
 	addr, asking := peer.Redirected(err)
-	if addr == "" || asking && c.script != nil && c.script.wide || !c.client.watch.Topology().Lists(addr) {
+	n, known := c.client.watch.Topology().Named(addr)
+	if !known || asking && c.script != nil && c.script.wide {
 		return redirect{}
 	}
-	to := c.client.peers.At(addr)
+	to := c.client.peers.At(n.Addr)
 	if _, err := to.Traffic(); err != nil {
 		return redirect{}
 	}

@@ -22,6 +22,9 @@ func TestRedirected(t *testing.T) {
 		}{
 			{reply("MOVED 3999 10.0.0.2:6379"), false, "10.0.0.2:6379", false},
 			{reply("ASK 3999 10.0.0.2:6379"), false, "10.0.0.2:6379", true},
+			{reply("MOVED 3999 redis-2.vm2:6379"), false, "10.0.0.2:6379", false},
+			{reply("ASK 3999 redis-2.vm2:6379"), false, "10.0.0.2:6379", true},
+			{reply("MOVED 3999 redis-9.vm2:6379"), false, "", false},
 			{reply("MOVED 3999 10.0.0.2:6379"), true, "10.0.0.2:6379", false},
 			{reply("ASK 3999 10.0.0.2:6379"), true, "", false}, // it does not follow ASK
 			{reply("MOVED 3999 10.0.0.7:6379"), false, "", false},

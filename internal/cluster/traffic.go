@@ -31,6 +31,8 @@ func newTraffic(cfg Config, peers *peer.Set) *traffic {
 		Username:     cfg.Username,
 		Password:     cfg.Password,
 
+		CredentialsProvider: cfg.Credentials,
+
 		DialTimeout:           cfg.Attempt,
 		DialerRetries:         1, // the default of five hides a dead node for seconds
 		ReadTimeout:           cfg.Attempt,

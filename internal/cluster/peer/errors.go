@@ -168,7 +168,7 @@ func isTimeout(err error) bool {
 	return ok && t.Timeout()
 }
 
-// Redirected returns the address in a MOVED or ASK reply ("MOVED 3999 10.0.0.1:6379"), and whether ASKING must precede the
+// Redirected returns the address in a MOVED or ASK reply ("MOVED 3999 10.0.0.1:6379"), whose host may be a name, and whether ASKING must precede the
 // command there. The address is empty for every other error.
 func Redirected(err error) (addr string, asking bool) {
 	if !IsRedirect(err) {

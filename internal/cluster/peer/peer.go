@@ -8,12 +8,15 @@ import (
 	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 // A Peer is one Redis process. It outlives any view that lists it. Its methods may be called concurrently.
 type Peer struct {
 	Addr string // host:port
 
+	line      atomic.Pointer[view.Node] // what the cluster says of the node; nil for a seed
 	pulse     *pulse
 	breaker   *breaker      // of the connections for traffic
 	questions *redis.Client // for the watcher; without a breaker, or nobody would notice that the node is back
@@ -49,12 +52,9 @@ type Hooks struct {
 }
 
 func newPeer(addr string, a Access, m *Metrics, h Hooks) *Peer {
-	pulse := newPulse()
-	p := &Peer{
-		Addr: addr, pulse: pulse, breaker: newBreaker(a.dial(), a.Attempt, pulse), metrics: m, hooks: h, access: a,
-		questions: a.questions(addr, newBreaker(a.dial(), a.Attempt, pulse).connectFor),
-		name:      func() string { return addr },
-	}
+	p := &Peer{Addr: addr, pulse: newPulse(), metrics: m, hooks: h, access: a, name: func() string { return addr }}
+	p.breaker = newBreaker(p.dial, a.Attempt, p.pulse)
+	p.questions = a.questions(addr, newBreaker(p.dial, a.Attempt, p.pulse).connectFor)
 	if h.Name != nil {
 		p.name = func() string { return h.Name(addr) }
 	}

@@ -31,8 +31,9 @@ func (p *Peer) Probe(ctx context.Context) (Answer, error) {
 	nodes := pipe.ClusterNodes(ctx)
 	cluster := pipe.ClusterInfo(ctx)
 	info := pipe.Info(ctx, "server", "replication")
-	config := pipe.ConfigGet(ctx, "cluster-node-timeout")
-	_, _ = pipe.Exec(ctx) // each has its own error
+	config := redis.NewMapStringStringCmd(ctx, "config", "get", "cluster-node-timeout", "cluster-preferred-endpoint-type")
+	_ = pipe.Process(ctx, config) // queues it
+	_, _ = pipe.Exec(ctx)         // each has its own error
 	p.refuses(letIn(nodes.Err()) != nil || hasPrefix(nodes.Err(), "NOAUTH "))
 	p.loading.Store(isLoading(nodes.Err()))
 	if err := noReply(nodes, cluster, info, config); err != nil {
@@ -51,6 +52,9 @@ func (p *Peer) Probe(ctx context.Context) (Answer, error) {
 	a.Epoch, _ = strconv.ParseInt(view.ParseInfo(cluster.Val())["cluster_current_epoch"], 10, 64)
 	if usec, err := strconv.ParseInt(fields["server_time_usec"], 10, 64); err == nil {
 		a.Now = time.UnixMicro(usec)
+	}
+	if config.Err() != nil || config.Val()["cluster-preferred-endpoint-type"] == "hostname" {
+		a.View.PreferHostnames() // where clients may not ask, names are announced to be used
 	}
 	if ms, err := strconv.ParseInt(config.Val()["cluster-node-timeout"], 10, 64); err == nil {
 		a.NodeTimeout = time.Duration(ms) * time.Millisecond

@@ -8,7 +8,7 @@ import (
 )
 
 // fakeNode is a server on the returned address, whose replies to commands the test sets: "+text", "$text" for a bulk string,
-// "-ERR text", or "" to hang up.
+// "*text text" for an array of strings, "-ERR text", or "" to hang up.
 func fakeNode(t *testing.T) (addr string, answer func(cmd, reply string)) {
 	t.Helper()
 	s, err := server.NewServer("127.0.0.1:0")
@@ -23,6 +23,8 @@ func fakeNode(t *testing.T) (addr string, answer func(cmd, reply string)) {
 				p.Close()
 			case strings.HasPrefix(reply, "-"):
 				p.WriteError(reply[1:])
+			case strings.HasPrefix(reply, "*"):
+				p.WriteStrings(strings.Fields(reply[1:]))
 			case strings.HasPrefix(reply, "+"):
 				p.WriteInline(reply[1:])
 			default:
@@ -59,6 +61,34 @@ func TestTornAnswerIsNone(t *testing.T) {
 		}
 		if !c.torn && (a.RunID != "r1" || a.Replication.Offset != 7 || a.NodeTimeout != 0) {
 			t.Errorf("what the node does not say stays zero: %+v", a)
+		}
+	}
+}
+
+// Nodes are to be dialled by the names that they announce if the cluster prefers that, or does not say.
+func TestProbeLearnsEndpoints(t *testing.T) {
+	for _, c := range []struct{ name, config, want string }{
+		{"host names", "*cluster-preferred-endpoint-type hostname", "redis-1.example:1"},
+		{"addresses", "*cluster-preferred-endpoint-type ip", ""},
+		{"none", "*cluster-preferred-endpoint-type unknown-endpoint", ""},
+		{"not told", "-NOPERM no", "redis-1.example:1"},
+	} {
+		addr, answer := fakeNode(t)
+		answer("HELLO", "-ERR unknown command") // RESP2 it is
+		answer("CLIENT", "+OK")
+		answer("CLUSTER", "$m1 127.0.0.1:1@2,redis-1.example myself,master - 0 0 1 connected 0-16383\nm2 127.0.0.1:3@4 master - 0 0 1 connected\n")
+		answer("INFO", "$run_id:r1\r\n")
+		answer("CONFIG", c.config)
+		set := NewSet(Access{}, nil, Hooks{})
+		defer set.Close()
+		a, err := set.At(addr).Probe(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		named, _ := a.View.Node("m1")
+		nameless, _ := a.View.Node("m2")
+		if named.Endpoint != c.want || nameless.Endpoint != "" {
+			t.Errorf("%s: endpoints %q and %q, want %q", c.name, named.Endpoint, nameless.Endpoint, c.want)
 		}
 	}
 }

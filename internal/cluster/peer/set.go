@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
 // A Set holds the peers that a program knows, by address. Its methods may be called concurrently.
@@ -61,20 +63,21 @@ func (s *Set) All() []*Peer {
 	return all
 }
 
-// Meet makes the peers at these addresses.
-func (s *Set) Meet(addrs []string) {
-	for _, addr := range addrs {
-		s.At(addr)
+// Meet makes the peers of these nodes, and tells them where their nodes want to be reached.
+func (s *Set) Meet(nodes []view.Node) {
+	for _, n := range nodes {
+		s.At(n.Addr).line.Store(&n)
 	}
 }
 
-// Keep makes the peers at these addresses. It closes and drops all others except the seeds.
-func (s *Set) Keep(addrs []string) {
-	s.Meet(addrs)
+// Keep makes the peers of these nodes. It closes and drops all others except the seeds.
+func (s *Set) Keep(nodes []view.Node) {
+	s.Meet(nodes)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for addr, p := range s.peers {
-		if !slices.Contains(addrs, addr) && !slices.Contains(s.access.Addrs, addr) {
+		listed := slices.ContainsFunc(nodes, func(n view.Node) bool { return n.Addr == addr })
+		if !listed && !slices.Contains(s.access.Addrs, addr) {
 			p.close()
 			delete(s.peers, addr)
 		}

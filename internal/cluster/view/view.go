@@ -23,6 +23,7 @@ type Node struct {
 	ID       string
 	Addr     string // ip:port for clients
 	Hostname string // cluster-announce-hostname, may be empty
+	Endpoint string // host:port with the host name, if the cluster prefers clients to use that; otherwise empty
 	Master   bool
 	MasterID string // ID of a replica's master; empty for a master
 	Slots    int    // how many slots a master owns
@@ -115,7 +116,7 @@ func (v View) InPlace() int {
 // Equal reports whether two views show the same nodes, roles and slots, whichever nodes were asked.
 func (v View) Equal(o View) bool {
 	return slices.EqualFunc(v.Nodes, o.Nodes, func(a, b Node) bool {
-		return a.ID == b.ID && a.Addr == b.Addr && a.Hostname == b.Hostname && a.Master == b.Master && a.MasterID == b.MasterID &&
+		return a.ID == b.ID && a.Addr == b.Addr && a.Hostname == b.Hostname && a.Endpoint == b.Endpoint && a.Master == b.Master && a.MasterID == b.MasterID &&
 			a.Epoch == b.Epoch && a.Health == b.Health && slices.Equal(a.Ranges, b.Ranges)
 	})
 }
@@ -151,15 +152,42 @@ func (v View) Self() (Node, bool) {
 	return v.Nodes[i], true
 }
 
-// Reachable are the addresses of the nodes that can be asked.
-func (v View) Reachable() []string {
-	var addrs []string
+// Reachable are the nodes that can be asked.
+func (v View) Reachable() []Node {
+	return slices.DeleteFunc(slices.Clone(v.Nodes), func(n Node) bool { return !n.Reachable() })
+}
+
+// PreferHostnames makes the announced host names the endpoints of their nodes (cluster-preferred-endpoint-type hostname).
+func (v View) PreferHostnames() {
+	for i, n := range v.Nodes {
+		v.Nodes[i].Endpoint = n.byName()
+	}
+}
+
+// byName is the node's address with its announced host name as the host; empty if it announces none.
+func (n Node) byName() string {
+	if _, port, err := net.SplitHostPort(n.Addr); err == nil && n.Hostname != "" {
+		return net.JoinHostPort(n.Hostname, port)
+	}
+	return ""
+}
+
+// Named returns the node that has an address, be it with its IP address or with its announced host name; false if there is
+// none, or more than one has announced that name.
+func (v View) Named(addr string) (named Node, ok bool) {
 	for _, n := range v.Nodes {
-		if n.Reachable() {
-			addrs = append(addrs, n.Addr)
+		switch {
+		case addr == "":
+		case n.Addr == addr:
+			return n, true
+		case n.byName() == addr:
+			if ok {
+				return Node{}, false
+			}
+			named, ok = n, true
 		}
 	}
-	return addrs
+	return named, ok
 }
 
 // SameOwners reports whether two views show the same masters with the same slots.

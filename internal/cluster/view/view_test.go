@@ -94,3 +94,21 @@ func TestCheckPlacement(t *testing.T) {
 		t.Errorf("a failed replica counts: %v", bare)
 	}
 }
+
+// A redirect may name a node by its address or by its announced host name. A name that two nodes announce names neither.
+func TestNamed(t *testing.T) {
+	v, err := Parse(sixNodes+
+		"aaa 10.5.0.41:6379@16379,shared.example master - 0 0 1 connected\n"+
+		"bbb 10.5.0.42:6379@16379,shared.example master - 0 0 1 connected\n", "10.5.0.11:6379")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for addr, want := range map[string]string{
+		"10.5.0.21:6379": "07c37df", "redis-2.vm2:6379": "07c37df", "redis-2.vm2:7000": "", "redis-9.vm2:6379": "", "redis-2.vm2": "",
+		"shared.example:6379": "", "10.5.0.41:6379": "aaa", ":6379": "", "": "",
+	} {
+		if n, ok := v.Named(addr); n.ID != want || ok != (want != "") {
+			t.Errorf("%q: got %q, %v, want %q", addr, n.ID, ok, want)
+		}
+	}
+}

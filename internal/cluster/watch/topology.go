@@ -92,6 +92,14 @@ func (t *Topology) Lists(addr string) bool {
 	return t != nil && slices.ContainsFunc(t.View.Nodes, func(n view.Node) bool { return n.Addr == addr })
 }
 
+// Named returns the node of the view that has an address, by IP or by host name, as in a redirect.
+func (t *Topology) Named(addr string) (view.Node, bool) {
+	if t == nil {
+		return view.Node{}, false
+	}
+	return t.View.Named(addr)
+}
+
 // Line returns the view's node with the address, or a node that has nothing but the address.
 func (t *Topology) Line(addr string) view.Node {
 	if t != nil {
