@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	stdlog "log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -185,7 +186,7 @@ func (p *program) newServer(h http.Handler) *http.Server {
 		WriteTimeout:      p.cfg.RequestTimeout + 10*time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelWarn),
+		ErrorLog:          stdlog.New(&serverLog{log: p.log}, "", 0),
 	}
 }
 
