@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -65,6 +66,32 @@ func TestTLS(t *testing.T) {
 	if answer, err := http.Get(strings.Replace(url, "https://", "http://", 1) + "/livez"); err == nil && answer.StatusCode == http.StatusOK {
 		t.Error("it also answers without TLS")
 	}
+}
+
+// An event stream and an idle connection of HTTP/2 are as good as those of HTTP/1.1, and do not keep the service from stopping.
+func TestStreamsOverHTTP2(t *testing.T) {
+	ca := certtest.New(t)
+	url, _ := serveTLS(t, ca.Issue(t, "127.0.0.1"))
+	client := caller(ca, nil)
+	client.Transport.(*http.Transport).DisableKeepAlives = false
+	r, err := http.NewRequestWithContext(t.Context(), "GET", url+"/v1/cluster/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Accept", "text/event-stream")
+	stream, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Body.Close()
+	if line, err := bufio.NewReader(stream.Body).ReadString('\n'); err != nil || stream.ProtoMajor != 2 {
+		t.Errorf("%s: got %q, %v", stream.Proto, line, err)
+	}
+	answer, err := client.Get(url + "/livez") // on the same connection
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
 }
 
 // A new certificate counts without a restart. A pair that does not match changes nothing.
