@@ -38,9 +38,10 @@ var floors = []floor{
 
 	// The stack below the store. cluster and admin stand side by side.
 	{"internal/cluster", []string{"internal/cluster/watch", "internal/cluster/peer", "internal/cluster/view"}, []string{"net/http", miniredis}},
-	{"internal/cluster/admin", []string{"internal/cluster/watch", "internal/cluster/rights", "internal/cluster/peer", "internal/cluster/view"}, []string{"net/http", miniredis}},
-	{"internal/cluster/watch", []string{"internal/cluster/rights", "internal/cluster/peer", "internal/cluster/view"}, []string{"net/http", goRedis, miniredis}},
+	{"internal/cluster/admin", []string{"internal/cluster/watch", "internal/cluster/doctor", "internal/cluster/rights", "internal/cluster/peer", "internal/cluster/view"}, []string{"net/http", miniredis}},
+	{"internal/cluster/watch", []string{"internal/cluster/doctor", "internal/cluster/rights", "internal/cluster/peer", "internal/cluster/view"}, []string{"net/http", goRedis, miniredis}},
 	{"internal/cluster/rights", []string{"internal/cluster/peer", "internal/cluster/view"}, []string{"net/http", miniredis}},
+	{"internal/cluster/doctor", []string{"internal/cluster/peer", "internal/cluster/view"}, []string{"net/http", miniredis}},
 	{"internal/cluster/peer", []string{"internal/cluster/view"}, []string{"net/http", miniredis}},
 	{"internal/cluster/view", nil, []string{"net/http", goRedis, miniredis}},
 

@@ -17,6 +17,8 @@ var (
 	ErrOutcomeUnknown = errors.New("the outcome of the write is unknown")
 	// ErrRefused is the ErrUnavailable of a cluster that does not accept our credentials.
 	ErrRefused = peer.ErrRefused
+	// ErrDenied is the ErrUnavailable of a command that the Redis user may not run.
+	ErrDenied = peer.ErrDenied
 	// ErrOverloaded is the ErrUnavailable of a shard or a node whose queue is full.
 	ErrOverloaded = peer.ErrOverloaded
 	// ErrFull means that the node refused the write because it has reached its maxmemory.

@@ -94,8 +94,11 @@ func (a *api) readiness(r *http.Request) readiness {
 func servesLess(s watch.Snapshot) bool { return s.Unowned > 0 || s.Missed > 0 || !s.Majority }
 
 func unreadyReason(err error) string {
-	if errors.Is(err, cluster.ErrRefused) {
+	switch {
+	case errors.Is(err, cluster.ErrRefused):
 		return "the cluster rejects the credentials of this service"
+	case errors.Is(err, cluster.ErrDenied):
+		return "the Redis user of this service may not see the cluster (CLUSTER NODES)"
 	}
 	return "no node of the cluster responds"
 }

@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -19,6 +20,8 @@ var (
 	ErrUnavailable = errors.New("the cluster is unavailable")
 	// ErrRefused is the ErrUnavailable of a node that does not accept our credentials.
 	ErrRefused = fmt.Errorf("%w: it refuses the credentials", ErrUnavailable)
+	// ErrDenied is the ErrUnavailable of a command that the user may not run.
+	ErrDenied = fmt.Errorf("%w: the Redis user lacks a permission", ErrUnavailable)
 	// ErrOverloaded is the ErrUnavailable of a shard or a node whose queue is full.
 	ErrOverloaded = fmt.Errorf("%w: the queue is full", ErrUnavailable)
 	// ErrFull means that the node refused the write because it has reached its maxmemory.
@@ -34,7 +37,7 @@ var errNoTraffic = errors.New("no connections to the node yet")
 // errBreakerOpen is the error of a dial to a node that is down.
 var errBreakerOpen = errors.New("the circuit breaker is open: the node is down")
 
-// Translate gives the final answer of a node its meaning: ErrNil, ErrFull, ErrRefused, or a defect. It returns an
+// Translate gives the final answer of a node its meaning: ErrNil, ErrFull, ErrRefused, ErrDenied, or a defect. It returns an
 // ErrUnavailable as it is.
 func Translate(err error) error {
 	switch {
@@ -48,6 +51,8 @@ func Translate(err error) error {
 		return fmt.Errorf("%w: %w", ErrFull, err)
 	case IsRefusal(err):
 		return fmt.Errorf("%w: %w", ErrRefused, err)
+	case IsDenied(err):
+		return fmt.Errorf("%w: %w", ErrDenied, err)
 	}
 	return fmt.Errorf("redis: %w", err)
 }
@@ -62,11 +67,12 @@ func Unavailable(err error) error {
 
 // IsRefusal reports whether a node has refused our credentials.
 func IsRefusal(err error) bool {
-	if cause := letIn(err); cause != nil {
-		err = cause
-	}
-	return hasPrefix(err, "NOAUTH ") || hasPrefix(err, "WRONGPASS ") || hasPrefix(err, "NOPERM ")
+	err = cmp.Or(letIn(err), err)
+	return hasPrefix(err, "NOAUTH ") || hasPrefix(err, "WRONGPASS ")
 }
+
+// IsDenied reports whether a node knows us, but does not let our user run the command, or access its keys.
+func IsDenied(err error) bool { return hasPrefix(cmp.Or(letIn(err), err), "NOPERM ") }
 
 // IsRedirect reports whether the node has redirected the command to another (MOVED, ASK).
 func IsRedirect(err error) bool {

@@ -67,11 +67,16 @@ func TestTranslate(t *testing.T) {
 		{redis.Nil, ErrNil},
 		{reply("OOM command not allowed"), ErrFull},
 		{reply("NOAUTH Authentication required."), ErrRefused},
-		{reply("WRONGPASS invalid username-password pair"), ErrUnavailable},
+		{reply("WRONGPASS invalid username-password pair"), ErrRefused},
+		{reply("NOPERM User app has no permissions to run the 'role' command"), ErrDenied},
+		{&notLetIn{reply("NOPERM User app has no permissions to run the 'hello' command")}, ErrDenied},
 	} {
 		if got := Translate(c.err); !errors.Is(got, c.want) {
 			t.Errorf("%v became %v, want %v", c.err, got, c.want)
 		}
+	}
+	if denied := Translate(reply("NOPERM no")); errors.Is(denied, ErrRefused) || !errors.Is(denied, ErrUnavailable) {
+		t.Errorf("one command that is denied is not a refused login: %v", denied)
 	}
 	unknown := reply("ERR something else")
 	for _, known := range []error{ErrNil, ErrFull, ErrUnavailable} {

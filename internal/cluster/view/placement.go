@@ -44,6 +44,11 @@ func (v View) WithoutReplica() []Node {
 	return slices.DeleteFunc(slices.Clone(v.Nodes), func(n Node) bool { return !n.Master || n.Slots == 0 || replicas[n.ID] > 0 })
 }
 
+// ReplicasOf returns the replicas of a master, whatever their health.
+func (v View) ReplicasOf(id string) []Node {
+	return slices.DeleteFunc(slices.Clone(v.Nodes), func(n Node) bool { return id == "" || n.MasterID != id })
+}
+
 // CheckPlacement returns an error if a replica shares its master's VM, because both would be lost together.
 func (v View) CheckPlacement() error {
 	var wrong []string

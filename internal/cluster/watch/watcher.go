@@ -44,7 +44,7 @@ type Watcher struct {
 	assist    *assistant                    // nil if assisted failover is off
 	events    *Events                       // nil in the test that proves that nothing depends on them
 	topology  atomic.Pointer[Topology]      // nil until a node has answered
-	refused   atomic.Pointer[refusedAnswer] // the last answer, if it was a refusal of our credentials
+	refused   atomic.Pointer[refusedAnswer] // the last answer, if it did not let us see the cluster
 	coveredAt atomic.Int64                  // when a beat last saw all slots covered, in Unix nanoseconds
 	pace      pace
 	since     time.Time // when it began to watch
@@ -196,7 +196,7 @@ func (w *Watcher) hear(p *peer.Peer, a peer.Answer, err error) {
 	switch {
 	case err == nil:
 		w.refused.Store(nil)
-	case peer.IsRefusal(err):
+	case peer.IsRefusal(err) || peer.IsDenied(err): // without a view there is nothing that this instance can do
 		w.refused.Store(&refusedAnswer{peer.Translate(err)})
 		w.broadcast()
 	}
@@ -231,7 +231,8 @@ func (w *Watcher) Changed() <-chan struct{} {
 	return w.change
 }
 
-// Refusal returns the error with which nodes refuse our credentials; nil if a node answers, or if none has refused them.
+// Refusal returns the error with which nodes refuse our credentials, or do not let our user see the cluster; nil if a node
+// answers, or if none has refused.
 func (w *Watcher) Refusal() error {
 	if r := w.refused.Load(); r != nil && !w.anyAnswering() {
 		return r.err
