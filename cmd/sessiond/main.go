@@ -46,6 +46,7 @@ func limitMemory() {
 type cli struct {
 	Serve       serveCmd       `cmd:"" default:"withargs" help:"Serve sessions over HTTP (the default)."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Check that a running service is alive, for use in containers."`
+	Doctor      doctorCmd      `cmd:"" help:"Examine a cluster, and tell which promises hold on it, and why the others do not."`
 	Cluster     struct {
 		Init      initCmd      `cmd:"" help:"Form the cluster, or check that it is formed and its replicas are on other VMs than their masters."`
 		Status    statusCmd    `cmd:"" help:"Show each node's VM, role, slots and lag."`

@@ -30,6 +30,8 @@ type redisFlags struct {
 	AttemptTimeout       time.Duration `default:"1s" help:"Maximum time for one dial or one round trip to a node (${default})."`
 	PoolSize             int           `default:"32" help:"Maximum number of connections per node (${default})."`
 
+	RedisNodeTimeout time.Duration `placeholder:"DURATION" help:"The cluster-node-timeout of nodes that do not tell it, because CONFIG GET is denied."`
+
 	// dial replaces the network's dialler in tests whose cluster announces addresses that cannot be reached.
 	dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
@@ -52,6 +54,9 @@ func (f *redisFlags) Validate() error {
 	}
 	if given(f.RedisCertFile, f.RedisKeyFile) == 1 {
 		return errors.New("--redis-cert-file and --redis-key-file need each other")
+	}
+	if f.RedisNodeTimeout < 0 {
+		return errors.New("--redis-node-timeout must not be negative")
 	}
 	return nil
 }
@@ -90,7 +95,7 @@ func (f *redisFlags) access(ctx context.Context, log *slog.Logger) (a peer.Acces
 	if len(f.Redis) == 0 {
 		return a, errors.New("--redis is required: name some nodes of the cluster")
 	}
-	a = peer.Access{Addrs: f.Redis, Attempt: f.AttemptTimeout, Dial: f.dial}
+	a = peer.Access{Addrs: f.Redis, Attempt: f.AttemptTimeout, NodeTimeout: f.RedisNodeTimeout, Dial: f.dial}
 	if a.TLS, err = f.clientTLS(log); err != nil {
 		return a, err
 	}

@@ -51,6 +51,14 @@ func (r *Real) SetNodeTimeout(t testing.TB, d time.Duration) {
 	}
 }
 
+// Do runs a command on a node that the production code does not send, such as CONFIG SET or ACL SETUSER.
+func (r *Real) Do(t testing.TB, name string, command ...any) {
+	t.Helper()
+	if err := r.at(t, name).Do(t.Context(), command...).Err(); err != nil {
+		t.Fatalf("%s: %v: %v", name, command, err)
+	}
+}
+
 // SetMaxMemory limits every node's memory (CONFIG SET maxmemory), in bytes; 1 makes every write fail that needs memory.
 // The former limit returns at the end of the test, or when the returned function is called. A node that starts again has
 // the configured limit.

@@ -29,6 +29,9 @@ type Access struct {
 	// that stops answering costs one attempt and not the request. Zero means 1 s.
 	Attempt time.Duration
 
+	// NodeTimeout is the cluster-node-timeout of nodes that do not tell theirs (CONFIG GET is denied). Zero means unknown.
+	NodeTimeout time.Duration
+
 	// Dial replaces net.Dialer if the addresses that the cluster announces cannot be reached as they are. Without Lookup it
 	// gets names as they are, too.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)

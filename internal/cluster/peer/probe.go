@@ -18,13 +18,13 @@ type Answer struct {
 	View        view.View
 	Now         time.Time // by the node's clock; zero if unknown
 	Replication view.Replication
-	NodeTimeout time.Duration // its cluster-node-timeout; 0 if unknown
+	NodeTimeout time.Duration // its cluster-node-timeout, or Access.NodeTimeout if it does not tell; 0 if neither is known
 	RunID       string        // of its process; empty if unknown
 	Epoch       int64         // its current epoch, which every election that it hears of raises; 0 if unknown
 }
 
 // Probe asks the node for its view, its replication state and its clock in one round trip (CLUSTER NODES, CLUSTER INFO,
-// INFO, CONFIG GET). What the node refuses to tell stays zero. Without a view, the probe fails.
+// INFO, CONFIG GET). What the node refuses to tell stays zero, but for the node timeout. Without a view, the probe fails.
 func (p *Peer) Probe(ctx context.Context) (Answer, error) {
 	a := Answer{Asked: time.Now()}
 	pipe := p.questions.Pipeline()
@@ -56,6 +56,7 @@ func (p *Peer) Probe(ctx context.Context) (Answer, error) {
 	if config.Err() != nil || config.Val()["cluster-preferred-endpoint-type"] == "hostname" {
 		a.View.PreferHostnames() // where clients may not ask, names are announced to be used
 	}
+	a.NodeTimeout = p.access.NodeTimeout
 	if ms, err := strconv.ParseInt(config.Val()["cluster-node-timeout"], 10, 64); err == nil {
 		a.NodeTimeout = time.Duration(ms) * time.Millisecond
 	}

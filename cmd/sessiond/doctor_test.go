@@ -1,0 +1,69 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sessiond/sessiond/internal/cluster/clustertest"
+	"github.com/sessiond/sessiond/internal/cluster/doctor"
+	"github.com/sessiond/sessiond/internal/cluster/view"
+)
+
+// A finding on all nodes is one line, with the reason and the remedy below it.
+func TestDoctorPrintsATable(t *testing.T) {
+	r := doctor.Report{}
+	for _, name := range []string{"redis-1.vm1", "redis-2.vm2"} {
+		r.Nodes = append(r.Nodes, doctor.Node{Node: view.Node{Hostname: name}, Engine: "Redis 7.0.15"})
+		r.Findings = append(r.Findings, doctor.Finding{
+			Check: "eviction", Severity: doctor.Breaks, Node: name, Found: "it evicts", Promise: "sessions live", Why: "they go", Do: "set it",
+		})
+	}
+	r.Findings = append(r.Findings, doctor.Finding{Check: "clock", Severity: doctor.Unknown, Node: "redis-2.vm2", Found: "no clock", Why: "w", Do: "d"})
+	var out strings.Builder
+	if err := printReport(&out, r); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(out.String(), "\n")
+	squeezed := func(line string) string { return strings.Join(strings.Fields(line), " ") }
+	var got []string
+	for i, line := range lines {
+		if strings.HasPrefix(line, "eviction") || strings.HasPrefix(line, "clock") {
+			got = append(got, squeezed(line[:9])+"|"+squeezed(line[strings.Index(line, "  ")+2:])+"|"+squeezed(lines[i+1])+"|"+squeezed(lines[i+2]))
+		}
+	}
+	if len(got) != 2 || !strings.Contains(got[0], "BROKEN all it evicts|why: they go|do: set it") || !strings.Contains(got[1], "unknown redis-2.vm2 no clock") {
+		t.Errorf("got %q\n%s", got, out.String())
+	}
+	if !strings.Contains(out.String(), "2 nodes of Redis 7.0.15: 2 findings break a promise, 0 weaken one, 1 are unknown") {
+		t.Errorf("got\n%s", out.String())
+	}
+	if n := strings.Count(out.String(), "holds"); n != len(doctor.Checks)-2 {
+		t.Errorf("%d promises hold\n%s", n, out.String())
+	}
+}
+
+// The bundle keeps every promise. A node that evicts breaks one, and the command fails.
+func TestDoctorOnRealCluster(t *testing.T) {
+	real := clustertest.Shared(t)
+	examine := func(asJSON bool) (string, error) {
+		var out syncBuffer
+		cmd := doctorCmd{
+			Redis: onCluster(t, real).Redis, RequestTimeout: 8 * time.Second, FailoverAssist: 500 * time.Millisecond, Timeout: 5 * time.Second, JSON: asJSON,
+		}
+		err := cmd.Run(t.Context(), console{out: &out})
+		return out.String(), err
+	}
+	if out, err := examine(false); err != nil || strings.Count(out, " holds ") != len(doctor.Checks) {
+		t.Errorf("the bundle: %v\n%s", err, out)
+	}
+	real.Do(t, "redis-2", "CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+	defer real.Do(t, "redis-2", "CONFIG", "SET", "maxmemory-policy", "noeviction")
+	out, err := examine(false)
+	if err == nil || !strings.Contains(out, "BROKEN") || !strings.Contains(out, "redis-2.vm2") {
+		t.Errorf("a node evicts: %v\n%s", err, out)
+	}
+	if out, err := examine(true); err == nil || !strings.Contains(out, `"check": "eviction"`) {
+		t.Errorf("as JSON: %v\n%s", err, out)
+	}
+}
