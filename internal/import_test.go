@@ -30,14 +30,14 @@ type floor struct {
 // floors are listed from the top down. Imports run downwards only.
 var floors = []floor{
 	{"cmd/sessiond", []string{"internal/httpapi", "internal/audit", "internal/keys", "internal/reread", "internal/session", "internal/cluster/..."}, []string{goRedis}},
-	{"internal/httpapi", []string{"internal/audit", "internal/keys", "internal/session", "internal/cluster", "internal/cluster/watch", "internal/cluster/view"}, []string{goRedis, miniredis}},
+	{"internal/httpapi", []string{"internal/audit", "internal/keys", "internal/session", "internal/cluster", "internal/cluster/watch", "internal/cluster/doctor", "internal/cluster/view"}, []string{goRedis, miniredis}},
 	{"internal/audit", nil, []string{"net/http", goRedis, miniredis}},
 	{"internal/keys", []string{"internal/session"}, []string{"net/http", goRedis, miniredis}},
 	{"internal/reread", nil, []string{"net/http", goRedis, miniredis}},
 	{"internal/session", []string{"internal/cluster"}, []string{"net/http", goRedis, miniredis}},
 
 	// The stack below the store. cluster and admin stand side by side.
-	{"internal/cluster", []string{"internal/cluster/watch", "internal/cluster/peer", "internal/cluster/view"}, []string{"net/http", miniredis}},
+	{"internal/cluster", []string{"internal/cluster/watch", "internal/cluster/doctor", "internal/cluster/peer", "internal/cluster/view"}, []string{"net/http", miniredis}},
 	{"internal/cluster/admin", []string{"internal/cluster/watch", "internal/cluster/doctor", "internal/cluster/rights", "internal/cluster/peer", "internal/cluster/view"}, []string{"net/http", miniredis}},
 	{"internal/cluster/watch", []string{"internal/cluster/doctor", "internal/cluster/rights", "internal/cluster/peer", "internal/cluster/view"}, []string{"net/http", goRedis, miniredis}},
 	{"internal/cluster/rights", []string{"internal/cluster/peer", "internal/cluster/view"}, []string{"net/http", miniredis}},

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -81,8 +82,13 @@ func (s *serveCmd) onCluster(ctx context.Context, log *slog.Logger, metrics prom
 	cfg := cluster.Config{Access: access, PoolSize: s.Redis.PoolSize}
 	cfg.Durability, cfg.HedgeDelay, cfg.MaxWrites = cluster.Durability(s.Durability), s.HedgeDelay, s.WriteQueue
 	cfg.FailoverAssist, cfg.Permit, cfg.Log, cfg.Metrics = s.FailoverAssist, permit, log, metrics
+	cfg.Examine, cfg.Deadline = examineEvery, s.RequestTimeout
 	return cluster.New(cfg), nil
 }
+
+// examineEvery is the time between two examinations of the nodes' settings, which may change at run time. A change of the
+// cluster causes one too.
+const examineEvery = 5 * time.Minute
 
 func newLogger(cfg serveCmd, to io.Writer) *slog.Logger {
 	var level slog.Level

@@ -40,6 +40,13 @@ type Config struct {
 	// Permit is asked before each request of FailoverAssist. Nil lets all be made.
 	Permit watch.Permit
 
+	// Examine is the time between two examinations of what the nodes permit and how they are set (package doctor). Zero is
+	// for none.
+	Examine time.Duration
+
+	// Deadline is that of a request, by which the nodes' timeout is judged. Zero means unknown.
+	Deadline time.Duration
+
 	// Log receives the events of the timeline. Nil drops them.
 	Log *slog.Logger
 
@@ -100,7 +107,9 @@ func assemble(cfg Config) *Client {
 	c.metrics = newMetrics(cfg.Metrics)
 	c.peers = peer.NewSet(cfg.Access, c.metrics.peer, peer.Hooks{Commit: c.commit, Trouble: c.hasten, Name: c.nameOf, MayBe: c.mayBe})
 	c.traffic = newTraffic(cfg, c.peers)
-	c.watch = watch.New(watch.Config{Peers: c.peers, Metrics: c.metrics.watch, Assist: cfg.FailoverAssist, Permit: cfg.Permit, Routed: c.traffic.follow})
+	c.watch = watch.New(watch.Config{
+		Peers: c.peers, Metrics: c.metrics.watch, Assist: cfg.FailoverAssist, Permit: cfg.Permit, Examine: cfg.Examine, Deadline: cfg.Deadline, Routed: c.traffic.follow,
+	})
 	c.metrics.registry.MustRegister(gauges{c})
 	return c
 }

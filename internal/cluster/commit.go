@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/sessiond/sessiond/internal/cluster/peer"
+	"github.com/sessiond/sessiond/internal/cluster/view"
 	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
 
@@ -69,6 +70,11 @@ func (g *commitment) execute(attempts []*peer.Attempt) (reached, error) {
 	if first.Err() != nil {
 		return reached{}, first.Err()
 	}
+	if peer.IsDenied(produced.Err()) {
+		now, err := g.withoutRole(ctx, first.Val())
+		g.offset = now.offset
+		return now, err
+	}
 	at, err := parseRole(produced)
 	if err != nil {
 		return reached{}, err
@@ -110,6 +116,10 @@ func (g *commitment) suffices(now reached) bool {
 	if !known {
 		return false
 	}
+	if now.blind {
+		g.copies = min(now.count, int64(len(needed)))
+		return g.copies == int64(len(needed))
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), g.client.cfg.Attempt)
 	defer cancel()
 	acks := g.shard.Acknowledged(ctx, needed, now.replicas)
@@ -123,7 +133,34 @@ func (g *commitment) suffices(now reached) bool {
 func (g *commitment) reached() (reached, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), g.client.cfg.Attempt)
 	defer cancel()
-	return parseRole(g.conn.Do(ctx, "role"))
+	role := g.conn.Do(ctx, "role")
+	if !peer.IsDenied(role.Err()) {
+		return parseRole(role)
+	}
+	first := g.firstWait()
+	_ = g.conn.Process(ctx, first)
+	if err := first.Err(); err != nil {
+		return reached{}, err
+	}
+	return g.withoutRole(ctx, first.Val())
+}
+
+// withoutRole asks INFO how far the replicas are, where the user may not run ROLE. If that is denied too, only the number of
+// replicas is known that WAIT has counted. No instance can then have a lease, since the registers ask INFO too.
+func (g *commitment) withoutRole(ctx context.Context, count int64) (reached, error) {
+	text, err := g.conn.Info(ctx, "replication").Result()
+	switch {
+	case peer.IsDenied(err):
+		return reached{blind: true, count: count}, nil
+	case err != nil:
+		return reached{}, err
+	}
+	fields := view.ParseInfo(text)
+	said := view.ParseReplication(fields)
+	if !said.Master {
+		return reached{}, errReplaced
+	}
+	return reached{offset: said.Offset, replicas: view.ParseConnected(fields)}, nil
 }
 
 // mayWait returns the reason to stop waiting for a replica: no caller waits for the outcome any more, or the master was
@@ -156,10 +193,13 @@ func waitCmd(replicas int64, patience time.Duration) *redis.IntCmd {
 	return redis.NewIntCmd(context.Background(), "wait", replicas, patience.Milliseconds())
 }
 
-// A reached is what a master says of its replication stream (ROLE).
+// A reached is what a master says of its replication stream (ROLE, or INFO).
 type reached struct {
 	offset   int64
 	replicas map[string]int64 // the offset that each connected replica has acknowledged, by its address
+
+	blind bool  // it does not say any of that
+	count int64 // then: how many replicas have the writes (WAIT)
 }
 
 // parseRole interprets a master's reply to ROLE. A node that is no master any more has been replaced. Of one that refuses to

@@ -33,6 +33,8 @@ type fake struct {
 	gets   atomic.Bool     // the other master is importing the slot of the key "moving"
 	none   atomic.Bool     // the masters grant no marks
 	marks  atomic.Int32    // granted
+	noRole atomic.Bool     // the user may not run ROLE
+	noInfo atomic.Bool     // nor INFO
 
 	mu  sync.Mutex
 	ran []string // first keys of the scripts; guarded by mu
@@ -80,7 +82,7 @@ func startFake(t *testing.T) *fake {
 				p.WriteBulk(f.clusterNodes(i))
 			}
 		})
-		register("INFO", func(p *server.Peer, _ string, _ []string) { p.WriteBulk(f.info(i)) })
+		register("INFO", denied(&f.noInfo, func(p *server.Peer, _ string, _ []string) { p.WriteBulk(f.info(i)) }))
 		register("CONFIG", func(p *server.Peer, _ string, _ []string) { p.WriteStrings([]string{"cluster-node-timeout", "2000"}) })
 		register("GET", func(p *server.Peer, _ string, _ []string) { p.WriteNull() })
 		register("GETRANGE", func(p *server.Peer, _ string, _ []string) { p.WriteBulk("") })
@@ -91,7 +93,7 @@ func startFake(t *testing.T) *fake {
 			p.WriteError("NOSCRIPT it was never sent")
 		})
 		register("EVAL_RO", func(p *server.Peer, _ string, _ []string) { p.WriteStrings([]string{"what is here"}) })
-		register("ROLE", func(p *server.Peer, _ string, _ []string) { f.role(p, i) })
+		register("ROLE", denied(&f.noRole, func(p *server.Peer, _ string, _ []string) { f.role(p, i) }))
 		register("WAIT", func(p *server.Peer, _ string, _ []string) { p.WriteInt(int(f.copies.Load())) })
 		register("EVALSHA", func(p *server.Peer, _ string, args []string) {
 			if strings.HasPrefix(args[2], "sessiond:rights:") {
@@ -106,6 +108,17 @@ func startFake(t *testing.T) *fake {
 		})
 	}
 	return f
+}
+
+// denied answers that the user may not run the command, while it is so.
+func denied(is *atomic.Bool, otherwise server.Cmd) server.Cmd {
+	return func(p *server.Peer, cmd string, args []string) {
+		if is.Load() {
+			p.WriteError("NOPERM User app has no permissions to run the '" + cmd + "' command")
+			return
+		}
+		otherwise(p, cmd, args)
+	}
 }
 
 func (f *fake) clusterNodes(self int) string {
@@ -184,10 +197,26 @@ func (f *fake) info(self int) string {
 	fields := []string{"run_id:" + fmt.Sprint(self), fmt.Sprintf("server_time_usec:%d", time.Now().UnixMicro())}
 	if !f.isReplica(self) {
 		fields = append(fields, "role:master", fmt.Sprintf("master_repl_offset:%d", f.offset.Load()))
+		if self == 0 {
+			fields = append(fields, f.connected()...)
+		}
 	} else {
 		fields = append(fields, "role:slave", "master_link_status:up", "master_sync_in_progress:0", fmt.Sprintf("slave_repl_offset:%d", f.offset.Load()))
 	}
 	return strings.Join(fields, "\r\n") + "\r\n"
+}
+
+// connected are the master's replicas as INFO lists them.
+func (f *fake) connected() []string {
+	var lines []string
+	for i := 1; i <= 2; i++ {
+		has := f.offset.Load()
+		if int32(i) > f.copies.Load() {
+			has = 0
+		}
+		lines = append(lines, fmt.Sprintf("slave%d:ip=%s,port=%d,state=online,offset=%d,lag=0", i-1, f.addrs[i].IP, f.addrs[i].Port, has))
+	}
+	return lines
 }
 
 func (f *fake) has(key string) bool {

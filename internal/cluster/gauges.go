@@ -3,8 +3,10 @@ package cluster
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/sessiond/sessiond/internal/cluster/doctor"
 	"github.com/sessiond/sessiond/internal/cluster/peer"
 	"github.com/sessiond/sessiond/internal/cluster/view"
+	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
 
 // gauges collects what the watcher knows at the time of a scrape.
@@ -15,29 +17,30 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	descEpoch   = describe("sessiond_cluster_epoch", "Highest configuration epoch in the adopted view.")
-	descSlots   = describe("sessiond_cluster_slots", "Hash slots by state: covered, which means with a healthy master, or uncovered.", "state")
-	descMasters = describe("sessiond_cluster_masters", "Masters with slots, by VM.", "vm")
-	descRole    = describe("sessiond_cluster_node_role", "1 for the current role of a node.", "node", "vm", "role")
-	descHealth  = describe("sessiond_cluster_node_health", "1 for the health of a node as the cluster sees it.", "node", "vm", "health")
-	descState   = describe("sessiond_redis_node_state", "1 for the state of a node as this instance sees it.", "node", "state")
-	descBreaker = describe("sessiond_redis_breaker_open", "1 while the circuit breaker of a node is open: its connections are closed, and no new ones are made.", "node")
-	descLag     = describe("sessiond_cluster_replica_lag_bytes", "Bytes of the replication stream that a replica has yet to apply.", "node", "shard")
-	descInStep  = describe("sessiond_cluster_replica_in_step", "1 if the replica is in step, so that it may answer for its master.", "node", "shard")
-	descSilence = describe("sessiond_redis_node_silence_seconds", "How long a node has owed this instance an answer; 0 if it owes none.", "node")
-	descStalled = describe("sessiond_shard_stalled_seconds", "How long writes to the shard could not be served; 0 while they can.", "shard")
-	descWrites  = describe("sessiond_writes_in_flight", "Writes in flight to a shard, including those that wait for a promotion.", "shard")
-	descQueue   = describe("sessiond_batch_waiting", "Commands that wait for a lane to a node, by kind.", "node", "kind")
-	descPool    = describe("sessiond_redis_connections", "Connections for traffic to a node, by state.", "node", "state")
-	descWaits   = describe("sessiond_redis_pool_waits_total", "Commands that had to wait for a connection to a node.", "node")
-	descExpired = describe("sessiond_redis_pool_timeouts_total", "Commands that got no connection to a node before the pool timeout.", "node")
+	descEpoch    = describe("sessiond_cluster_epoch", "Highest configuration epoch in the adopted view.")
+	descSlots    = describe("sessiond_cluster_slots", "Hash slots by state: covered, which means with a healthy master, or uncovered.", "state")
+	descMasters  = describe("sessiond_cluster_masters", "Masters with slots, by VM.", "vm")
+	descRole     = describe("sessiond_cluster_node_role", "1 for the current role of a node.", "node", "vm", "role")
+	descHealth   = describe("sessiond_cluster_node_health", "1 for the health of a node as the cluster sees it.", "node", "vm", "health")
+	descState    = describe("sessiond_redis_node_state", "1 for the state of a node as this instance sees it.", "node", "state")
+	descBreaker  = describe("sessiond_redis_breaker_open", "1 while the circuit breaker of a node is open: its connections are closed, and no new ones are made.", "node")
+	descLag      = describe("sessiond_cluster_replica_lag_bytes", "Bytes of the replication stream that a replica has yet to apply.", "node", "shard")
+	descInStep   = describe("sessiond_cluster_replica_in_step", "1 if the replica is in step, so that it may answer for its master.", "node", "shard")
+	descSilence  = describe("sessiond_redis_node_silence_seconds", "How long a node has owed this instance an answer; 0 if it owes none.", "node")
+	descStalled  = describe("sessiond_shard_stalled_seconds", "How long writes to the shard could not be served; 0 while they can.", "shard")
+	descWrites   = describe("sessiond_writes_in_flight", "Writes in flight to a shard, including those that wait for a promotion.", "shard")
+	descQueue    = describe("sessiond_batch_waiting", "Commands that wait for a lane to a node, by kind.", "node", "kind")
+	descPool     = describe("sessiond_redis_connections", "Connections for traffic to a node, by state.", "node", "state")
+	descWaits    = describe("sessiond_redis_pool_waits_total", "Commands that had to wait for a connection to a node.", "node")
+	descFindings = describe("sessiond_cluster_findings", "Nodes on which a check of their settings and permissions has found something, by what that does to the promise: breaks or weakens it, or cannot be told (unknown).", "check", "severity")
+	descExpired  = describe("sessiond_redis_pool_timeouts_total", "Commands that got no connection to a node before the pool timeout.", "node")
 )
 
 // Describe implements [prometheus.Collector].
 func (g gauges) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descEpoch, descSlots, descMasters, descRole, descHealth, descState, descBreaker, descLag, descInStep,
-		descSilence, descStalled, descWrites, descQueue, descPool, descWaits, descExpired,
+		descSilence, descStalled, descWrites, descQueue, descPool, descWaits, descExpired, descFindings,
 	} {
 		ch <- d
 	}
@@ -64,6 +67,7 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 		set(descWrites, float64(shard.Writes), shard.Name)
 		set(descStalled, shard.Stalled.Seconds(), shard.Name)
 	}
+	collectFindings(set, s)
 	told := map[string]bool{}
 	for _, n := range s.Nodes {
 		name := n.Name()
@@ -84,6 +88,30 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 			}
 		}
 		collectConnections(set, name, g.client.peers.At(n.Addr).Stats())
+	}
+}
+
+// collectFindings collects how many nodes each check has found something on, once there was an examination.
+func collectFindings(set func(*prometheus.Desc, float64, ...string), s watch.Snapshot) {
+	if s.Examined.IsZero() {
+		return
+	}
+	type kind struct {
+		check    string
+		severity doctor.Severity
+	}
+	nodes := map[kind]map[string]bool{}
+	for _, f := range s.Findings {
+		k := kind{f.Check, f.Severity}
+		if nodes[k] == nil {
+			nodes[k] = map[string]bool{}
+		}
+		nodes[k][f.Node] = true
+	}
+	for _, c := range doctor.Checks {
+		for _, severity := range doctor.Severities {
+			set(descFindings, float64(len(nodes[kind{c.Name, severity}])), c.Name, string(severity))
+		}
 	}
 }
 

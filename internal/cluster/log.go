@@ -39,6 +39,9 @@ func (c *Client) logEvent(ev watch.Event) {
 	if ev.Type == watch.NodeSuspect || ev.Type == watch.NodeUp {
 		level = slog.LevelDebug // a slow moment causes both
 	}
+	if ev.Type == watch.PromiseBroken {
+		level = slog.LevelWarn
+	}
 	c.cfg.Log.LogAttrs(context.Background(), level, ev.Text, slog.String("event", string(ev.Type)), slog.String("node", ev.Node),
 		slog.String("vm", ev.VM), slog.String("shard", ev.Shard))
 }

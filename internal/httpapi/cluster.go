@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sessiond/sessiond/internal/cluster/doctor"
 	"github.com/sessiond/sessiond/internal/cluster/view"
 	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
@@ -20,6 +21,9 @@ type clusterBody struct {
 	MastersPerVM map[string]int `json:"masters_per_vm"`
 	Nodes        []nodeBody     `json:"nodes"`
 	Shards       []shardBody    `json:"shards"`
+
+	ExaminedAt string           `json:"examined_at,omitzero"` // when the nodes were last examined
+	Findings   []doctor.Finding `json:"findings"`             // of that examination
 }
 
 type nodeBody struct {
@@ -65,6 +69,7 @@ func describeCluster(s watch.Snapshot) clusterBody {
 	body := clusterBody{
 		Known: s.Known, Epoch: s.Epoch, Unaccounted: s.Unaccounted, Formers: s.Formers, SlotsCovered: s.SlotsCovered, MastersPerVM: s.MastersPerVM,
 		Nodes: []nodeBody{}, Shards: []shardBody{},
+		ExaminedAt: timestampOrNone(s.Examined), Findings: append([]doctor.Finding{}, s.Findings...),
 	}
 	names := map[string]string{}
 	for _, n := range s.Nodes {

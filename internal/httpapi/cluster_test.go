@@ -6,6 +6,12 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/sessiond/sessiond/internal/cluster/doctor"
+	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
 
 func TestClusterShowsTheNode(t *testing.T) {
@@ -19,7 +25,20 @@ func TestClusterShowsTheNode(t *testing.T) {
 	if n := nodes[0].(map[string]any); n["addr"] != f.embedded.Addr() || n["role"] != "master" || n["state"] != "well" || n["slots"] != "0-16383" {
 		t.Errorf("got %v", n)
 	}
+	if found, ok := got["findings"].([]any); !ok || len(found) > 0 || got["examined_at"] != nil {
+		t.Errorf("nobody examines the embedded store: %v, %v", got["findings"], got["examined_at"])
+	}
 	f.do("GET", "/v1/cluster?since=1", "").wantProblem(400, "malformed-request")
+}
+
+func TestClusterShowsFindings(t *testing.T) {
+	finding := doctor.Finding{Check: "eviction", Severity: doctor.Breaks, Node: "redis-1.vm1", Found: "f", Promise: "p", Why: "w", Do: "d"}
+	body := describeCluster(watch.Snapshot{Known: true, Examined: time.Now(), Findings: []doctor.Finding{finding}})
+	text, err := json.Marshal(body)
+	want := `"findings":[{"check":"eviction","severity":"breaks","node":"redis-1.vm1","found":"f","promise":"p","why":"w","do":"d"}]`
+	if err != nil || !strings.Contains(string(text), want) || body.ExaminedAt == "" {
+		t.Errorf("got %s, %v", text, err)
+	}
 }
 
 func TestEventsAfterAnID(t *testing.T) {

@@ -27,13 +27,13 @@ var Severities = []Severity{Breaks, Weakens, Unknown}
 
 // A Finding is something on a node that a promise of the service does not go with. All texts are plain English.
 type Finding struct {
-	Check    string // name of the check, which is stable
-	Severity Severity
-	Node     string // name of the node
-	Found    string // what is so on the node
-	Promise  string // what the service promises
-	Why      string // what this does to the promise
-	Do       string // what to set
+	Check    string   `json:"check"` // name of the check, which is stable
+	Severity Severity `json:"severity"`
+	Node     string   `json:"node"`    // name of the node
+	Found    string   `json:"found"`   // what is so on the node
+	Promise  string   `json:"promise"` // what the service promises
+	Why      string   `json:"why"`     // what this does to the promise
+	Do       string   `json:"do"`      // what to set
 }
 
 // A Check is one thing that is examined.
@@ -41,21 +41,22 @@ type Check struct {
 	Name    string // stable
 	Promise string // what the service promises, and cannot keep on a node that fails the check
 	judge   func(*examination) []Finding
+	ofView  bool // it judges the view, not what the node says
 }
 
 // Checks are all checks, in the order in which findings are told.
 var Checks = []Check{
-	{"answers", "a node that is up serves", judgeAnswers},
-	{"engine", "every call works", judgeEngine},
-	{"permissions", "every call works, and goes on working while a node is down", judgePermissions},
-	{"eviction", "a session lives until it expires or is revoked, and what is revoked stays revoked", judgeEviction},
-	{"persistence", "what was acknowledged survives the restart of a node", judgePersistence},
-	{"replicas", "what was acknowledged survives the loss of a node", judgeReplicas},
-	{"placement", "what was acknowledged survives the loss of a VM", judgePlacement},
-	{"replica-migration", "what was acknowledged survives the loss of a VM", judgeMigration},
-	{"full-coverage", "the loss of one shard leaves the others serving", judgeCoverage},
-	{"node-timeout", "a write waits for the promotion of a replica, and does not fail", judgeNodeTimeout},
-	{"clock", "a session expires at most a second late", judgeClock},
+	{"answers", "a node that is up serves", judgeAnswers, true},
+	{"engine", "every call works", judgeEngine, false},
+	{"permissions", "every call works, and goes on working while a node is down", judgePermissions, false},
+	{"eviction", "a session lives until it expires or is revoked, and what is revoked stays revoked", judgeEviction, false},
+	{"persistence", "what was acknowledged survives the restart of a node", judgePersistence, false},
+	{"replicas", "what was acknowledged survives the loss of a node", judgeReplicas, true},
+	{"placement", "what was acknowledged survives the loss of a VM", judgePlacement, true},
+	{"replica-migration", "what was acknowledged survives the loss of a VM", judgeMigration, false},
+	{"full-coverage", "the loss of one shard leaves the others serving", judgeCoverage, false},
+	{"node-timeout", "a write waits for the promotion of a replica, and does not fail", judgeNodeTimeout, false},
+	{"clock", "a session expires at most a second late", judgeClock, false},
 }
 
 // Terms are the settings of the service that the cluster's are judged by.
@@ -86,6 +87,32 @@ func (r Report) Lacks(id string) []Ability {
 		}
 	}
 	return nil
+}
+
+// After returns the report with what an earlier one says of the nodes that have not answered this time.
+func (r Report) After(earlier Report) Report {
+	var findings []Finding
+	r.Nodes = slices.Clone(r.Nodes)
+	silent := map[string]bool{} // by name
+	for i, n := range r.Nodes {
+		if n.Err != nil {
+			r.Nodes[i].Lacks = earlier.Lacks(n.ID)
+			silent[n.Name()] = true
+		}
+	}
+	for _, c := range Checks {
+		findings = append(findings, of(r.Findings, c.Name, func(Finding) bool { return true })...)
+		if !c.ofView {
+			findings = append(findings, of(earlier.Findings, c.Name, func(f Finding) bool { return silent[f.Node] })...)
+		}
+	}
+	r.Findings = findings
+	return r
+}
+
+// of returns the findings of a check for which a condition holds.
+func of(findings []Finding, check string, holds func(Finding) bool) []Finding {
+	return slices.DeleteFunc(slices.Clone(findings), func(f Finding) bool { return f.Check != check || !holds(f) })
 }
 
 // Count counts the findings of one severity.
@@ -153,7 +180,7 @@ func (x *examination) each(judge func(*sheet) Finding) []Finding {
 	return found
 }
 
-// of returns the sheets for which a condition holds.
-func (x *examination) of(holds func(sheet) bool) []sheet {
+// where returns the sheets for which a condition holds.
+func (x *examination) where(holds func(sheet) bool) []sheet {
 	return slices.DeleteFunc(slices.Clone(x.sheets), func(s sheet) bool { return !holds(s) })
 }

@@ -14,7 +14,7 @@ import (
 // judgeAnswers finds the nodes that do not answer. Nothing else is known of them.
 func judgeAnswers(x *examination) []Finding {
 	var found []Finding
-	for _, s := range x.of(func(s sheet) bool { return s.err != nil }) {
+	for _, s := range x.where(func(s sheet) bool { return s.err != nil }) {
 		found = append(found, Finding{
 			Severity: Unknown, Node: s.node.Name(), Found: "does not answer: " + s.err.Error(), Why: "nothing else is known of it",
 			Do: "bring it back, or let the service in",
@@ -82,7 +82,7 @@ const maxSkew = time.Second
 
 // judgeClock finds nodes whose clocks differ from those of most others.
 func judgeClock(x *examination) []Finding {
-	timed := x.of(func(s sheet) bool { return s.timed })
+	timed := x.where(func(s sheet) bool { return s.timed })
 	if len(timed) == 0 {
 		return nil
 	}
@@ -98,7 +98,7 @@ func judgeClock(x *examination) []Finding {
 			way = "behind"
 		}
 		return Finding{
-			Severity: Breaks, Found: fmt.Sprintf("its clock is %s %s the others'", differs.Abs().Round(100*time.Millisecond), way),
+			Severity: Breaks, Found: fmt.Sprintf("its clock is %s %s the others'", differs.Abs().Round(time.Second), way),
 			Why: "after a failover, sessions expire earlier or later by as much",
 			Do:  "synchronise the clocks of the VMs (NTP)",
 		}

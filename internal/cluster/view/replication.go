@@ -1,6 +1,7 @@
 package view
 
 import (
+	"net"
 	"strconv"
 	"strings"
 )
@@ -11,6 +12,24 @@ type Replication struct {
 	LinkUp bool   // of a replica: it is connected to its master, and no full sync is in progress
 	Offset int64  // bytes of the replication stream that the node has produced or applied
 	Stream string // identifies the stream that the offset is of (master_replid)
+}
+
+// ParseConnected returns the offset that each replica has acknowledged to a master, by the replica's address, from the fields of
+// INFO replication ("slave0:ip=10.0.0.4,port=6379,state=online,offset=126,lag=0").
+func ParseConnected(fields map[string]string) map[string]int64 {
+	connected := map[string]int64{}
+	for i := 0; ; i++ {
+		line, ok := fields["slave"+strconv.Itoa(i)]
+		if !ok {
+			return connected
+		}
+		of := map[string]string{}
+		for part := range strings.SplitSeq(line, ",") {
+			name, value, _ := strings.Cut(part, "=")
+			of[name] = value
+		}
+		connected[net.JoinHostPort(of["ip"], of["port"])], _ = strconv.ParseInt(of["offset"], 10, 64)
+	}
 }
 
 // ParseInfo parses the reply to INFO into its fields.

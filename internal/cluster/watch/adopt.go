@@ -27,6 +27,7 @@ func (w *Watcher) adopt() {
 		w.cfg.Routed(after)
 	}
 	w.forget()
+	w.examineSoon()
 	w.tellChange(after, ch)
 	w.broadcast()
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sessiond/sessiond/internal/cluster/doctor"
 	"github.com/sessiond/sessiond/internal/cluster/peer"
 	"github.com/sessiond/sessiond/internal/cluster/rights"
 	"github.com/sessiond/sessiond/internal/cluster/view"
@@ -118,7 +119,7 @@ func (a *assistant) end(s *Shard) {
 // gather returns the evidence, and the replica that would take over: of those in step the furthest.
 func (a *assistant) gather(s *Shard) (evidence, candidate) {
 	w, now := a.watch, time.Now()
-	candidates := s.candidates()
+	candidates := s.candidates(doctor.Assistance)
 	e := evidence{silence: s.Master.Silence(), replica: len(candidates) > 0, quiet: now.Sub(a.lastAsked(s))}
 	if moved := s.lastMoved(); !moved.IsZero() {
 		e.quiet = min(e.quiet, now.Sub(moved))

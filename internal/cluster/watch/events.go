@@ -44,8 +44,11 @@ const (
 	LeaseRefused    EventType = "lease-refused"   // it does not
 	MarkMade        EventType = "mark-made"       // a majority of masters knows that a replica may lack a write
 	MarkRefused     EventType = "mark-refused"
-	ClockStepped    EventType = "clock-stepped" // a node's clock was set
-	ForeignNode     EventType = "foreign-node"  // another node answers at its address, or it reports another cluster
+	ClockStepped    EventType = "clock-stepped"  // a node's clock was set
+	ForeignNode     EventType = "foreign-node"   // another node answers at its address, or it reports another cluster
+	PromiseBroken   EventType = "promise-broken" // a promise does not hold, because of how a node is set or what it denies
+	FindingMade     EventType = "finding"        // a promise may not hold, or is weaker
+	FindingGone     EventType = "finding-gone"
 )
 
 // eventTypes are all of them.
@@ -53,6 +56,7 @@ var eventTypes = []EventType{
 	NodeSuspect, NodeDown, NodeUp, NodeJoined, NodeLeft, NodeFailed, Promoted, Rebalanced, SlotsUncovered, SlotsCovered, SlotsMoved,
 	TopologyAdopted, WritesStalled, WritesResumed, FailoverAsked, FailoverForced, NodeFailing, ForeignNode,
 	LeaseGranted, LeaseRefused, MarkMade, MarkRefused, ClockStepped,
+	PromiseBroken, FindingMade, FindingGone,
 }
 
 // Events is the timeline. It only keeps events. Listeners fetch them, so that a slow listener keeps nobody waiting. The

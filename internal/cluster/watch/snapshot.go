@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/sessiond/sessiond/internal/cluster/doctor"
 	"github.com/sessiond/sessiond/internal/cluster/peer"
 	"github.com/sessiond/sessiond/internal/cluster/rights"
 	"github.com/sessiond/sessiond/internal/cluster/view"
@@ -23,6 +24,9 @@ type Snapshot struct {
 	MastersPerVM map[string]int
 	Nodes        []NodeSnapshot // in the order of [view.View]
 	Shards       []ShardSnapshot
+
+	Examined time.Time        // when the nodes were last examined; zero if they were not
+	Findings []doctor.Finding // of that examination, and of former ones on nodes that did not answer
 }
 
 // A NodeSnapshot is a node as the cluster sees it, and as this instance does.
@@ -64,6 +68,7 @@ func (w *Watcher) Snapshot() Snapshot {
 	s.Unowned, s.Missed, s.Majority = view.Slots-t.owned(), r.missed, r.majority
 	w.mu.Lock()
 	s.Unaccounted = w.epoch > w.council.Accounted()
+	s.Examined, s.Findings = w.examined.at, w.examined.report.Findings
 	w.mu.Unlock()
 	s.Formers = w.council.AskFormers()
 	if s.SlotsCovered < view.Slots {

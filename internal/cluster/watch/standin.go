@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sessiond/sessiond/internal/cluster/doctor"
 	"github.com/sessiond/sessiond/internal/cluster/peer"
 	"github.com/sessiond/sessiond/internal/cluster/rights"
 )
@@ -29,7 +30,7 @@ type StandIn struct {
 
 // StandIn returns a replica on which this instance holds a lease. ok is false if there is none; then Want asks for one.
 func (s *Shard) StandIn() (r StandIn, ok bool) {
-	for _, c := range s.candidates() {
+	for _, c := range s.candidates(doctor.ReplicaReads) {
 		if shows, held := s.watch.council.Holds(c.id); held {
 			return StandIn{c.Peer, shows}, true
 		}
@@ -38,7 +39,7 @@ func (s *Shard) StandIn() (r StandIn, ok bool) {
 }
 
 // HasCandidate reports whether a replica is in step, so that a lease on it may be granted.
-func (s *Shard) HasCandidate() bool { return len(s.candidates()) > 0 }
+func (s *Shard) HasCandidate() bool { return len(s.candidates(doctor.ReplicaReads)) > 0 }
 
 // Want makes the watcher ask for a lease on each candidate, and renew it for a while.
 func (s *Shard) Want() {
@@ -55,14 +56,15 @@ type candidate struct {
 	shows rights.Evidence
 }
 
-// candidates are the replicas in step, with evidence of this master: that of a former one says nothing of this one's writes.
-func (s *Shard) candidates() []candidate {
+// candidates are the replicas in step for which the user has an ability, with evidence of this master: that of a former one
+// says nothing of this one's writes.
+func (s *Shard) candidates(to doctor.Ability) []candidate {
 	w := s.watch
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var in []candidate
 	for _, r := range s.Replicas {
-		if u := w.checkupOf(r.Peer); r.State() == peer.Well && u.inStep && u.shows.lasting() && u.shows.Master == s.Info.ID {
+		if u := w.checkupOf(r.Peer); r.State() == peer.Well && u.inStep && u.shows.lasting() && u.shows.Master == s.Info.ID && !w.lacks(r.Info.ID, to) {
 			in = append(in, candidate{r.Peer, r.Info.ID, u.shows.Evidence})
 		}
 	}
@@ -79,7 +81,7 @@ func (w *Watcher) leaseWhereWanted(ctx context.Context, now time.Time, rounds *s
 		if now.UnixNano()-s.wanted.Load() > int64(leaseWanted) {
 			continue
 		}
-		for _, c := range s.candidates() {
+		for _, c := range s.candidates(doctor.ReplicaReads) {
 			// A lease on a replica that is silent too would be of no use, and would hold up writes.
 			if c.Silence() < askLease && w.council.Due(c.id) {
 				rounds.Go(func() { w.lease(ctx, c) })
@@ -102,7 +104,7 @@ func (s *Shard) Elsewhere() bool {
 	if s.Master.State() != peer.Down {
 		return false
 	}
-	for _, c := range s.candidates() {
+	for _, c := range s.candidates(doctor.ReplicaReads) {
 		if why := s.watch.council.Refused(c.id); why == rights.Marked || why == rights.Wanted {
 			return true
 		}
@@ -118,7 +120,7 @@ func (s *Shard) Stale() (r *peer.Peer, age time.Duration, ok bool) {
 	defer w.mu.Unlock()
 	for _, c := range s.Replicas {
 		u := w.checkupOf(c.Peer)
-		if since := time.Since(u.shows.Asked); c.State() == peer.Well && !u.shows.Asked.IsZero() && (!ok || since < age) {
+		if since := time.Since(u.shows.Asked); c.State() == peer.Well && !u.shows.Asked.IsZero() && !w.lacks(c.Info.ID, doctor.ReplicaReads) && (!ok || since < age) {
 			r, age, ok = c.Peer, since, true
 		}
 	}

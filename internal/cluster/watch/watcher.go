@@ -25,11 +25,13 @@ const (
 
 // Config is what a watcher needs. Peers must be set.
 type Config struct {
-	Peers   *peer.Set
-	Metrics *Metrics        // nil counts nothing
-	Assist  time.Duration   // the silence of a master after which its replica is asked to take over; 0 leaves failover to Redis
-	Permit  Permit          // asked before a replica is; nil lets the assistant ask
-	Routed  func(*Topology) // called with each topology that routes commands differently; calls do not overlap; may be nil
+	Peers    *peer.Set
+	Metrics  *Metrics        // nil counts nothing
+	Assist   time.Duration   // the silence of a master after which its replica is asked to take over; 0 leaves failover to Redis
+	Permit   Permit          // asked before a replica is; nil lets the assistant ask
+	Examine  time.Duration   // between two examinations of what the nodes permit and how they are set; 0 for none
+	Deadline time.Duration   // of a request, for the examination; 0 if unknown
+	Routed   func(*Topology) // called with each topology that routes commands differently; calls do not overlap; may be nil
 }
 
 // A Watcher knows the state of the cluster. Its methods may be called concurrently.
@@ -59,6 +61,7 @@ type Watcher struct {
 	epoch      int64                     // the highest current epoch of any node; guarded by mu
 	levelSince time.Time                 // since when all nodes have known it; zero if they do not; guarded by mu
 	told       map[toldRight]toldOutcome // guarded by mu
+	examined   examined                  // guarded by mu
 	change     chan struct{}             // closed at the next change of a state or of the topology; guarded by mu
 }
 
@@ -119,6 +122,7 @@ func (w *Watcher) beat(ctx context.Context, questions *sync.WaitGroup) {
 	w.tellStalls(now)
 	w.leaseWhereWanted(ctx, now, questions)
 	w.accountForEpochs(now)
+	w.examineWhenDue(ctx, now, questions)
 	if w.council.MustOpen() {
 		questions.Go(func() { _ = w.council.Open(ctx) }) // a register that does not answer is opened later
 	}
@@ -212,6 +216,9 @@ func (w *Watcher) assess(p *peer.Peer) {
 		w.judgeSilence(p)
 	}
 	w.tellState(p, s)
+	if s == peer.Well {
+		w.examineSoon() // it may be another process
+	}
 	w.pace.hastenUntilSettled()
 	w.broadcast()
 }

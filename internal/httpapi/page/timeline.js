@@ -34,6 +34,9 @@ const kinds = {
   "clock-stepped": ["Clock set", "warn", "warn"],
   "node-failing": ["Cause", "warn", "warn"],
   "foreign-node": ["Foreign node", "bad", "bad"],
+  "promise-broken": ["Promise broken", "bad", "bad"],
+  "finding": ["Finding", "warn", "warn"],
+  "finding-gone": ["Finding gone", "good", "good"],
 };
 
 // listen follows the timeline and calls heard after each event. It returns the events, oldest first.
