@@ -1,6 +1,8 @@
 package main
 
 import (
+	"log/slog"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -65,5 +67,31 @@ func TestDoctorOnRealCluster(t *testing.T) {
 	}
 	if out, err := examine(true); err == nil || !strings.Contains(out, `"check": "eviction"`) {
 		t.Errorf("as JSON: %v\n%s", err, out)
+	}
+}
+
+// What a cluster does not tell is told on the command line, or by the environment.
+func TestFlagsTellWhatTheClusterDoesNot(t *testing.T) {
+	t.Setenv("SESSIOND_REDIS_NODE_TIMEOUT", "5s")
+	given := parse(t, "--redis=a:1", "--vm-map", "redis-0.headless=a", "--vm-map=[::1]:6379=b").Redis
+	t.Setenv("SESSIOND_VM_MAP", "10.0.0.1=a;10.0.0.2=b")
+	fromEnv := parse(t, "--redis=a:1").Redis
+	for _, c := range []struct {
+		flags redisFlags
+		want  map[string]string
+	}{
+		{given, map[string]string{"redis-0.headless": "a", "[::1]:6379": "b"}},
+		{fromEnv, map[string]string{"10.0.0.1": "a", "10.0.0.2": "b"}},
+	} {
+		access, err := c.flags.access(t.Context(), slog.New(slog.DiscardHandler))
+		if err != nil || !maps.Equal(access.VMs, c.want) || access.NodeTimeout != 5*time.Second {
+			t.Errorf("got %v, %s, %v, want %v", access.VMs, access.NodeTimeout, err, c.want)
+		}
+	}
+	for _, wrong := range []redisFlags{{VMMap: map[string]string{"a": ""}}, {VMMap: map[string]string{"": "a"}}, {RedisNodeTimeout: -1}} {
+		wrong.AttemptTimeout, wrong.PoolSize = time.Second, 1
+		if wrong.Validate() == nil {
+			t.Errorf("%v, %s was accepted", wrong.VMMap, wrong.RedisNodeTimeout)
+		}
 	}
 }

@@ -32,6 +32,8 @@ type redisFlags struct {
 
 	RedisNodeTimeout time.Duration `placeholder:"DURATION" help:"The cluster-node-timeout of nodes that do not tell it, because CONFIG GET is denied."`
 
+	VMMap map[string]string `name:"vm-map" placeholder:"HOST=VM" help:"The VM of a node, by its announced hostname, its address or its IP, where its hostname does not tell it: redis-1.vm1 is on vm1 (repeatable)."`
+
 	// dial replaces the network's dialler in tests whose cluster announces addresses that cannot be reached.
 	dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
@@ -58,6 +60,11 @@ func (f *redisFlags) Validate() error {
 	if f.RedisNodeTimeout < 0 {
 		return errors.New("--redis-node-timeout must not be negative")
 	}
+	for host, vm := range f.VMMap {
+		if host == "" || vm == "" {
+			return errors.New("--vm-map must be HOST=VM")
+		}
+	}
 	return nil
 }
 
@@ -73,7 +80,8 @@ func given(values ...string) (n int) {
 
 // any reports whether one of the flags that only a real cluster needs is set.
 func (f *redisFlags) any() bool {
-	return len(f.Redis) > 0 || f.tls() || given(f.RedisUsername, f.RedisUsernameFile, f.RedisPassword, f.RedisPasswordFile, f.RedisPasswordCommand) > 0
+	return len(f.Redis) > 0 || f.tls() || f.RedisNodeTimeout != 0 ||
+		given(f.RedisUsername, f.RedisUsernameFile, f.RedisPassword, f.RedisPasswordFile, f.RedisPasswordCommand) > 0
 }
 
 // tls reports whether Redis speaks TLS.
@@ -95,7 +103,7 @@ func (f *redisFlags) access(ctx context.Context, log *slog.Logger) (a peer.Acces
 	if len(f.Redis) == 0 {
 		return a, errors.New("--redis is required: name some nodes of the cluster")
 	}
-	a = peer.Access{Addrs: f.Redis, Attempt: f.AttemptTimeout, NodeTimeout: f.RedisNodeTimeout, Dial: f.dial}
+	a = peer.Access{Addrs: f.Redis, Attempt: f.AttemptTimeout, NodeTimeout: f.RedisNodeTimeout, VMs: f.VMMap, Dial: f.dial}
 	if a.TLS, err = f.clientTLS(log); err != nil {
 		return a, err
 	}

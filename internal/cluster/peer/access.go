@@ -32,6 +32,9 @@ type Access struct {
 	// NodeTimeout is the cluster-node-timeout of nodes that do not tell theirs (CONFIG GET is denied). Zero means unknown.
 	NodeTimeout time.Duration
 
+	// VMs are the VMs of nodes whose hostnames and addresses do not tell them, see [view.View.PlaceOn].
+	VMs map[string]string
+
 	// Dial replaces net.Dialer if the addresses that the cluster announces cannot be reached as they are. Without Lookup it
 	// gets names as they are, too.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)

@@ -46,6 +46,7 @@ func (p *Peer) Probe(ctx context.Context) (Answer, error) {
 	if a.View, err = view.Parse(text, p.Addr); err != nil {
 		return a, err
 	}
+	a.View.PlaceOn(p.access.VMs)
 	fields := view.ParseInfo(info.Val()) // empty on the embedded Redis, which has no such section
 	a.Replication = view.ParseReplication(fields)
 	a.RunID = fields["run_id"]

@@ -54,11 +54,14 @@ func TestTornAnswerIsNone(t *testing.T) {
 		answer("CLUSTER", "$m1 127.0.0.1:1@2 myself,master - 0 0 1 connected 0-16383\n")
 		answer("INFO", c.info)
 		answer("CONFIG", "-NOPERM no")
-		set := NewSet(Access{NodeTimeout: 5 * time.Second}, nil, Hooks{})
+		set := NewSet(Access{NodeTimeout: 5 * time.Second, VMs: map[string]string{"127.0.0.1": "vm7"}}, nil, Hooks{})
 		defer set.Close()
 		a, err := set.At(addr).Probe(t.Context())
 		if (err != nil) != c.torn {
 			t.Errorf("%s: %v", c.name, err)
+		}
+		if !c.torn && a.View.Nodes[0].VM() != "vm7" {
+			t.Errorf("the node is on %s", a.View.Nodes[0].VM())
 		}
 		if !c.torn && (a.RunID != "r1" || a.Replication.Offset != 7 || a.Epoch != 0 || a.NodeTimeout != 5*time.Second) {
 			t.Errorf("what the node does not say stays zero, but for the node timeout that was given: %+v", a)

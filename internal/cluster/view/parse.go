@@ -43,10 +43,15 @@ func parseNodes(text string) ([]Node, error) {
 		}
 		nodes = append(nodes, n)
 	}
+	nameVMs(nodes)
+	sortNodes(nodes)
+	return nodes, nil
+}
+
+func sortNodes(nodes []Node) {
 	slices.SortFunc(nodes, func(a, b Node) int {
 		return cmp.Or(cmp.Compare(a.VM(), b.VM()), compareBool(b.Master, a.Master), cmp.Compare(a.Addr, b.Addr))
 	})
-	return nodes, nil
 }
 
 func parseNode(line string) (Node, error) {

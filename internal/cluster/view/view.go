@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -32,6 +31,7 @@ type Node struct {
 	Health   Health
 	Self     bool      // the node that was asked
 	Pong     time.Time // when the asked node last received a pong from it, by the asked node's clock; zero for itself
+	vm       string    // its VM, if its own hostname and address do not tell; empty if they do
 }
 
 // A SlotRange is the slots from First to Last.
@@ -58,19 +58,6 @@ func (n Node) Role() string {
 
 // Name is the announced hostname, or the address without one.
 func (n Node) Name() string { return cmp.Or(n.Hostname, n.Addr) }
-
-// VM is the machine that the node runs on: the part of its announced hostname after the first dot ("redis-1.vm1"), or its
-// IP address without one.
-func (n Node) VM() string {
-	if _, vm, ok := strings.Cut(n.Hostname, "."); ok {
-		return vm
-	}
-	host, _, err := net.SplitHostPort(n.Addr)
-	if err != nil {
-		return n.Addr
-	}
-	return host
-}
 
 // Covered counts the slots whose master is healthy in the eyes of the asked node.
 func (v View) Covered() int {

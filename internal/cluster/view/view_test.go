@@ -1,6 +1,8 @@
 package view
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -39,6 +41,53 @@ func TestParseNodes(t *testing.T) {
 	}
 	if n, _ := v.Node("292f8b3"); n.Slots != 5461 || n.Hostname != "redis-3.vm3" {
 		t.Errorf("got %+v", n)
+	}
+}
+
+// The VM is what tells nodes apart: never a domain that all share.
+func TestVM(t *testing.T) {
+	const pod = ".headless.shop.svc.cluster.local"
+	for _, c := range []struct {
+		name      string
+		hostnames string // of three nodes; a node without one has "-"
+		vms       map[string]string
+		want      string // their VMs
+	}{
+		{"the bundle", "redis-1.vm1 redis-5.vm1 redis-3.vm3", nil, "vm1 vm1 vm3"},
+		{"pods", "redis-0" + pod + " redis-1" + pod + " redis-2" + pod, nil, "redis-0 redis-1 redis-2"},
+		{"pods whose VMs are told", "redis-0" + pod + " redis-1" + pod + " redis-2" + pod, map[string]string{"redis-0" + pod: "a", "10.0.0.2": "a", "10.0.0.3:6379": "c"}, "a a c"},
+		{"VMs in a domain", "redis-1.vm1.example.com redis-5.vm1.example.com redis-3.vm3.example.com", nil, "vm1.example.com vm1.example.com vm3.example.com"},
+		{"names without a domain", "a b c", nil, "10.0.0.1 10.0.0.2 10.0.0.3"},
+		{"no names", "- - -", nil, "10.0.0.1 10.0.0.2 10.0.0.3"},
+		{"no names, and the VM of two is told", "- - -", map[string]string{"10.0.0.1": "a", "10.0.0.3": "a", "10.0.0.9": "b"}, "a 10.0.0.2 a"},
+		{"one has not told its name yet", "redis-1.vm1 redis-5.vm1 -", nil, "vm1 vm1 10.0.0.3"},
+	} {
+		var text strings.Builder
+		for i, hostname := range strings.Fields(c.hostnames) {
+			if hostname == "-" {
+				hostname = ""
+			}
+			fmt.Fprintf(&text, "n%d 10.0.0.%d:6379@16379,%s master - 0 0 1 connected\n", i, i+1, hostname)
+		}
+		v, err := Parse(text.String(), "10.0.0.1:6379")
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.PlaceOn(c.vms)
+		var got []string
+		for i := range 3 {
+			n, _ := v.Node(fmt.Sprintf("n%d", i))
+			got = append(got, n.VM())
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s: got %v, want %s", c.name, got, c.want)
+		}
+		if !slices.IsSortedFunc(v.Nodes, func(a, b Node) int { return strings.Compare(a.VM(), b.VM()) }) {
+			t.Errorf("%s: the nodes are not sorted by VM", c.name)
+		}
+	}
+	if v, err := Parse("n0 10.0.0.1:6379@16379,redis-1.vm1 myself,master - 0 0 1 connected\n", "10.0.0.1:6379"); err != nil || v.Nodes[0].VM() != "vm1" {
+		t.Errorf("a node that knows no other: %+v, %v", v, err)
 	}
 }
 
