@@ -117,6 +117,9 @@ func TestDeniedCommandsOnRealCluster(t *testing.T) {
 				t.Errorf("%s: %s is not named for each node: %s", a.user, command, named)
 			}
 		}
+		if replica := see(c, "redis-4"); slices.Contains(replica.Lacks, doctor.ReplicaReads) != (a.user == "noreadonly") {
+			t.Errorf("%s: lacks %v on a replica", a.user, replica.Lacks)
+		}
 		for shard := 1; shard <= 3; shard++ {
 			key := keyOf(shard, a.user)
 			if got := write(t, c, key, "v", cluster.Replicated, 5*time.Second); got.err != nil || got.achieved != cluster.Replicated {

@@ -27,25 +27,26 @@ type clusterBody struct {
 }
 
 type nodeBody struct {
-	Node       string      `json:"node"`
-	VM         string      `json:"vm"`
-	Addr       string      `json:"addr"`
-	Role       string      `json:"role"`
-	Slots      string      `json:"slots"` // of a master, as ranges: "0-5460 5470"
-	Epoch      int64       `json:"epoch"`
-	Health     view.Health `json:"health"` // as the cluster sees it
-	State      string      `json:"state"`  // as this instance sees it: "well", "suspect" or "down"
-	Silence    string      `json:"silence"`
-	Failure    string      `json:"failure,omitzero"` // why it did not answer when it was last asked
-	AnsweredAt string      `json:"answered_at,omitzero"`
-	Shard      string      `json:"shard,omitzero"`
-	Master     string      `json:"master,omitzero"`        // of a replica: its master's name
-	LinkUp     *bool       `json:"link_up,omitzero"`       // of a replica
-	InStep     *bool       `json:"in_step,omitzero"`       // of a replica: whether it keeps up, and may be leased
-	Leased     *bool       `json:"leased,omitzero"`        // of a replica: whether this instance takes its word now
-	Refused    string      `json:"lease_refused,omitzero"` // of a replica: why the last lease was refused
-	Marked     string      `json:"mark,omitzero"`          // of a replica: the outcome of the last mark that this instance asked for
-	LagBytes   *int64      `json:"lag_bytes,omitzero"`     // of a replica; missing if unknown
+	Node       string           `json:"node"`
+	VM         string           `json:"vm"`
+	Addr       string           `json:"addr"`
+	Role       string           `json:"role"`
+	Slots      string           `json:"slots"` // of a master, as ranges: "0-5460 5470"
+	Epoch      int64            `json:"epoch"`
+	Health     view.Health      `json:"health"` // as the cluster sees it
+	State      string           `json:"state"`  // as this instance sees it: "well", "suspect" or "down"
+	Silence    string           `json:"silence"`
+	Failure    string           `json:"failure,omitzero"` // why it did not answer when it was last asked
+	AnsweredAt string           `json:"answered_at,omitzero"`
+	Shard      string           `json:"shard,omitzero"`
+	Lacks      []doctor.Ability `json:"lacks,omitzero"`         // what the Redis user may not do on it, so that it is not tried
+	Master     string           `json:"master,omitzero"`        // of a replica: its master's name
+	LinkUp     *bool            `json:"link_up,omitzero"`       // of a replica
+	InStep     *bool            `json:"in_step,omitzero"`       // of a replica: whether it keeps up, and may be leased
+	Leased     *bool            `json:"leased,omitzero"`        // of a replica: whether this instance takes its word now
+	Refused    string           `json:"lease_refused,omitzero"` // of a replica: why the last lease was refused
+	Marked     string           `json:"mark,omitzero"`          // of a replica: the outcome of the last mark that this instance asked for
+	LagBytes   *int64           `json:"lag_bytes,omitzero"`     // of a replica; missing if unknown
 }
 
 type shardBody struct {
@@ -88,6 +89,7 @@ func describeNode(n watch.NodeSnapshot, master string) nodeBody {
 	body := nodeBody{
 		Node: n.Name(), VM: n.VM(), Addr: n.Addr, Role: n.Role(), Slots: formatRanges(n.Ranges), Epoch: n.Epoch, Health: n.Health,
 		State: n.Seen, Silence: n.Silence.Round(time.Millisecond).String(), Failure: n.Failure, AnsweredAt: timestampOrNone(n.Answered), Shard: n.Shard,
+		Lacks: n.Lacks,
 	}
 	if !n.Master {
 		body.Master, body.LinkUp, body.InStep, body.Leased, body.Refused, body.Marked = master, &n.LinkUp, &n.InStep, &n.Leased, n.Refused, n.Marked

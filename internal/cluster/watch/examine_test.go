@@ -53,6 +53,10 @@ func TestWhatIsDeniedIsNotTried(t *testing.T) {
 			if s.HasCandidate() != c.reads || stale != c.reads || assisted() != c.assists {
 				t.Errorf("without %v: reads %t, stale reads %t, assistance %t", c.lacks, s.HasCandidate(), stale, assisted())
 			}
+			r1, _ := x.w.Topology().View.Node("r1")
+			if got := x.w.snapshotOf(x.w.Topology(), r1).Lacks; !slices.Equal(got, c.lacks) {
+				t.Errorf("without %v: the snapshot says %v", c.lacks, got)
+			}
 			if !x.shard("m2").HasCandidate() {
 				t.Errorf("without %v: another shard has no replica reads", c.lacks)
 			}

@@ -32,17 +32,18 @@ type Snapshot struct {
 // A NodeSnapshot is a node as the cluster sees it, and as this instance does.
 type NodeSnapshot struct {
 	view.Node
-	Seen     string        // well, suspect or down
-	Silence  time.Duration // how long it has owed an answer
-	Failure  string        // why the last probe failed; empty if it succeeded
-	Answered time.Time     // when it last answered the watcher; zero if never
-	Shard    string        // the name of its shard; empty for a master without slots
-	LinkUp   bool          // of a replica: it has a link to its master
-	InStep   bool          // of a replica: it keeps up with its master, and has for long enough to be leased
-	Leased   bool          // of a replica: this instance may take its word now
-	Refused  string        // of a replica: why the last lease was refused; empty if it was granted or not asked for
-	Marked   string        // of a replica: the outcome of the last mark that this instance asked for; empty if there was none
-	Lag      int64         // of a replica: bytes of the replication stream that it has yet to apply; -1 if unknown
+	Seen     string           // well, suspect or down
+	Silence  time.Duration    // how long it has owed an answer
+	Failure  string           // why the last probe failed; empty if it succeeded
+	Answered time.Time        // when it last answered the watcher; zero if never
+	Shard    string           // the name of its shard; empty for a master without slots
+	LinkUp   bool             // of a replica: it has a link to its master
+	InStep   bool             // of a replica: it keeps up with its master, and has for long enough to be leased
+	Leased   bool             // of a replica: this instance may take its word now
+	Refused  string           // of a replica: why the last lease was refused; empty if it was granted or not asked for
+	Marked   string           // of a replica: the outcome of the last mark that this instance asked for; empty if there was none
+	Lacks    []doctor.Ability // what the Redis user may not do on it, so that it is not tried; nil if it may do all, or if that is not known
+	Lag      int64            // of a replica: bytes of the replication stream that it has yet to apply; -1 if unknown
 }
 
 // A ShardSnapshot is a shard as this instance sees it.
@@ -129,6 +130,7 @@ func (w *Watcher) snapshotOf(t *Topology, n view.Node) NodeSnapshot {
 	defer w.mu.Unlock()
 	u := w.checkupOf(p)
 	shot.Answered, shot.LinkUp, shot.Failure = u.last.at, u.last.Replication.LinkUp, u.failure
+	shot.Lacks = w.examined.lacks[n.ID]
 	shot.InStep = u.inStep && u.shows.lasting()
 	_, shot.Leased = w.council.Holds(n.ID)
 	shot.Refused = string(w.council.Refused(n.ID))
