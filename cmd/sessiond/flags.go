@@ -29,6 +29,9 @@ type serveCmd struct {
 	DrainDelay      time.Duration `default:"1s" help:"How long to accept requests after SIGTERM, while /readyz fails and every answer closes its connection, so that callers move to other instances (${default})."`
 	MaxBodyBytes    int64         `default:"65536" help:"Maximum size of a request's body in bytes (${default})."`
 
+	MaxConnections           int `placeholder:"N" help:"Maximum number of connections from callers; 0 for three quarters of the descriptors that the process may open, at most 10000."`
+	MaxConnectionsPerAddress int `placeholder:"N" help:"Maximum number of connections from one address, and from one /64 of IPv6; 0 for half of --max-connections."`
+
 	KeyFile         string        `placeholder:"FILE" help:"API keys and tenants; read again on SIGHUP. Without it there is one tenant and no authentication, and --listen must be a loopback address."`
 	OpsListen       string        `placeholder:"HOST:PORT" help:"Serve metrics, the state of the cluster, its events, the live page and readiness in detail here, without keys, and no longer at --listen. Without it, a key file makes them need a key with the scope ops."`
 	AllowedHost     []string      `placeholder:"NAME" help:"Without a key file, and at --ops-listen: a name in the Host header of requests that is answered to, besides localhost and IP addresses, so that no web page reaches the service by DNS rebinding."`
@@ -73,6 +76,9 @@ func (s *serveCmd) Validate() error {
 	if s.RequestTimeout > maxRequestTimeout {
 		return fmt.Errorf("--request-timeout must be at most %s: a write that is sent again later than that would not be recognised", maxRequestTimeout)
 	}
+	if s.MaxConnections < 0 || s.MaxConnectionsPerAddress < 0 {
+		return errors.New("--max-connections and --max-connections-per-address must not be negative")
+	}
 	if s.SlowRequest < 0 || s.Census < 0 {
 		return errors.New("--slow-request and --census must not be negative")
 	}
@@ -84,6 +90,9 @@ func (s *serveCmd) Validate() error {
 	}
 	if s.KeyFile == "" && !s.InsecureNoAuth && !loopback(s.Listen) {
 		return errors.New("--listen is not a loopback address: set --key-file, or allow it with --insecure-no-auth")
+	}
+	if _, err := s.connections(descriptors()); err != nil {
+		return err
 	}
 	_, err := keys.NewGrant(s.Tenant, 0, s.limits())
 	return err

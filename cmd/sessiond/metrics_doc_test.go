@@ -20,6 +20,7 @@ import (
 	"github.com/sessiond/sessiond/internal/audit"
 	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/cluster/peer"
+	"github.com/sessiond/sessiond/internal/conns"
 	"github.com/sessiond/sessiond/internal/httpapi"
 	"github.com/sessiond/sessiond/internal/keys"
 	"github.com/sessiond/sessiond/internal/session"
@@ -120,6 +121,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	c := &catalogue{Registry: prometheus.NewRegistry()}
 	c.MustRegister(thisBuild().metric())
 	quiet := slog.New(slog.DiscardHandler)
+	conns.NewGate(conns.Limits{}, c)
 	client := cluster.New(cluster.Config{Access: peer.Access{Addrs: []string{"127.0.0.1:1"}}, Log: quiet, Metrics: c})
 	t.Cleanup(func() { client.Close() })
 	store := session.NewRedisStore(client, session.Options{Log: quiet, Metrics: c})

@@ -19,6 +19,7 @@ import (
 
 	"github.com/sessiond/sessiond/internal/audit"
 	"github.com/sessiond/sessiond/internal/cluster"
+	"github.com/sessiond/sessiond/internal/conns"
 	"github.com/sessiond/sessiond/internal/httpapi"
 	"github.com/sessiond/sessiond/internal/keys"
 	"github.com/sessiond/sessiond/internal/session"
@@ -60,6 +61,10 @@ func start(cfg serveCmd, logTo io.Writer) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
+	limits, err := cfg.connections(descriptors())
+	if err != nil {
+		return nil, err
+	}
 	p := &program{
 		cfg: cfg, log: newLogger(cfg, logTo), metrics: newRegistry(), keys: who.ring,
 		failed: make(chan error, 2), draining: make(chan struct{}),
@@ -90,7 +95,9 @@ func start(cfg serveCmd, logTo io.Writer) (*program, error) {
 		return nil, errors.Join(err, p.closeListeners())
 	}
 	service, ops := p.newAPI(who)
-	p.server, p.opsHTTP = p.newServer(service), p.newServer(ops)
+	gate := conns.NewGate(limits, p.metrics)
+	p.listener = gate.Listen(p.listener)
+	p.server, p.opsHTTP = p.newServer(service, gate), p.newServer(ops, gate)
 	b := thisBuild()
 	p.log.Info("serving", "addr", p.addr.String(), "version", b.version, "commit", b.commit)
 	if len(secretIDs) > 0 {
@@ -166,6 +173,7 @@ func (p *program) newAPI(who access) (service, ops http.Handler) {
 		Log:      p.log,
 		Metrics:  p.metrics,
 
+		OnlyProbes:    conns.OnlyProbes,
 		Hosts:         p.cfg.hosts(),
 		SlowRequest:   p.cfg.SlowRequest,
 		LogsPerSecond: p.cfg.LogRequests,
@@ -177,7 +185,7 @@ func (p *program) newAPI(who access) (service, ops http.Handler) {
 	})
 }
 
-func (p *program) newServer(h http.Handler) *http.Server {
+func (p *program) newServer(h http.Handler, gate *conns.Gate) *http.Server {
 	return &http.Server{
 		Handler:           h,
 		TLSConfig:         p.tls,
@@ -186,6 +194,8 @@ func (p *program) newServer(h http.Handler) *http.Server {
 		WriteTimeout:      p.cfg.RequestTimeout + 10*time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
+		ConnState:         gate.Watch,
+		ConnContext:       gate.Mark,
 		ErrorLog:          stdlog.New(&serverLog{log: p.log}, "", 0),
 	}
 }

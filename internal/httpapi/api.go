@@ -35,14 +35,15 @@ type Config struct {
 	Log      *slog.Logger
 	Metrics  Registry // where the API registers its collectors, and what /metrics shows
 
-	Hosts         []string             // the names that callers may use for the service, besides localhost and addresses; nil for any
-	SlowRequest   time.Duration        // a request that takes this long is always logged
-	LogsPerSecond int                  // lines for requests that were neither slow nor failed; negative for no limit
-	Audit         *audit.Log           // nil for none
-	Page          bool                 // whether to serve the live page at /
-	Ops           OpsAccess            // who may see the metrics, the cluster and the page
-	OpsHosts      []string             // what Hosts is, for the handler of operations where they are apart
-	Tracing       trace.TracerProvider // nil for no tracing
+	OnlyProbes    func(context.Context) bool // whether a request came over a connection that is only for probes; nil for none
+	Hosts         []string                   // the names that callers may use for the service, besides localhost and addresses; nil for any
+	SlowRequest   time.Duration              // a request that takes this long is always logged
+	LogsPerSecond int                        // lines for requests that were neither slow nor failed; negative for no limit
+	Audit         *audit.Log                 // nil for none
+	Page          bool                       // whether to serve the live page at /
+	Ops           OpsAccess                  // who may see the metrics, the cluster and the page
+	OpsHosts      []string                   // what Hosts is, for the handler of operations where they are apart
+	Tracing       trace.TracerProvider       // nil for no tracing
 }
 
 // A Registry registers and gathers metrics; usually it is a [prometheus.Registry].
@@ -98,7 +99,7 @@ func New(cfg Config) (service, ops http.Handler) {
 // newRouter returns a router without routes, for requests to these hosts.
 func (a *api) newRouter(hosts []string) chi.Router {
 	r := chi.NewRouter()
-	r.Use(a.observe, a.metrics.instrument, a.recoverPanics, secure, a.ownOrigin(hosts))
+	r.Use(a.observe, a.metrics.instrument, a.recoverPanics, secure, a.probes, a.ownOrigin(hosts))
 	r.NotFound(a.noRoute)
 	r.MethodNotAllowed(a.wrongMethod)
 	return r

@@ -15,6 +15,22 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
 
+// probes refuses all but probes on a connection that is only for them. Its answers close the connection.
+func (a *api) probes(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a.OnlyProbes == nil || !a.OnlyProbes(r.Context()) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Connection", "close")
+		if r.URL.Path == "/livez" || r.URL.Path == "/readyz" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		a.writeProblem(w, r, overloaded, problem{Detail: "too many connections are open"})
+	})
+}
+
 // uncoveredGrace is how long slots may be without a master before the service reports that it is not ready. It is longer
 // than a failover: during one, reads succeed and writes wait, and a load balancer that removed all instances would turn it
 // into an outage.

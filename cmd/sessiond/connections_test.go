@@ -1,0 +1,81 @@
+package main
+
+import (
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/sessiond/sessiond/internal/conns"
+)
+
+// The defaults leave descriptors for Redis, and what leaves too few is refused.
+func TestConnections(t *testing.T) {
+	for _, c := range []struct {
+		flags       serveCmd
+		descriptors int
+		want        conns.Limits
+	}{
+		{serveCmd{}, 512, conns.Limits{All: 384, PerAddress: 192, Probes: 16}},
+		{serveCmd{}, 1 << 20, conns.Limits{All: 10000, PerAddress: 5000, Probes: 16}},
+		{serveCmd{}, 0, conns.Limits{All: 10000, PerAddress: 5000, Probes: 16}},
+		{serveCmd{MaxConnections: 99}, 512, conns.Limits{All: 99, PerAddress: 50, Probes: 16}},
+		{serveCmd{MaxConnections: 448, MaxConnectionsPerAddress: 448}, 512, conns.Limits{All: 448, PerAddress: 448, Probes: 16}},
+	} {
+		if got, err := c.flags.connections(c.descriptors); err != nil || got != c.want {
+			t.Errorf("%d descriptors: got %+v, %v; want %+v", c.descriptors, got, err, c.want)
+		}
+	}
+	if _, err := (&serveCmd{MaxConnections: 449}).connections(512); err == nil {
+		t.Error("nothing is left for Redis, and that was accepted")
+	}
+}
+
+// Callers who hold every connection shut nobody out: idle ones make room, and probes are answered beside busy ones.
+func TestConnectionsAreBounded(t *testing.T) {
+	url, _ := serve(t, parse(t, "--embedded", "--max-connections", "4", "--max-connections-per-address", "4"))
+	addr := strings.TrimPrefix(url, "http://")
+	hold := func(text string) net.Conn {
+		c, err := new(net.Dialer).DialContext(t.Context(), "tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		if _, err := c.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	caller := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	get := func(path string) int {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := caller.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		return answer.StatusCode
+	}
+	for range 10 {
+		hold("")
+	}
+	if got := get("/v1/cluster"); got != http.StatusOK {
+		t.Errorf("beside silent connections: %d", got)
+	}
+	for range 4 {
+		stream := hold("GET /v1/cluster/events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n")
+		if _, err := stream.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := get("/v1/cluster"); got != http.StatusServiceUnavailable {
+		t.Errorf("a call beside busy connections: %d", got)
+	}
+	if got := get("/livez"); got != http.StatusOK {
+		t.Errorf("a probe beside busy connections: %d", got)
+	}
+}
