@@ -45,6 +45,11 @@ type serveCmd struct {
 	SessionsPerUser int           `default:"100" help:"Maximum number of sessions per user, up to 1000; 0 for no limit (${default})."`
 	OnLimit         string        `enum:"deny,evict-oldest" default:"evict-oldest" help:"What happens when a user who has reached the limit starts another session: deny it or evict-oldest (${default})."`
 
+	RequestsPerSecond float64 `placeholder:"N" help:"Maximum number of requests per second of one tenant to this instance; 0 for no limit."`
+	RequestsInFlight  int     `placeholder:"N" help:"Maximum number of requests of one tenant in progress on this instance; 0 for no limit."`
+	MaxSessions       int64   `placeholder:"N" help:"About how many live sessions one tenant may have, as the census estimates them; 0 for no limit."`
+	MaxBytes          int64   `placeholder:"N" help:"About how many bytes the sessions of one tenant may have in Redis, as the census estimates them; 0 for no limit."`
+
 	Page        bool          `default:"true" negatable:"" help:"Serve the live page at /; --no-page disables it."`
 	SlowRequest time.Duration `default:"250ms" help:"Log every request that takes at least this long, besides those that fail (${default})."`
 	LogRequests int           `default:"10" help:"Maximum number of log lines per second for the other requests; negative for no limit (${default})."`
@@ -81,6 +86,9 @@ func (s *serveCmd) Validate() error {
 	}
 	if s.SlowRequest < 0 || s.Census < 0 {
 		return errors.New("--slow-request and --census must not be negative")
+	}
+	if s.Census == 0 && (s.MaxSessions > 0 || s.MaxBytes > 0) {
+		return errors.New("--max-sessions and --max-bytes need a --census")
 	}
 	if s.HedgeDelay < 0 || s.WriteQueue <= 0 || s.FailoverAssist < 0 {
 		return errors.New("--hedge-delay and --failover-assist must not be negative, and --write-queue must be positive")
@@ -139,5 +147,6 @@ func (s *serveCmd) limits() keys.Limits {
 		},
 		MaxBody: s.MaxBodyBytes,
 		Secrets: s.secrets,
+		Quota:   keys.Quota{PerSecond: s.RequestsPerSecond, InFlight: s.RequestsInFlight, Sessions: s.MaxSessions, Bytes: s.MaxBytes},
 	}
 }

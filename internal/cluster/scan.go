@@ -116,9 +116,10 @@ type Sample struct {
 	Size int64    // keys that the master holds (DBSIZE)
 	Keys []string // some of them, picked at random; a key may be picked twice (RANDOMKEY)
 	Head [][]byte // the first bytes of each key's value; nil if it is not a string (GETRANGE)
+	Long []int64  // the length of each key's value in bytes; 0 if it is not a string (STRLEN)
 }
 
-// Sample picks n keys of every master at random, with the first head bytes of their values. It serves estimates whose
+// Sample picks n keys of every master at random, with the first head bytes and the lengths of their values. It serves estimates whose
 // cost does not grow with the number of keys.
 func (c *Client) Sample(ctx context.Context, n, head int) ([]Sample, error) {
 	t := c.watch.Topology()
@@ -149,10 +150,12 @@ func sampleOf(ctx context.Context, rdb *redis.Client, count, head int) (Sample, 
 	s := Sample{Size: size.Val()}
 	pipe = rdb.Pipeline()
 	var heads []*redis.StringCmd
+	var lengths []*redis.IntCmd
 	for _, pick := range picks {
 		if key := pick.Val(); key != "" {
 			s.Keys = append(s.Keys, key)
 			heads = append(heads, pipe.GetRange(ctx, key, 0, int64(head)-1))
+			lengths = append(lengths, pipe.StrLen(ctx, key))
 		}
 	}
 	if len(heads) == 0 {
@@ -162,12 +165,12 @@ func sampleOf(ctx context.Context, rdb *redis.Client, count, head int) (Sample, 
 	if _, err := pipe.Exec(ctx); err != nil && transient(err) {
 		return Sample{}, err
 	}
-	for _, h := range heads {
+	for i, h := range heads {
 		var value []byte
 		if h.Err() == nil {
 			value, _ = h.Bytes()
 		}
-		s.Head = append(s.Head, value)
+		s.Head, s.Long = append(s.Head, value), append(s.Long, lengths[i].Val())
 	}
 	return s, nil
 }

@@ -60,6 +60,7 @@ type api struct {
 	boot     string              // distinguishes this process's event IDs from another's
 	streams  seats               // of event streams
 	batches  *semaphore.Weighted // bytes of the sessions in batch answers, see batchMemory
+	meters   meters
 }
 
 // New returns the handler of the service, and that of its operations, which is nil unless they are apart (cfg.Ops). It
@@ -81,7 +82,7 @@ func New(cfg Config) (service, ops http.Handler) {
 	a.routeHealth(r)
 	r.Get("/openapi.yaml", openapi)
 	r.Group(func(r chi.Router) {
-		r.Use(noStore, a.deadline, a.authenticate, a.parseQuery, a.prefer)
+		r.Use(noStore, a.deadline, a.authenticate, a.withinQuota, a.parseQuery, a.prefer)
 		read, write, admin := r.With(a.need(keys.Read)), r.With(a.need(keys.Write)), r.With(a.need(keys.Admin))
 		write.Post("/v1/sessions", a.handle(a.create))
 		admin.Get("/v1/sessions", a.handle(a.walk))

@@ -18,6 +18,7 @@ type metrics struct {
 	latency  *prometheus.HistogramVec
 	inFlight prometheus.Gauge
 	problems *prometheus.CounterVec
+	quotas   *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -43,10 +44,14 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Help: "Problem documents sent, including those inside batch answers, by kind (docs/problems.md).",
 		}, []string{"kind"}),
 	}
+	m.quotas = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sessiond_quota_refusals_total",
+		Help: "Requests refused because their tenant has taken what it may, by quota: requests (per second), in-flight, sessions or bytes.",
+	}, []string{"tenant", "quota"})
 	for _, k := range []kind{internal, unavailable, overloaded, auditUnavailable, outcomeUnknown, storeFull} {
 		m.problems.WithLabelValues(k.name) // exported from the start, so that the first one shows as an increase
 	}
-	r.MustRegister(m.requests, m.latency, m.inFlight, m.problems)
+	r.MustRegister(m.requests, m.latency, m.inFlight, m.problems, m.quotas)
 	return m
 }
 

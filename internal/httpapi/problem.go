@@ -61,6 +61,9 @@ var (
 	internal         = kind{"internal", 500, "Internal error", false}
 	unavailable      = kind{"unavailable", 503, "The store is unavailable; nothing was applied", true}
 	overloaded       = kind{"overloaded", 503, "The service is overloaded; nothing was applied", true}
+	rateLimited      = kind{"rate-limited", 429, "The tenant sends too many requests; nothing was applied", true}
+	tooManyInFlight  = kind{"too-many-in-flight", 429, "The tenant has too many requests in progress; nothing was applied", true}
+	quotaExceeded    = kind{"quota-exceeded", 429, "The tenant has too many sessions; nothing was applied", true}
 	answerFull       = kind{"answer-full", 503, "The answer is full without this session", true}
 	auditUnavailable = kind{"audit-unavailable", 503, "The audit log cannot be written; nothing was applied", true}
 	outcomeUnknown   = kind{"outcome-unknown", 503, "It is unknown whether the write was applied", true}
@@ -119,6 +122,9 @@ func explain(err error) (kind, problem) {
 		}
 		return invalidContent, p
 	}
+	if e, ok := errors.AsType[*quotaError](err); ok {
+		return e.kind, problem{Detail: e.Error(), Limit: strconv.FormatInt(e.limit, 10)}
+	}
 	if errors.Is(err, session.ErrBadCursor) {
 		return malformedRequest, problem{Detail: "query parameter cursor was not returned by this list"}
 	}
@@ -145,6 +151,9 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	k, p := explain(err)
 	e := eventOf(r)
 	e.problem, e.err = k.name, err
+	if q, ok := errors.AsType[*quotaError](err); ok {
+		a.tellRefusal(w.Header(), r, q)
+	}
 	a.writeProblem(w, r, k, p)
 }
 

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/sessiond/sessiond/internal/session"
@@ -9,6 +10,9 @@ import (
 func (a *api) create(r *http.Request) (answer, error) {
 	body, err := readCreate(r)
 	if err != nil {
+		return answer{}, err
+	}
+	if err := a.mayAdd(r); err != nil {
 		return answer{}, err
 	}
 	ref := tenantOf(r).NewRef(body.user())
@@ -75,6 +79,9 @@ func (a *api) createAt(r *http.Request) (answer, error) {
 	if err := readJSON(r, &body); err != nil {
 		return answer{}, err
 	}
+	if err := a.mayAdd(r); err != nil {
+		return answer{}, err
+	}
 	s, err := a.Store.Create(r.Context(), termsOf(r), ref, body.session(), key)
 	if err != nil {
 		return answer{}, err
@@ -104,7 +111,14 @@ func (a *api) upsert(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	full := a.mayAdd(r)
+	if full != nil {
+		write.Guard.Exists = true // what exists may still be replaced
+	}
 	s, err := a.Store.Upsert(r.Context(), termsOf(r), ref, body.content(), body.ttl(), write)
+	if full != nil && errors.Is(err, session.ErrNotFound) {
+		err = full
+	}
 	if err != nil {
 		return answer{}, err
 	}

@@ -32,6 +32,12 @@ type tenant struct {
 	SessionsPerUser *int             `json:"sessions_per_user"`
 	OnLimit         OnLimit          `json:"on_limit"`
 	MaxBodyBytes    *int64           `json:"max_body_bytes"`
+
+	RequestsPerSecond *float64 `json:"requests_per_second"`
+	Burst             *int     `json:"burst"`
+	RequestsInFlight  *int     `json:"requests_in_flight"`
+	MaxSessions       *int64   `json:"max_sessions"`
+	MaxBytes          *int64   `json:"max_bytes"`
 }
 
 type key struct {
@@ -96,12 +102,9 @@ func (t tenant) grant(name string, limits Limits) (Grant, error) {
 	setDuration(&p.DefaultIdle, t.DefaultIdleTTL)
 	setDuration(&p.DefaultMax, t.DefaultMaxTTL)
 	setDuration(&p.TTLLimit, t.TTLLimit)
-	if t.SessionsPerUser != nil {
-		p.MaxPerUser = *t.SessionsPerUser
-	}
-	if t.MaxBodyBytes != nil {
-		limits.MaxBody = *t.MaxBodyBytes
-	}
+	set(&p.MaxPerUser, t.SessionsPerUser)
+	set(&limits.MaxBody, t.MaxBodyBytes)
+	t.setQuota(&limits.Quota)
 	switch t.OnLimit {
 	case "":
 	case Deny, EvictOldest:
@@ -110,6 +113,20 @@ func (t tenant) grant(name string, limits Limits) (Grant, error) {
 		return Grant{}, fmt.Errorf("tenant %s: on_limit must be deny or evict-oldest, not %q", name, t.OnLimit)
 	}
 	return NewGrant(name, 0, limits)
+}
+
+func (t tenant) setQuota(q *Quota) {
+	set(&q.PerSecond, t.RequestsPerSecond)
+	set(&q.Burst, t.Burst)
+	set(&q.InFlight, t.RequestsInFlight)
+	set(&q.Sessions, t.MaxSessions)
+	set(&q.Bytes, t.MaxBytes)
+}
+
+func set[T any](limit, own *T) {
+	if own != nil {
+		*limit = *own
+	}
 }
 
 func setDuration(limit *time.Duration, own session.Duration) {

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -50,5 +51,49 @@ func TestCensus(t *testing.T) {
 	want("")
 	if _, err := store.Create(t.Context(), nil, sessiontest.Tenant(t, "other").NewRef(""), session.New{}, ""); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What a tenant uses is what the census is sure of and what was created since; before the first one, what was created.
+func TestUsage(t *testing.T) {
+	e := clustertest.StartEmbedded(t)
+	client := e.Client(t, cluster.Config{})
+	newStore := func(every time.Duration) *session.RedisStore {
+		store := session.NewRedisStore(client, session.Options{Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Now: e.Now, Census: every})
+		t.Cleanup(func() { store.Close(t.Context()) })
+		return store
+	}
+	tenant := sessiontest.Tenant(t, "acme")
+	store, other := newStore(time.Hour), newStore(time.Hour)
+	want := func(s *session.RedisStore, sessions, bytes int64) {
+		t.Helper()
+		if got, known := s.Usage(tenant); !known || got != (session.Usage{Sessions: sessions, Bytes: bytes}) {
+			t.Errorf("got %+v, %t; want %d sessions of %d bytes", got, known, sessions, bytes)
+		}
+	}
+	const size = 78 + 5 + 7 + 12 + 16 // header, meta, data, nonce and tag
+	n := session.New{Content: session.Content{Meta: []byte(`{   }`), Data: []byte(`"hello"`)}}
+	for range 3 {
+		if _, err := store.Create(t.Context(), nil, tenant.NewRef(""), n, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := store.Upsert(t.Context(), nil, tenant.NewRef(""), n.Content, session.TTL{}, session.Write{}); err != nil {
+		t.Fatal(err)
+	}
+	want(store, 4, 4*size)
+	want(other, 0, 0)
+	session.CountNow(other)
+	want(other, 4, 4*size) // all keys are this tenant's: nothing is left to chance
+	session.CountNow(store)
+	want(store, 4, 4*size) // nothing is counted twice
+	if _, err := store.Create(t.Context(), nil, tenant.NewRef(""), n, ""); err != nil {
+		t.Fatal(err)
+	}
+	want(store, 5, 5*size)
+	session.CountNow(store)
+	want(store, 5, 5*size)
+	if _, known := newStore(0).Usage(tenant); known {
+		t.Error("a store that takes no census knows what a tenant uses")
 	}
 }

@@ -133,6 +133,10 @@ type Store interface {
 	// be missing. Walk fails with ErrCursorExpired if the masters have changed since the walk began; the caller must then
 	// begin again. It fails with ErrBadCursor for a cursor that no walk returned.
 	Walk(ctx context.Context, terms *Terms, t *Tenant, cursor string, limit int) (page []Handle, next string, err error)
+
+	// Usage returns what the tenant's live sessions take at least: what the last estimate is sure of, and what this store has
+	// created since, although some of that may have ended. It sends no command. known is false if nothing is estimated.
+	Usage(t *Tenant) (u Usage, known bool)
 }
 
 // New is a session to be created.

@@ -21,7 +21,7 @@ func (s *RedisStore) Create(ctx context.Context, terms *Terms, ref Ref, n New, k
 	}
 	created, again, err := s.create(ctx, terms, ref, n, key, ref.tenant.policy.MaxPerUser)
 	if err == nil && !key.repeated(again) {
-		s.metrics.countCreated(ref.tenant.name)
+		s.countCreated(ref.tenant, n)
 	}
 	return created, err
 }
@@ -101,9 +101,14 @@ func (s *RedisStore) Upsert(ctx context.Context, terms *Terms, ref Ref, c Conten
 		stored, again, err = s.replaceOnce(ctx, terms, ref, c, orCreate)
 	}
 	if err == nil && stored.Version == 1 && !w.Key.repeated(again) { // a replace would have made it 2 or more
-		s.metrics.countCreated(ref.tenant.name)
+		s.countCreated(ref.tenant, New{Content: c})
 	}
 	return stored, err
+}
+
+func (s *RedisStore) countCreated(t *Tenant, n New) {
+	s.metrics.countCreated(t.name)
+	s.census.usage.add(t.name, n)
 }
 
 // replace seals the content for ref and runs the script on it, with the other arguments as they are.
