@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/sessiond/sessiond/internal/cluster/peer"
 	"github.com/sessiond/sessiond/internal/cluster/watch"
@@ -84,6 +85,7 @@ type Client struct {
 	watch   *watch.Watcher
 	metrics *metrics
 	hedges  budget
+	scans   *semaphore.Weighted // see scansAtOnce
 	stop    context.CancelFunc
 	stopped sync.WaitGroup
 	logged  chan struct{} // closed once the last event is in the log
@@ -103,7 +105,7 @@ func New(cfg Config) *Client {
 // assemble makes a client that does not watch yet.
 func assemble(cfg Config) *Client {
 	cfg.setDefaults()
-	c := &Client{cfg: cfg, logged: make(chan struct{})}
+	c := &Client{cfg: cfg, logged: make(chan struct{}), scans: semaphore.NewWeighted(scansAtOnce)}
 	c.metrics = newMetrics(cfg.Metrics)
 	c.peers = peer.NewSet(cfg.Access, c.metrics.peer, peer.Hooks{Commit: c.commit, Trouble: c.hasten, Name: c.nameOf, MayBe: c.mayBe})
 	c.traffic = newTraffic(cfg, c.peers)

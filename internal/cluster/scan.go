@@ -26,6 +26,10 @@ var (
 // scanRounds bounds the SCAN commands for one page, so that a scan over many keys that do not match still answers in time.
 const scanRounds = 200
 
+// scansAtOnce is how many scans ask the nodes at the same time. A scan takes one of the four connections for questions to a node,
+// a census another one. The rest is for the watcher and for leases and marks.
+const scansAtOnce = 2
+
 // A scanCursor is where a scan continues: at a position in one master's SCAN. A position is valid only in the process that
 // returned it, so the cursor identifies the processes of all masters.
 type scanCursor struct {
@@ -50,8 +54,13 @@ func decodeScanCursor(s string) (scanCursor, error) {
 
 // Scan lists the string keys on all masters that match a pattern, limit or a few more at a time (SCAN). An empty cursor
 // begins a scan, and an empty next means its end. A key that exists for the whole scan is listed at least once. A page
-// may be short or empty before the end. Scan fails with ErrBadCursor or ErrCursorExpired.
+// may be short or empty before the end. Scan fails with ErrBadCursor or ErrCursorExpired. A few scans run at a time; the others
+// wait.
 func (c *Client) Scan(ctx context.Context, pattern, cursor string, limit int) (keys []string, next string, err error) {
+	if err := c.scans.Acquire(ctx, 1); err != nil {
+		return nil, "", peer.Unavailable(fmt.Errorf("%w while other scans are in progress", err))
+	}
+	defer c.scans.Release(1)
 	masters, hash, err := c.masters(ctx)
 	if err != nil {
 		return nil, "", err

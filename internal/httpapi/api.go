@@ -61,6 +61,7 @@ type api struct {
 	streams  seats               // of event streams
 	batches  *semaphore.Weighted // bytes of the sessions in batch answers, see batchMemory
 	meters   meters
+	walks    seats // of walks in progress
 }
 
 // New returns the handler of the service, and that of its operations, which is nil unless they are apart (cfg.Ops). It
@@ -73,6 +74,7 @@ func New(cfg Config) (service, ops http.Handler) {
 		tracer:   newTracer(cfg.Tracing),
 		boot:     strings.ToLower(rand.Text()[:8]),
 		streams:  seats{all: maxStreams, each: maxStreamsOf},
+		walks:    seats{all: maxWalks, each: maxWalksOf},
 		batches:  semaphore.NewWeighted(batchMemory),
 	}
 	if cfg.Ops == OpsApart {

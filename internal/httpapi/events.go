@@ -9,7 +9,6 @@ import (
 
 	"github.com/go-json-experiment/json"
 
-	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/cluster/watch"
 )
 
@@ -80,9 +79,9 @@ func (a *api) describeEvent(ev watch.Event) eventBody {
 
 // streamAnswer reserves one of the streams; the stream releases it when it ends.
 func (a *api) streamAnswer(r *http.Request, since uint64) (answer, error) {
-	leave, ok := a.streams.take(r)
-	if !ok {
-		return answer{}, cluster.ErrOverloaded
+	leave, err := a.streams.take(addressOf(r))
+	if err != nil {
+		return answer{}, err
 	}
 	return answer{stream: func(w http.ResponseWriter, r *http.Request) {
 		defer leave()

@@ -1,8 +1,10 @@
 package httpapi
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -36,12 +38,26 @@ func (a *api) list(r *http.Request) (answer, error) {
 	return jsonAnswer(page)
 }
 
+// A walk asks the nodes themselves and not for some keys, so it costs all tenants something.
+const (
+	maxWalks   = 8 // in progress on this instance
+	maxWalksOf = 2 // of one tenant
+)
+
 // walk lists the handles of all of the tenant's sessions.
 func (a *api) walk(r *http.Request) (answer, error) {
 	cursor, limit, err := queryPage(r)
 	if err != nil {
 		return answer{}, err
 	}
+	leave, err := a.walks.take(tenantOf(r).Name())
+	if errors.Is(err, errNoOwnSeat) {
+		return answer{}, &quotaError{tooManyInFlight, quotaWalks, maxWalksOf, time.Second, concurrentRequests}
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	defer leave()
 	var handles []session.Handle
 	var next string
 	err = a.audited(r, audit.Entry{Action: audit.Walk}, func() (string, error) {

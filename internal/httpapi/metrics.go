@@ -46,7 +46,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	}
 	m.quotas = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "sessiond_quota_refusals_total",
-		Help: "Requests refused because their tenant has taken what it may, by quota: requests (per second), in-flight, sessions or bytes.",
+		Help: "Requests refused because their tenant has taken what it may, by quota: requests (per second), in-flight, sessions, bytes or walks.",
 	}, []string{"tenant", "quota"})
 	for _, k := range []kind{internal, unavailable, overloaded, auditUnavailable, outcomeUnknown, storeFull} {
 		m.problems.WithLabelValues(k.name) // exported from the start, so that the first one shows as an increase

@@ -21,7 +21,11 @@ const (
 	quotaInFlight = "in-flight"
 	quotaSessions = "sessions"
 	quotaBytes    = "bytes"
+	quotaWalks    = "walks"
 )
+
+// concurrentRequests is a unit of quotas, of draft-ietf-httpapi-ratelimit-headers-10.
+const concurrentRequests = "concurrent-requests"
 
 // censusWait is how long a caller waits who may add no session: until the next estimate, by default.
 const censusWait = 30 * time.Second
@@ -32,6 +36,7 @@ type quotaError struct {
 	quota string
 	limit int64
 	wait  time.Duration // before another try
+	unit  string        // of a quota that only those are told who exceed it; empty if it is told in every answer
 }
 
 func (e *quotaError) Error() string { return fmt.Sprintf("the quota on %s is %d", e.quota, e.limit) }
@@ -81,10 +86,10 @@ func (a *api) withinQuota(next http.Handler) http.Handler {
 // enter admits a request, if there are so many in progress with it. One that is refused takes nothing of the rate.
 func (m *meter) enter(inFlight int64, now time.Time) *quotaError {
 	if limit := int64(m.quota.InFlight); limit > 0 && inFlight > limit {
-		return &quotaError{tooManyInFlight, quotaInFlight, limit, time.Second}
+		return &quotaError{tooManyInFlight, quotaInFlight, limit, time.Second, ""}
 	}
 	if m.requests != nil && !m.requests.AllowN(now, 1) {
-		return &quotaError{rateLimited, quotaRequests, int64(m.quota.Burst), m.refill(1, now)}
+		return &quotaError{rateLimited, quotaRequests, int64(m.quota.Burst), m.refill(1, now), ""}
 	}
 	return nil
 }
@@ -104,7 +109,7 @@ func (m *meter) tell(h http.Header, now time.Time) {
 		state = append(state, fmt.Sprintf("%q;r=%.0f;t=%d", quotaRequests, max(0, math.Floor(m.requests.TokensAt(now))), seconds(m.refill(m.quota.Burst, now))))
 	}
 	if limit := int64(m.quota.InFlight); limit > 0 {
-		policy = append(policy, fmt.Sprintf(`%q;q=%d;qu="concurrent-requests"`, quotaInFlight, limit))
+		policy = append(policy, fmt.Sprintf("%q;q=%d;qu=%q", quotaInFlight, limit, concurrentRequests))
 		state = append(state, fmt.Sprintf("%q;r=%d", quotaInFlight, max(0, limit-m.inFlight.Load())))
 	}
 	h.Set("RateLimit-Policy", strings.Join(policy, ", "))
@@ -119,19 +124,19 @@ func (a *api) mayAdd(r *http.Request) error {
 	}
 	switch used, known := a.Store.Usage(tenantOf(r)); {
 	case known && q.Sessions > 0 && used.Sessions >= q.Sessions:
-		return &quotaError{quotaExceeded, quotaSessions, q.Sessions, censusWait}
+		return &quotaError{quotaExceeded, quotaSessions, q.Sessions, censusWait, "sessions"}
 	case known && q.Bytes > 0 && used.Bytes >= q.Bytes:
-		return &quotaError{quotaExceeded, quotaBytes, q.Bytes, censusWait}
+		return &quotaError{quotaExceeded, quotaBytes, q.Bytes, censusWait, "content-bytes"}
 	}
 	return nil
 }
 
-// tellRefusal counts a refusal and says when to come again. A quota on what is stored is told only to those who exceed it.
+// tellRefusal counts a refusal, and says what was exceeded and when to come again.
 func (a *api) tellRefusal(h http.Header, r *http.Request, e *quotaError) {
 	a.metrics.quotas.WithLabelValues(tenantOf(r).Name(), e.quota).Inc()
 	h.Set("Retry-After", strconv.Itoa(max(1, seconds(e.wait))))
-	if e.kind == quotaExceeded {
-		h.Add("RateLimit-Policy", fmt.Sprintf("%q;q=%d;qu=%q", e.quota, e.limit, map[string]string{quotaSessions: "sessions", quotaBytes: "content-bytes"}[e.quota]))
+	if e.unit != "" {
+		h.Add("RateLimit-Policy", fmt.Sprintf("%q;q=%d;qu=%q", e.quota, e.limit, e.unit))
 		h.Add("RateLimit", fmt.Sprintf("%q;r=0", e.quota))
 	}
 }

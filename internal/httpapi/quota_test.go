@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http/httptest"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -124,6 +125,43 @@ func TestInFlightQuota(t *testing.T) {
 	<-answered
 	f.setQuota("acme", keys.Quota{InFlight: 2})
 	f.do("POST", "/v1/sessions", "{}").want(201)
+}
+
+func (s *slowStore) Walk(context.Context, *session.Terms, *session.Tenant, string, int) ([]session.Handle, string, error) {
+	s.asked <- struct{}{}
+	<-s.answer
+	return nil, "", session.ErrCursorExpired
+}
+
+// A tenant has few walks in progress, all together have some more, and other calls of theirs do not wait for walks.
+func TestWalksAreBounded(t *testing.T) {
+	slow := &slowStore{asked: make(chan struct{}), answer: make(chan struct{})}
+	f := newFixture(t, func(c *Config) { slow.Store, c.Store = c.Store, slow })
+	answered := make(chan int)
+	walk := func() {
+		w := httptest.NewRecorder()
+		f.handler.ServeHTTP(w, httptest.NewRequest("GET", "/v1/sessions", nil))
+		answered <- w.Code
+	}
+	for i := range maxWalks {
+		f.setQuota("t"+strconv.Itoa(i/maxWalksOf), keys.Quota{})
+		go walk()
+		<-slow.asked
+	}
+	got := f.do("GET", "/v1/sessions", "")
+	got.wantProblem(429, "too-many-in-flight")
+	if h := got.Header; h.Get("Retry-After") != "1" || h.Get("RateLimit-Policy") != `"walks";q=2;qu="concurrent-requests"` || h.Get("RateLimit") != `"walks";r=0` {
+		t.Errorf("got %v", h)
+	}
+	f.do("POST", "/v1/sessions", "{}").want(201)
+	f.setQuota("other", keys.Quota{})
+	f.do("GET", "/v1/sessions", "").wantProblem(503, "overloaded")
+	close(slow.answer)
+	for range maxWalks {
+		<-answered
+	}
+	go func() { <-slow.asked }()
+	f.do("GET", "/v1/sessions", "").wantProblem(410, "cursor-expired")
 }
 
 // fullStore is one in which every tenant has a million sessions.

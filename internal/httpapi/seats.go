@@ -1,45 +1,62 @@
 package httpapi
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"sync"
+
+	"github.com/sessiond/sessiond/internal/cluster"
 )
 
-// Seats are what callers hold for long, event streams for example. Neither all callers together nor one address alone can
-// take them all.
+// Seats are what callers hold for long, event streams and walks for example. No caller can take them all, and all callers
+// together no more than there are. A caller is an address or a tenant.
 type seats struct {
-	all, each int // how many there are, and for one address
+	all, each int // how many there are, and for one caller
 
 	mu    sync.Mutex
 	taken int            // guarded by mu
-	by    map[string]int // seats taken, by address; guarded by mu
+	by    map[string]int // seats taken, by caller; guarded by mu
 }
 
-// take takes a seat for the caller. It returns the function that leaves it, or false if there is none.
-func (s *seats) take(r *http.Request) (leave func(), ok bool) {
-	addr, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		addr = r.RemoteAddr
-	}
+// The reasons for which there is no seat.
+var (
+	errNoSeat    = fmt.Errorf("%w: all seats are taken", cluster.ErrOverloaded)
+	errNoOwnSeat = fmt.Errorf("%w: the caller has taken the seats that it may", cluster.ErrOverloaded)
+)
+
+// take takes a seat for a caller. It returns the function that leaves it.
+func (s *seats) take(by string) (leave func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.taken >= s.all || s.by[addr] >= s.each {
-		return nil, false
+	switch {
+	case s.by[by] >= s.each:
+		return nil, errNoOwnSeat
+	case s.taken >= s.all:
+		return nil, errNoSeat
 	}
 	if s.by == nil {
 		s.by = map[string]int{}
 	}
 	s.taken++
-	s.by[addr]++
-	return func() { s.leave(addr) }, true
+	s.by[by]++
+	return func() { s.leave(by) }, nil
 }
 
-func (s *seats) leave(addr string) {
+func (s *seats) leave(by string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.taken--
-	if s.by[addr]--; s.by[addr] == 0 {
-		delete(s.by, addr)
+	if s.by[by]--; s.by[by] == 0 {
+		delete(s.by, by)
 	}
+}
+
+// addressOf is the caller's address without the port.
+func addressOf(r *http.Request) string {
+	addr, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return addr
 }

@@ -9,7 +9,10 @@ import (
 // One address cannot take every seat, and all together cannot take more than there are. A seat that is left is free again.
 func TestSeats(t *testing.T) {
 	s := &seats{all: 5, each: 2}
-	take := func(addr string) (func(), bool) { return s.take(&http.Request{RemoteAddr: addr}) }
+	take := func(addr string) (func(), bool) {
+		leave, err := s.take(addressOf(&http.Request{RemoteAddr: addr}))
+		return leave, err == nil
+	}
 	var leave []func()
 	for i, want := range []bool{true, true, false, false} {
 		left, ok := take("10.0.0.1:" + strconv.Itoa(i))
