@@ -21,7 +21,7 @@ type serveCmd struct {
 
 	Durability     string        `enum:"async,replicated,strict" default:"replicated" help:"Copies that a write needs before it is acknowledged, unless the request asks otherwise: async (the master only), replicated or strict (${default})."`
 	HedgeDelay     time.Duration `default:"40ms" help:"How long a read waits for the master before it also asks the replica (${default})."`
-	WriteQueue     int           `default:"4096" help:"Maximum number of writes in progress per shard, including those that wait for a promotion (${default})."`
+	WriteQueue     int           `default:"4096" help:"Maximum number of writes of one tenant in progress per shard, including those that wait for a promotion (${default})."`
 	FailoverAssist time.Duration `placeholder:"DURATION" help:"Ask the replica to take over from a master that has been silent for this long, instead of waiting for the cluster-node-timeout; 0 leaves the failover to Redis."`
 
 	RequestTimeout  time.Duration `default:"8s" help:"Deadline of a request, at most 1m (${default}). Redis alone needs up to 5 s to promote a replica. A write may be sent again until the deadline, and Redis recognises it by marks that last a minute."`

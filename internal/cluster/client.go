@@ -30,7 +30,7 @@ type Config struct {
 	// HedgeDelay is how long a read waits for the master before it asks the replica too. Zero means 40 ms.
 	HedgeDelay time.Duration
 
-	// MaxWrites bounds the writes in flight to one shard, including those that wait for a promotion. One more fails with
+	// MaxWrites bounds the writes of one owner in flight to one shard, including those that wait for a promotion. One more fails with
 	// ErrOverloaded. Zero means 4096.
 	MaxWrites int
 

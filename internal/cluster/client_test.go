@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -97,7 +98,7 @@ func TestOverloadedWhileNoMasterIsThere(t *testing.T) {
 	e := clustertest.StartEmbedded(t)
 	c := ready(t, e.Client(t, cluster.Config{MaxWrites: 3}))
 	e.Close()
-	errs := make(chan error, 3)
+	errs := make(chan error, 4)
 	for i := range 3 {
 		go func() {
 			_, err := c.Run(within(t, 20*time.Second), nil, put(), []string{fmt.Sprint("waits", i)}, 1)
@@ -108,11 +109,20 @@ func TestOverloadedWhileNoMasterIsThere(t *testing.T) {
 	if _, err := c.Run(within(t, 20*time.Second), nil, put(), []string{"refused"}, 1); !errors.Is(err, cluster.ErrOverloaded) || !errors.Is(err, cluster.ErrUnavailable) {
 		t.Errorf("the fourth: %v", err)
 	}
+	var waits atomic.Int64
+	go func() {
+		other := &cluster.Terms{Owner: "other", Waits: func() { waits.Add(1) }}
+		_, err := c.Run(within(t, 20*time.Second), other, put(), []string{"other"}, 1)
+		errs <- err
+	}()
+	polltest.Eventually(t, "a write of another owner waits, and its caller is told", func() bool {
+		return c.Snapshot().Shards[0].Writes == 4 && waits.Load() > 0
+	})
 	polltest.Eventually(t, "the stall is told", func() bool { return told(c, watch.WritesStalled) == 1 })
 	if err := e.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	for range 3 {
+	for range 4 {
 		if err := <-errs; err != nil {
 			t.Errorf("one that waited: %v", err)
 		}

@@ -169,7 +169,7 @@ func (r *reading) stale(s *watch.Shard) (cmd redis.Cmder, err error, ok bool) {
 
 // ask sends the command to a master.
 func (r *reading) ask(p *peer.Peer, asking bool) *peer.Attempt {
-	a := peer.NewAttempt(r.ctx, r.command(r.whole))
+	a := r.attempt(r.command(r.whole))
 	a.Asking = asking
 	r.span.sent(p, "master")
 	r.client.hedges.earn()
@@ -179,7 +179,7 @@ func (r *reading) ask(p *peer.Peer, asking bool) *peer.Attempt {
 
 // askReplica sends the command to a replica. It sends scripts whole, because Redis does not replicate its script cache.
 func (r *reading) askReplica(to watch.StandIn) *peer.Attempt {
-	a := peer.NewAttempt(r.ctx, r.command(true))
+	a := r.attempt(r.command(true))
 	a.Process, a.Stream, a.Floor = to.Shows.Process, to.Shows.Stream, to.Shows.Offset
 	r.span.sent(to.Peer, "replica")
 	to.ReadAsReplica(a)

@@ -35,6 +35,13 @@ type redirect struct {
 	asking bool
 }
 
+// attempt makes an attempt of the call, which has its turn among those of the same owner.
+func (c *call) attempt(cmd redis.Cmder) *peer.Attempt {
+	a := peer.NewAttempt(c.ctx, cmd)
+	a.Owner, a.Weight = c.terms.owner(), c.terms.weight()
+	return a
+}
+
 // retry calls once until a node has spoken: it has answered, perhaps with an error. When the context ends, it fails with
 // the last error, and spoken is false. If no node accepts our credentials, it fails at once.
 func (c *call) retry(once func() (redis.Cmder, error)) (answered redis.Cmder, spoken bool, err error) {
@@ -63,6 +70,7 @@ func (c *call) retry(once func() (redis.Cmder, error)) (answered redis.Cmder, sp
 		}
 		c.client.metrics.retries.WithLabelValues(c.kind).Inc()
 		c.span.again(round, err)
+		c.terms.wait()
 		if !pause(c.ctx, round, changed) {
 			return nil, false, err
 		}

@@ -29,6 +29,9 @@ type Terms struct {
 	Durability Durability // of its writes: Async, Replicated or Strict; empty for the default
 	MasterOnly bool       // its reads never go to a replica
 	AllowStale bool       // its reads may go to a replica that may lack acknowledged writes, if nobody else answers
+	Owner      string     // on whose behalf it comes: while commands of several owners wait for a node, they take turns
+	Weight     int        // how many commands of the owner go in one turn; 0 means 1
+	Waits      func()     // called whenever a call waits because the cluster cannot serve it now; may be nil
 
 	mu       sync.Mutex
 	achieved Durability    // guarded by mu
@@ -108,6 +111,26 @@ func (t *Terms) durability() Durability {
 		return ""
 	}
 	return t.Durability
+}
+
+func (t *Terms) owner() string {
+	if t == nil {
+		return ""
+	}
+	return t.Owner
+}
+
+func (t *Terms) weight() int {
+	if t == nil {
+		return 0
+	}
+	return t.Weight
+}
+
+func (t *Terms) wait() {
+	if t != nil && t.Waits != nil {
+		t.Waits()
+	}
 }
 
 func (t *Terms) masterOnly() bool { return t != nil && t.MasterOnly }

@@ -63,10 +63,10 @@ func (w *writing) run() ([]string, error) {
 	if err != nil {
 		return nil, w.giveUp(err)
 	}
-	if !s.Admit(w.client.cfg.MaxWrites) {
+	if !s.Admit(w.terms.owner(), w.client.cfg.MaxWrites) {
 		return nil, ErrOverloaded
 	}
-	defer s.Leave()
+	defer s.Leave(w.terms.owner())
 	w.failed = s.Trouble
 	answered, spoken, err := w.retry(w.once)
 	switch {
@@ -121,7 +121,7 @@ func (w *writing) alone(s *watch.Shard, p *peer.Peer) bool {
 
 // send queues the write for a node.
 func (w *writing) send(to redirect) *peer.Attempt {
-	a := peer.NewAttempt(w.ctx, w.script.command(w.ctx, w.whole, "", w.keys, w.args))
+	a := w.attempt(w.script.command(w.ctx, w.whole, "", w.keys, w.args))
 	a.Asking = to.asking
 	w.span.sent(to.peer, "master")
 	if w.durability == Async {

@@ -12,6 +12,9 @@ type Attempt struct {
 	Cmd    redis.Cmder
 	Asking bool // an ASK redirect led to the node, so that ASKING must precede the command
 
+	Owner  string // whoever shares the node with others: owners take turns while their commands wait
+	Weight int    // how many commands of the owner go in one turn; 0 means 1
+
 	// Process is the process (run ID) of a replica whose answer counts, if it is in Stream at the offset Floor or beyond.
 	// Otherwise the attempt fails with ErrBehind. An empty process accepts every answer.
 	Process string

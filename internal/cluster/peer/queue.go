@@ -5,28 +5,39 @@ import "sync"
 const (
 	batchSize = 128  // commands in one pipeline at most
 	lanes     = 3    // pipelines of one kind in flight to one node at most
-	backlog   = 8192 // commands of one kind that may wait for a lane to one node; more are refused
+	backlog   = 8192 // commands of one kind and one owner that may wait for a lane to one node; more are refused
 )
 
 // A queue sends commands to one node in pipelines. A command that finds a free lane is sent at once. Commands that arrive
-// while all lanes are busy are sent together.
+// while all lanes are busy are sent together. While several owners have commands waiting, they take turns.
 type queue struct {
 	send func([]*Attempt) // must finish each attempt
 
 	mu     sync.Mutex
-	queued []*Attempt // guarded by mu
-	busy   int        // lanes in use; guarded by mu
+	shares map[string]*share // by owner, empty ones too; guarded by mu
+	turns  []*share          // those that are not empty, in the order of their turns; guarded by mu
+	busy   int               // lanes in use; guarded by mu
 }
 
-// submit queues an attempt. If the backlog has no room for it, it fails with ErrOverloaded.
+// A share holds the commands of one owner that wait, in order.
+type share struct {
+	weight int // how many of them go in one turn
+	queued []*Attempt
+}
+
+// submit queues an attempt. If the backlog of its owner has no room for it, it fails with ErrOverloaded.
 func (q *queue) submit(a *Attempt) {
 	q.mu.Lock()
-	if len(q.queued) == backlog {
+	l := q.shareOf(a)
+	if len(l.queued) == backlog {
 		q.mu.Unlock()
 		a.Finish(ErrOverloaded)
 		return
 	}
-	q.queued = append(q.queued, a)
+	if len(l.queued) == 0 {
+		q.turns = append(q.turns, l)
+	}
+	l.queued = append(l.queued, a)
 	start := q.busy < lanes
 	if start {
 		q.busy++
@@ -37,22 +48,33 @@ func (q *queue) submit(a *Attempt) {
 	}
 }
 
+// shareOf returns the share of an attempt's owner. The caller holds mu.
+func (q *queue) shareOf(a *Attempt) *share {
+	l := q.shares[a.Owner]
+	if l == nil {
+		if q.shares == nil {
+			q.shares = map[string]*share{}
+		}
+		l = new(share)
+		q.shares[a.Owner] = l
+	}
+	l.weight = max(1, a.Weight)
+	return l
+}
+
 // lane sends batches until nothing is queued.
 func (q *queue) lane() {
 	for {
 		q.mu.Lock()
-		n := min(len(q.queued), batchSize)
-		if n == 0 {
+		batch := q.next()
+		if len(batch) == 0 {
 			q.busy--
-			q.queued = nil // or the array would keep its largest size
 			q.mu.Unlock()
 			return
 		}
-		batch := q.queued[:n:n]
-		q.queued = q.queued[n:]
 		q.mu.Unlock()
 
-		live := make([]*Attempt, 0, n)
+		live := make([]*Attempt, 0, len(batch))
 		for _, a := range batch {
 			if a.progress.CompareAndSwap(queued, sent) {
 				live = append(live, a)
@@ -64,8 +86,40 @@ func (q *queue) lane() {
 	}
 }
 
+// next takes the commands of the next batch: each owner in turn has as many as its weight. The caller holds mu.
+func (q *queue) next() []*Attempt {
+	if len(q.turns) == 1 { // the usual case needs no copy
+		return q.turn(batchSize)
+	}
+	var batch []*Attempt
+	for len(q.turns) > 0 && len(batch) < batchSize {
+		batch = append(batch, q.turn(min(q.turns[0].weight, batchSize-len(batch)))...)
+	}
+	return batch
+}
+
+// turn takes up to n commands of the owner whose turn it is. It is the last in turn after that, if it has more. The caller
+// holds mu, and there is such an owner.
+func (q *queue) turn(n int) []*Attempt {
+	l := q.turns[0]
+	n = min(n, len(l.queued))
+	taken := l.queued[:n:n]
+	copy(q.turns, q.turns[1:])
+	if l.queued = l.queued[n:]; len(l.queued) > 0 {
+		q.turns[len(q.turns)-1] = l
+		return taken
+	}
+	l.queued = nil // or the array would keep its largest size
+	q.turns = q.turns[:len(q.turns)-1]
+	return taken
+}
+
 func (q *queue) waiting() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.queued)
+	n := 0
+	for _, l := range q.turns {
+		n += len(l.queued)
+	}
+	return n
 }

@@ -93,7 +93,7 @@ func TestQueueSendsTogetherWhatQueued(t *testing.T) {
 				t.Fatalf("got %v, %t", err, doubt)
 			}
 		}
-		if l.busy != 0 || l.queued != nil {
+		if l.busy != 0 || l.waiting() != 0 {
 			t.Errorf("%d lanes are busy in the end", l.busy)
 		}
 	})
@@ -203,6 +203,80 @@ func TestFullBacklogRefuses(t *testing.T) {
 		l.finishAll()
 		if err, _ := last.Wait(); err != nil {
 			t.Errorf("the last that had room: %v", err)
+		}
+	})
+}
+
+// While the commands of several owners wait, they take turns, each with as many as its weight. The order of each is kept.
+func TestOwnersTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine()
+		for _, a := range someAttempts(t, lanes) {
+			l.submit(a)
+			synctest.Wait()
+			<-l.batches
+		}
+		waiting := map[string][]*Attempt{}
+		for _, owner := range []struct {
+			name      string
+			weight, n int
+		}{{"greedy", 0, 1000}, {"heavy", 3, 300}, {"light", 1, 2}} {
+			for _, a := range someAttempts(t, owner.n) {
+				a.Owner, a.Weight = owner.name, owner.weight
+				waiting[owner.name] = append(waiting[owner.name], a)
+				l.submit(a)
+			}
+		}
+		next := func() map[string]int {
+			l.answer <- struct{}{}
+			counts := map[string]int{}
+			for _, a := range <-l.batches {
+				if a != waiting[a.Owner][0] {
+					t.Fatalf("the order of %s was not kept", a.Owner)
+				}
+				waiting[a.Owner] = waiting[a.Owner][1:]
+				counts[a.Owner]++
+			}
+			return counts
+		}
+		if got := next(); got["light"] != 2 || got["heavy"] < 90 || got["greedy"] < 30 || got["heavy"]+got["greedy"] != batchSize-2 {
+			t.Errorf("the first batch has %v", got)
+		}
+		if got := next(); got["heavy"] != 96 || got["greedy"] != 32 {
+			t.Errorf("the second batch has %v", got)
+		}
+		for len(waiting["heavy"]) > 0 {
+			next()
+		}
+		if got := next(); got["greedy"] != batchSize {
+			t.Errorf("of the only one that waits, a batch has %v", got)
+		}
+		l.finishAll()
+	})
+}
+
+// A full backlog of one owner refuses nothing of another.
+func TestBacklogIsOfOneOwner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine()
+		for _, a := range someAttempts(t, lanes) {
+			l.submit(a)
+			synctest.Wait()
+		}
+		for _, a := range someAttempts(t, backlog) {
+			l.submit(a)
+		}
+		other := someAttempts(t, 1)[0]
+		other.Owner = "other"
+		l.submit(other)
+		refused := someAttempts(t, 1)[0]
+		l.submit(refused)
+		if err, _ := refused.Wait(); !errors.Is(err, ErrOverloaded) {
+			t.Errorf("got %v", err)
+		}
+		l.finishAll()
+		if err, _ := other.Wait(); err != nil {
+			t.Errorf("another owner: %v", err)
 		}
 	})
 }

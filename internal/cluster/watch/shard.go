@@ -69,24 +69,37 @@ type memory struct {
 	wanted atomic.Int64          // when a read last wanted a lease, in Unix nanoseconds
 
 	mu       sync.Mutex
-	former   string    // ID of the master before; empty if we have seen no change; guarded by mu
-	moved    time.Time // when its master last changed; zero if we have seen no change; guarded by mu
-	troubled time.Time // since when its writes have failed or waited; zero if they are served; guarded by mu
-	shown    bool      // the trouble has been told as an event; guarded by mu
-	lag      lag       // of its replicas; guarded by mu
+	former   string         // ID of the master before; empty if we have seen no change; guarded by mu
+	moved    time.Time      // when its master last changed; zero if we have seen no change; guarded by mu
+	admitted map[string]int // writes in flight, by owner; guarded by mu
+	troubled time.Time      // since when its writes have failed or waited; zero if they are served; guarded by mu
+	shown    bool           // the trouble has been told as an event; guarded by mu
+	lag      lag            // of its replicas; guarded by mu
 }
 
-// Admit admits a write unless limit writes are in flight. After Admit has returned true, the caller must call Leave.
-func (m *memory) Admit(limit int) bool {
-	if m.writes.Add(1) > int64(limit) {
-		m.writes.Add(-1)
+// Admit admits a write unless limit writes of the same owner are in flight. After Admit has returned true, the caller must call
+// Leave.
+func (m *memory) Admit(owner string, limit int) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.admitted == nil {
+		m.admitted = map[string]int{}
+	}
+	if m.admitted[owner] >= limit {
 		return false
 	}
+	m.admitted[owner]++
+	m.writes.Add(1)
 	return true
 }
 
 // Leave ends a write that was admitted.
-func (m *memory) Leave() { m.writes.Add(-1) }
+func (m *memory) Leave(owner string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.admitted[owner]--
+	m.writes.Add(-1)
+}
 
 // lagOf returns for how long a replica has been behind; zero if it is not, or if no recent WAIT tells.
 func (m *memory) lagOf(id string, now time.Time) time.Duration {
