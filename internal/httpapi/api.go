@@ -39,6 +39,7 @@ type Config struct {
 	Hosts         []string                   // the names that callers may use for the service, besides localhost and addresses; nil for any
 	SlowRequest   time.Duration              // a request that takes this long is always logged
 	LogsPerSecond int                        // lines for requests that were neither slow nor failed; negative for no limit
+	Places        int                        // how many requests are worked on while several tenants send some; 0 for 16 per core
 	Audit         *audit.Log                 // nil for none
 	Page          bool                       // whether to serve the live page at /
 	Ops           OpsAccess                  // who may see the metrics, the cluster and the page
@@ -61,6 +62,7 @@ type api struct {
 	streams  seats               // of event streams
 	batches  *semaphore.Weighted // bytes of the sessions in batch answers, see batchMemory
 	meters   meters
+	turns    *turns
 	walks    seats // of walks in progress
 }
 
@@ -74,9 +76,14 @@ func New(cfg Config) (service, ops http.Handler) {
 		tracer:   newTracer(cfg.Tracing),
 		boot:     strings.ToLower(rand.Text()[:8]),
 		streams:  seats{all: maxStreams, each: maxStreamsOf},
+		turns:    newTurns(cfg.Places),
 		walks:    seats{all: maxWalks, each: maxWalksOf},
 		batches:  semaphore.NewWeighted(batchMemory),
 	}
+	cfg.Metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "sessiond_http_requests_waiting",
+		Help: "HTTP requests that wait until it is their tenant's turn, because several tenants send more than is worked on at once.",
+	}, func() float64 { return float64(a.turns.queued()) }))
 	if cfg.Ops == OpsApart {
 		ops = a.newOps()
 	}
@@ -84,7 +91,7 @@ func New(cfg Config) (service, ops http.Handler) {
 	a.routeHealth(r)
 	r.Get("/openapi.yaml", openapi)
 	r.Group(func(r chi.Router) {
-		r.Use(noStore, a.deadline, a.authenticate, a.withinQuota, a.parseQuery, a.prefer)
+		r.Use(noStore, a.deadline, a.authenticate, a.withinQuota, a.inTurn, a.parseQuery, a.prefer)
 		read, write, admin := r.With(a.need(keys.Read)), r.With(a.need(keys.Write)), r.With(a.need(keys.Admin))
 		write.Post("/v1/sessions", a.handle(a.create))
 		admin.Get("/v1/sessions", a.handle(a.walk))

@@ -37,6 +37,10 @@ func (a *api) prefer(next http.Handler) http.Handler {
 			a.fail(w, r, err)
 			return
 		}
+		p.terms.Owner, p.terms.Weight = tenantOf(r).Name(), grantOf(r).Quota.Weight
+		if place := placeOf(r); place != nil {
+			p.terms.Waits = place.leave
+		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), preferencesKey{}, p)))
 	})
 }

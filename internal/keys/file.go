@@ -38,6 +38,7 @@ type tenant struct {
 	RequestsInFlight  *int     `json:"requests_in_flight"`
 	MaxSessions       *int64   `json:"max_sessions"`
 	MaxBytes          *int64   `json:"max_bytes"`
+	Weight            *int     `json:"weight"`
 }
 
 type key struct {
@@ -121,6 +122,7 @@ func (t tenant) setQuota(q *Quota) {
 	set(&q.InFlight, t.RequestsInFlight)
 	set(&q.Sessions, t.MaxSessions)
 	set(&q.Bytes, t.MaxBytes)
+	set(&q.Weight, t.Weight)
 }
 
 func set[T any](limit, own *T) {

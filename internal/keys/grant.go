@@ -36,17 +36,24 @@ type Quota struct {
 	InFlight  int     // requests in progress on one instance
 	Sessions  int64   // live sessions in the store, as the census estimates them
 	Bytes     int64   // of the records of these sessions
+	Weight    int     // its share of an instance and of a node while others want theirs; NewGrant makes 0 a 1
 }
+
+// maxWeight is the largest share, in shares of 1: as many commands go in one batch to a node.
+const maxWeight = 100
 
 func (q *Quota) complete() error {
 	switch {
-	case !(q.PerSecond >= 0) || math.IsInf(q.PerSecond, 0) || q.Burst < 0 || q.InFlight < 0 || q.Sessions < 0 || q.Bytes < 0:
-		return errors.New("no quota may be negative")
+	case !(q.PerSecond >= 0) || math.IsInf(q.PerSecond, 0) || q.Burst < 0 || q.InFlight < 0 || q.Sessions < 0 || q.Bytes < 0 || q.Weight < 0:
+		return errors.New("no quota and no weight may be negative")
+	case q.Weight > maxWeight:
+		return fmt.Errorf("a weight must be at most %d", maxWeight)
 	case q.Burst > 0 && q.PerSecond == 0:
 		return errors.New("burst needs requests_per_second")
 	case q.Burst == 0:
 		q.Burst = int(math.Ceil(q.PerSecond))
 	}
+	q.Weight = max(1, q.Weight)
 	return nil
 }
 

@@ -123,10 +123,10 @@ func TestCertificates(t *testing.T) {
 // A tenant's own quotas replace the defaults one by one, and 0 takes a default away.
 func TestQuotas(t *testing.T) {
 	limits := defaults
-	limits.Quota = Quota{PerSecond: 10.5, InFlight: 7, Sessions: 1000}
+	limits.Quota = Quota{PerSecond: 10.5, InFlight: 7, Sessions: 1000, Weight: 1}
 	contents, err := parse([]byte(fmt.Sprintf(`{
 		"tenants": {
-			"shop": {"requests_per_second": 2.5, "burst": 9, "max_bytes": 1000000, "max_sessions": 0},
+			"shop": {"requests_per_second": 2.5, "burst": 9, "max_bytes": 1000000, "max_sessions": 0, "weight": 3},
 			"blog": {}
 		},
 		"keys": [{"sha256": %q, "tenant": "shop"}, {"sha256": %q, "tenant": "blog"}]}`, hashOf("shop"), hashOf("blog"))), limits)
@@ -134,8 +134,8 @@ func TestQuotas(t *testing.T) {
 		t.Fatal(err)
 	}
 	for key, want := range map[string]Quota{
-		"shop": {PerSecond: 2.5, Burst: 9, InFlight: 7, Bytes: 1000000},
-		"blog": {PerSecond: 10.5, Burst: 11, InFlight: 7, Sessions: 1000},
+		"shop": {PerSecond: 2.5, Burst: 9, InFlight: 7, Bytes: 1000000, Weight: 3},
+		"blog": {PerSecond: 10.5, Burst: 11, InFlight: 7, Sessions: 1000, Weight: 1},
 	} {
 		if got := contents.keys[sha256.Sum256([]byte(key))].grant.Quota; got != want {
 			t.Errorf("%s: got %+v, want %+v", key, got, want)
@@ -163,6 +163,7 @@ func TestBrokenKeyFiles(t *testing.T) {
 		"bad TTL":                        `{"tenants":{"shop":{"ttl_limit":"1s"}}}`,
 		"bad on_limit":                   `{"tenants":{"shop":{"on_limit":"explode"}}}`,
 		"negative limit":                 `{"tenants":{"shop":{"sessions_per_user":-1}}}`,
+		"heavy":                          `{"tenants":{"shop":{"weight":101}}}`,
 		"negative quota":                 `{"tenants":{"shop":{"requests_in_flight":-1}}}`,
 		"a mere burst":                   `{"tenants":{"shop":{"burst":5}}}`,
 		"no body at all":                 `{"tenants":{"shop":{"max_body_bytes":0}}}`,

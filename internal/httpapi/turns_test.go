@@ -1,0 +1,196 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sessiond/sessiond/internal/cluster"
+	"github.com/sessiond/sessiond/internal/keys"
+	"github.com/sessiond/sessiond/internal/session"
+	"github.com/sessiond/sessiond/internal/session/sessiontest"
+)
+
+// A crowd takes places for tenants, each in a goroutine of its own.
+type crowd struct {
+	*turns
+	t      *testing.T
+	grants map[string]keys.Grant
+	served chan *place
+}
+
+func newCrowd(t *testing.T, places int, weights map[string]int) *crowd {
+	c := &crowd{newTurns(places), t, map[string]keys.Grant{}, make(chan *place, 1000)}
+	for tenant, weight := range weights {
+		g, err := keys.NewGrant(tenant, 0, keys.Limits{Policy: sessiontest.Policy, MaxBody: 1, Quota: keys.Quota{Weight: weight}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.grants[tenant] = g
+	}
+	return c
+}
+
+func (c *crowd) send(tenant string, n int) {
+	for range n {
+		go func() {
+			p, err := c.take(c.t.Context(), c.grants[tenant], time.Now())
+			if err == nil {
+				c.served <- p
+			}
+		}()
+		synctest.Wait()
+	}
+}
+
+// next is the tenant of the next request that got a place, which it keeps for the caller.
+func (c *crowd) next() (tenant string, p *place) {
+	c.t.Helper()
+	synctest.Wait()
+	select {
+	case p = <-c.served:
+	default:
+		c.t.Fatal("nobody got a place")
+	}
+	for name := range c.grants {
+		if p != nil && c.tenants[name] == p.share {
+			tenant = name
+		}
+	}
+	return tenant, p
+}
+
+// A tenant that is alone has no limit, also after others were there, for a while.
+func TestAloneThereIsNoLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t, 1, map[string]int{"acme": 1, "other": 1})
+		c.send("acme", 50)
+		for range 50 {
+			if _, p := c.next(); p != nil {
+				t.Fatal("a place was needed")
+			}
+		}
+		c.send("other", 1)
+		_, p := c.next()
+		if p == nil {
+			t.Error("the second tenant needs no place")
+		}
+		p.leave()
+		time.Sleep(aloneAfter + time.Second)
+		c.send("other", 50)
+		if c.queued() != 0 {
+			t.Errorf("%d wait although no other tenant has sent anything for a minute", c.queued())
+		}
+	})
+}
+
+// However many requests of one tenant wait, the next free place is that of a tenant which has fewer for its weight.
+func TestTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t, 6, map[string]int{"greedy": 1, "heavy": 2, "light": 1})
+		c.send("light", 1) // it is alone
+		c.next()
+		c.send("greedy", 100)
+		held := map[string][]*place{}
+		for range 6 {
+			tenant, p := c.next()
+			held[tenant] = append(held[tenant], p)
+		}
+		if len(held["greedy"]) != 6 || c.queued() != 94 {
+			t.Fatalf("the only one that wants places has %d, and %d wait", len(held["greedy"]), c.queued())
+		}
+		c.send("light", 1)
+		held["greedy"][0].leave()
+		tenant, p := c.next()
+		if tenant != "light" {
+			t.Fatalf("%s got the place that became free", tenant)
+		}
+		p.leave()
+		c.next()
+		c.send("heavy", 100)
+		c.send("light", 100)
+		for range 50 { // six places each time, since the one that leaves is replaced
+			for name := range c.grants {
+				if s := c.tenants[name]; s.taken > 0 {
+					(&place{turns: c.turns, share: s}).leave()
+					c.next()
+				}
+			}
+		}
+		if g, h, l := c.tenants["greedy"].taken, c.tenants["heavy"].taken, c.tenants["light"].taken; g+h+l != 6 || h < 2 || g > 2 || l > 2 {
+			t.Errorf("of six places, greedy has %d, light %d, and heavy, with twice their weight, %d", g, l, h)
+		}
+	})
+}
+
+// A request whose caller goes, or whose deadline passes, leaves the queue, and takes no place with it.
+func TestGivingUpATurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t, 1, map[string]int{"acme": 1, "other": 1})
+		c.send("acme", 1)
+		c.next()
+		c.send("other", 1)
+		_, p := c.next()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := c.take(ctx, c.grants["acme"], time.Now()); !errors.Is(err, cluster.ErrOverloaded) {
+			t.Errorf("got %v", err)
+		}
+		if c.queued() != 0 || len(c.waiting) != 0 {
+			t.Errorf("%d wait in the end", c.queued())
+		}
+		p.leave()
+		p.leave()
+		c.send("acme", 2)
+		if _, p := c.next(); p == nil || c.taken != 1 || c.queued() != 1 {
+			t.Errorf("%d places are taken and %d wait", c.taken, c.queued())
+		}
+		late := c.tenants["acme"].queue[0]
+		(&place{turns: c.turns, share: c.tenants["acme"]}).leave() // the place comes in the moment in which its request gives up
+		c.giveUp(late)
+		if c.taken != 0 {
+			t.Errorf("%d places are taken by nobody", c.taken)
+		}
+	})
+}
+
+// stalledStore waits in Get until the test says otherwise, as for a promotion if the terms are to be told.
+type stalledStore struct {
+	session.Store
+	tells   bool
+	stalled chan struct{}
+	answer  chan struct{}
+}
+
+func (s *stalledStore) Get(ctx context.Context, terms *session.Terms, ref session.Ref) (session.Session, error) {
+	if s.tells {
+		terms.Waits()
+	}
+	s.stalled <- struct{}{}
+	<-s.answer
+	return session.Session{}, session.ErrNotFound
+}
+
+// What waits for a promotion gives its place away at once, and what takes long for any other reason does so a little later.
+func TestStallsTakeNoPlace(t *testing.T) {
+	for _, tells := range []bool{true, false} {
+		s := &stalledStore{tells: tells, stalled: make(chan struct{}), answer: make(chan struct{})}
+		f := newFixture(t, func(c *Config) { s.Store, c.Store, c.Places = c.Store, s, 1 })
+		f.setQuota("other", keys.Quota{})
+		f.do("POST", "/v1/sessions", "{}").want(http.StatusCreated)
+		f.setQuota("acme", keys.Quota{})
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			f.handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/v1/sessions/0000000000000000000000", nil))
+		}()
+		<-s.stalled
+		f.do("POST", "/v1/sessions", "{}").want(http.StatusCreated)
+		close(s.answer)
+		<-done
+	}
+}
