@@ -45,6 +45,7 @@ type serveCmd struct {
 	SessionsPerUser int           `default:"100" help:"Maximum number of sessions per user, up to 1000; 0 for no limit (${default})."`
 	OnLimit         string        `enum:"deny,evict-oldest" default:"evict-oldest" help:"What happens when a user who has reached the limit starts another session: deny it or evict-oldest (${default})."`
 
+	SharedConcurrency int     `placeholder:"N" help:"How many requests this instance works on at a time while several tenants send some; 0 for 8 per core. More suits nodes that take several milliseconds to answer."`
 	RequestsPerSecond float64 `placeholder:"N" help:"Maximum number of requests per second of one tenant to this instance; 0 for no limit."`
 	RequestsInFlight  int     `placeholder:"N" help:"Maximum number of requests of one tenant in progress on this instance; 0 for no limit."`
 	MaxSessions       int64   `placeholder:"N" help:"About how many live sessions one tenant may have, as the census estimates them; 0 for no limit."`
@@ -81,8 +82,8 @@ func (s *serveCmd) Validate() error {
 	if s.RequestTimeout > maxRequestTimeout {
 		return fmt.Errorf("--request-timeout must be at most %s: a write that is sent again later than that would not be recognised", maxRequestTimeout)
 	}
-	if s.MaxConnections < 0 || s.MaxConnectionsPerAddress < 0 {
-		return errors.New("--max-connections and --max-connections-per-address must not be negative")
+	if s.MaxConnections < 0 || s.MaxConnectionsPerAddress < 0 || s.SharedConcurrency < 0 {
+		return errors.New("--max-connections, --max-connections-per-address and --shared-concurrency must not be negative")
 	}
 	if s.SlowRequest < 0 || s.Census < 0 {
 		return errors.New("--slow-request and --census must not be negative")

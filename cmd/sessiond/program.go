@@ -174,6 +174,7 @@ func (p *program) newAPI(who access) (service, ops http.Handler) {
 		Metrics:  p.metrics,
 
 		OnlyProbes:    conns.OnlyProbes,
+		Places:        p.cfg.SharedConcurrency,
 		Hosts:         p.cfg.hosts(),
 		SlowRequest:   p.cfg.SlowRequest,
 		LogsPerSecond: p.cfg.LogRequests,

@@ -39,7 +39,7 @@ type Config struct {
 	Hosts         []string                   // the names that callers may use for the service, besides localhost and addresses; nil for any
 	SlowRequest   time.Duration              // a request that takes this long is always logged
 	LogsPerSecond int                        // lines for requests that were neither slow nor failed; negative for no limit
-	Places        int                        // how many requests are worked on while several tenants send some; 0 for 16 per core
+	Places        int                        // how many requests are worked on while several tenants send some; 0 for 8 per core
 	Audit         *audit.Log                 // nil for none
 	Page          bool                       // whether to serve the live page at /
 	Ops           OpsAccess                  // who may see the metrics, the cluster and the page

@@ -4,8 +4,6 @@ import (
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
 	"github.com/sessiond/sessiond/internal/keys"
 )
 
@@ -41,7 +39,7 @@ func (a *api) routeHealth(r chi.Router) {
 
 // routeOps adds what is for operators only.
 func (a *api) routeOps(r chi.Router) {
-	r.Handle("/metrics", promhttp.HandlerFor(a.Metrics, promhttp.HandlerOpts{EnableOpenMetrics: true /* exemplars */, MaxRequestsInFlight: maxScrapes}))
+	r.Handle("/metrics", a.scrapes())
 	r.With(noStore, a.parseQuery).Get("/v1/cluster", a.handle(a.cluster))
 	r.With(noStore, a.parseQuery).Get("/v1/cluster/events", a.handle(a.events))
 	if a.Page {

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	placesPerCore = 16                     // enough to keep a core, and the nodes, busy
+	placesPerCore = 8                      // enough to keep a core busy, if a node answers within a few milliseconds
 	aloneAfter    = time.Minute            // without a request of another tenant, a tenant is alone
 	workPatience  = 100 * time.Millisecond // after that, a request waits for something rather than being worked on
 )
