@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,6 +90,19 @@ func TestAloneThereIsNoLimit(t *testing.T) {
 	})
 }
 
+// A tenant that is alone pays nothing.
+func TestAloneCostsNothing(t *testing.T) {
+	c := newCrowd(t, 1, map[string]int{"acme": 1})
+	cost := testing.AllocsPerRun(100, func() {
+		if _, err := c.take(t.Context(), c.grants["acme"], time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if cost != 0 {
+		t.Errorf("%v allocations", cost)
+	}
+}
+
 // However many requests of one tenant wait, the next free place is that of a tenant which has fewer for its weight.
 func TestTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -123,6 +138,49 @@ func TestTurns(t *testing.T) {
 		}
 		if g, h, l := c.tenants["greedy"].taken, c.tenants["heavy"].taken, c.tenants["light"].taken; g+h+l != 6 || h < 2 || g > 2 || l > 2 {
 			t.Errorf("of six places, greedy has %d, light %d, and heavy, with twice their weight, %d", g, l, h)
+		}
+	})
+}
+
+// A tenant with a thousand callers waits for itself. A neighbour waits no longer than until the next of its requests is done.
+func TestGreedyTenantWaitsForItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const places, work = 8, 4 * time.Millisecond
+		c := newCrowd(t, places, map[string]int{"greedy": 1, "neighbour": 1})
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		var served atomic.Int64
+		var callers sync.WaitGroup
+		defer callers.Wait()
+		call := func(tenant string) (waited time.Duration) {
+			began := time.Now()
+			p, err := c.take(ctx, c.grants[tenant], began)
+			if err != nil {
+				return 0 // the end
+			}
+			waited = time.Since(began)
+			time.Sleep(work)
+			p.leave()
+			return waited
+		}
+		call("neighbour")
+		for range 1000 {
+			callers.Go(func() {
+				for ctx.Err() == nil {
+					call("greedy")
+					served.Add(1)
+				}
+			})
+		}
+		for ctx.Err() == nil {
+			time.Sleep(7 * time.Millisecond)
+			if waited := call("neighbour"); waited > work {
+				t.Errorf("the neighbour waited for %s", waited)
+				cancel()
+			}
+		}
+		if n := served.Load(); n < 3000 && !t.Failed() { // 8 places for 2 s are 4000
+			t.Errorf("the greedy tenant was served %d times only: places were left empty", n)
 		}
 	})
 }
