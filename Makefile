@@ -38,6 +38,17 @@ test-faults: ## all drills of the fault suite; FAULTS=name,... for some, FAULTS=
 	@REDIS_IMAGE=$$(deploy/images/resolve.sh redis) && export REDIS_IMAGE SESSIOND_TEST_CLUSTER=required && \
 		deploy/images/test-env.sh go test -count=1 -timeout 2h -v ./internal/faults -run '^TestFaults$$' -faults=$(FAULTS) $(TESTFLAGS)
 
+ABUSE = REDIS_IMAGE=$$(deploy/images/resolve.sh redis) || unset REDIS_IMAGE; export REDIS_IMAGE; \
+	deploy/images/test-env.sh go test -count=1 -timeout 15m ./internal/abuse
+
+.PHONY: abuse
+abuse: ## attack an instance on loopback in all ways that its limits are for, and print a table; takes two minutes
+	@$(ABUSE) -run '^TestAbuse$$' -abuse $(TESTFLAGS)
+
+.PHONY: fairness
+fairness: ## measure what a tenant with more and more connections costs another
+	@$(ABUSE) -run '^TestFairness$$' -fairness $(TESTFLAGS)
+
 .PHONY: model
 model: ## explore the model of leases and marks, and take out each rule in turn; TESTFLAGS=-deep goes further, for some minutes
 	go test -count=1 -timeout 30m ./internal/cluster/rights/model $(TESTFLAGS)

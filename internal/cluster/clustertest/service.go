@@ -60,7 +60,7 @@ func (s *services) all() []*Service {
 func (r *Real) StartService(t testing.TB, options ServiceOptions) *Service {
 	t.Helper()
 	r.needDirect(t)
-	binary, err := builtService()
+	binary, err := ServiceBinary()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,8 +145,8 @@ func (s *Service) remove(t testing.TB) {
 	}
 }
 
-// builtService returns the path of the service's binary.
-func builtService() (string, error) {
+// ServiceBinary returns the path of this repository's service, built once for all tests of the binary. [Main] removes it.
+func ServiceBinary() (string, error) {
 	shared.build.Do(func() {
 		if shared.dir, shared.buildErr = os.MkdirTemp("", "sessiond-test-"); shared.buildErr != nil {
 			return
