@@ -49,11 +49,18 @@ func (a *api) batchGet(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	placeOf(r).leave()            // memory may take long to come
 	largest := grantOf(r).MaxBody // of a session
 	weight := min(int64(len(b.refs))*largest, max(maxBatchAnswer, largest), batchMemory)
 	if err := a.batches.Acquire(r.Context(), weight); err != nil {
 		return answer{}, fmt.Errorf("%w: too many sessions are being read: %w", cluster.ErrOverloaded, err)
 	}
+	leave, err := a.forBatch(r, len(b.refs))
+	if err != nil {
+		a.batches.Release(weight)
+		return answer{}, err
+	}
+	defer leave()
 	ans, err := jsonAnswer(batchResults{a.readMany(r, b)})
 	if err != nil {
 		a.batches.Release(weight)
@@ -96,6 +103,11 @@ func (a *api) batchDelete(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	leave, err := a.forBatch(r, len(b.refs))
+	if err != nil {
+		return answer{}, err
+	}
+	defer leave()
 	results := slices.Repeat([]jsontext.Value{jsontext.Value(`{"deleted":true}`)}, b.ids)
 	for i, err := range a.Store.DeleteMany(r.Context(), termsOf(r), b.refs) {
 		if err != nil {

@@ -17,6 +17,7 @@ import (
 const (
 	placesPerCore = 8                      // enough to keep a core busy, if a node answers within a few milliseconds
 	aloneAfter    = time.Minute            // without a request of another tenant, a tenant is alone
+	idsPerPlace   = 64                     // of a batch
 	workPatience  = 100 * time.Millisecond // after that, a request waits for something rather than being worked on
 )
 
@@ -49,6 +50,7 @@ type share struct {
 type place struct {
 	turns *turns
 	share *share
+	size  int           // a batch takes several places
 	mine  chan struct{} // closed when the request has the place
 	left  atomic.Bool
 }
@@ -72,9 +74,7 @@ func (a *api) inTurn(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		defer p.leave()
-		impatience := time.AfterFunc(workPatience, p.leave)
-		defer impatience.Stop()
+		defer p.hold()()
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), placeKey{}, p)))
 	})
 }
@@ -87,12 +87,42 @@ func placeOf(r *http.Request) *place {
 	return p
 }
 
-// take waits for a place.
+// forBatch gives the request's place back, and waits for those that a batch of so many IDs takes: it is worked on by many
+// goroutines at once. The caller must call leave.
+func (a *api) forBatch(r *http.Request, ids int) (leave func(), err error) {
+	single := placeOf(r)
+	if single == nil {
+		return func() {}, nil
+	}
+	single.leave()
+	p, err := a.turns.wait(r.Context(), grantOf(r), (ids+idsPerPlace-1)/idsPerPlace)
+	if err != nil {
+		return nil, err
+	}
+	termsOf(r).Waits = p.leave
+	return p.hold(), nil
+}
+
+// hold makes sure that the place is left after workPatience, and returns the function that leaves it before.
+func (p *place) hold() (leave func()) {
+	impatience := time.AfterFunc(workPatience, p.leave)
+	return func() {
+		impatience.Stop()
+		p.leave()
+	}
+}
+
+// take waits for a place, unless the tenant is alone.
 func (t *turns) take(ctx context.Context, g keys.Grant, now time.Time) (*place, error) {
 	if t.alone(g.Tenant.Name(), now.UnixNano()) {
 		return nil, nil
 	}
-	p := t.ask(g)
+	return t.wait(ctx, g, 1)
+}
+
+// wait waits for one or several places, or for all if there are not so many.
+func (t *turns) wait(ctx context.Context, g keys.Grant, size int) (*place, error) {
+	p := t.ask(g, min(size, t.places))
 	select {
 	case <-p.mine:
 		return p, nil
@@ -115,7 +145,7 @@ func (t *turns) alone(tenant string, now int64) bool {
 }
 
 // ask takes a place if there is one, and otherwise queues.
-func (t *turns) ask(g keys.Grant) *place {
+func (t *turns) ask(g keys.Grant, size int) *place {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.tenants[g.Tenant.Name()]
@@ -124,7 +154,7 @@ func (t *turns) ask(g keys.Grant) *place {
 		t.tenants[g.Tenant.Name()] = s
 	}
 	s.weight = g.Quota.Weight
-	p := &place{turns: t, share: s, mine: make(chan struct{})}
+	p := &place{turns: t, share: s, size: size, mine: make(chan struct{})}
 	if len(s.queue) == 0 {
 		t.waiting = append(t.waiting, s)
 	}
@@ -133,9 +163,10 @@ func (t *turns) ask(g keys.Grant) *place {
 	return p
 }
 
-// assign gives the free places away. The caller holds mu.
+// assign gives the free places away. If they are too few for the request whose turn it is, they stay free for it. The caller
+// holds mu.
 func (t *turns) assign() {
-	for t.taken < t.places && len(t.waiting) > 0 {
+	for len(t.waiting) > 0 {
 		i := 0
 		for j, s := range t.waiting {
 			if s.taken*t.waiting[i].weight < t.waiting[i].taken*s.weight {
@@ -144,13 +175,16 @@ func (t *turns) assign() {
 		}
 		s := t.waiting[i]
 		p := s.queue[0]
+		if t.taken+p.size > t.places {
+			return
+		}
 		s.queue = s.queue[1:]
 		t.waiting = slices.Delete(t.waiting, i, i+1)
 		if len(s.queue) > 0 {
 			t.waiting = append(t.waiting, s)
 		}
-		t.taken++
-		s.taken++
+		t.taken += p.size
+		s.taken += p.size
 		close(p.mine)
 	}
 }
@@ -162,8 +196,8 @@ func (p *place) leave() {
 	}
 	p.turns.mu.Lock()
 	defer p.turns.mu.Unlock()
-	p.turns.taken--
-	p.share.taken--
+	p.turns.taken -= p.size
+	p.share.taken -= p.size
 	p.turns.assign()
 }
 
@@ -177,6 +211,7 @@ func (t *turns) giveUp(p *place) {
 			t.waiting = slices.DeleteFunc(t.waiting, func(s *share) bool { return s == p.share })
 		}
 	}
+	t.assign() // it may have kept places free
 	t.mu.Unlock()
 	if i < 0 {
 		p.leave()

@@ -131,7 +131,7 @@ func TestTurns(t *testing.T) {
 		for range 50 { // six places each time, since the one that leaves is replaced
 			for name := range c.grants {
 				if s := c.tenants[name]; s.taken > 0 {
-					(&place{turns: c.turns, share: s}).leave()
+					(&place{turns: c.turns, share: s, size: 1}).leave()
 					c.next()
 				}
 			}
@@ -185,6 +185,48 @@ func TestGreedyTenantWaitsForItself(t *testing.T) {
 	})
 }
 
+// A batch takes more places than one, or all. Places are kept free for it, also from other requests of its tenant.
+func TestBatchesTakeSeveralPlaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t, 4, map[string]int{"acme": 1, "other": 1})
+		c.send("other", 1) // it is alone
+		c.next()
+		c.send("acme", 2)
+		_, first := c.next()
+		_, second := c.next()
+		batch := func(ctx context.Context, tenant string) {
+			go func() {
+				if p, err := c.wait(ctx, c.grants[tenant], 9); err == nil {
+					c.served <- p
+				}
+			}()
+			synctest.Wait()
+		}
+		batch(t.Context(), "other")
+		c.send("acme", 1)
+		first.leave()
+		if synctest.Wait(); c.taken != 1 {
+			t.Fatalf("%d places are taken while a batch waits for all", c.taken)
+		}
+		second.leave()
+		tenant, p := c.next()
+		if tenant != "other" || c.taken != 4 || c.queued() != 1 {
+			t.Fatalf("%s has its turn, %d places are taken, and %d wait", tenant, c.taken, c.queued())
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		c.send("acme", 3)
+		batch(ctx, "other")
+		p.leave()
+		if c.next(); c.taken != 1 || c.queued() != 4 {
+			t.Errorf("%d places are taken, and %d wait, one of them a batch whose turn it is", c.taken, c.queued())
+		}
+		cancel()
+		if synctest.Wait(); c.taken != 4 || c.queued() != 0 {
+			t.Errorf("after the batch has left the queue, %d places are taken, and %d wait", c.taken, c.queued())
+		}
+	})
+}
+
 // A request whose caller goes, or whose deadline passes, leaves the queue, and takes no place with it.
 func TestGivingUpATurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -208,7 +250,7 @@ func TestGivingUpATurn(t *testing.T) {
 			t.Errorf("%d places are taken and %d wait", c.taken, c.queued())
 		}
 		late := c.tenants["acme"].queue[0]
-		(&place{turns: c.turns, share: c.tenants["acme"]}).leave() // the place comes in the moment in which its request gives up
+		(&place{turns: c.turns, share: c.tenants["acme"], size: 1}).leave() // the place comes in the moment in which its request gives up
 		c.giveUp(late)
 		if c.taken != 0 {
 			t.Errorf("%d places are taken by nobody", c.taken)
@@ -251,4 +293,36 @@ func TestStallsTakeNoPlace(t *testing.T) {
 		close(s.answer)
 		<-done
 	}
+}
+
+// A batch waits for places by the number of its IDs, gives back the one that its request had, and leaves them while it waits for
+// the cluster.
+func TestPlacesForABatch(t *testing.T) {
+	c := newCrowd(t, 20, map[string]int{"acme": 1})
+	grant := c.grants["acme"]
+	single, err := c.wait(t.Context(), grant, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &preferences{terms: new(session.Terms)}
+	ctx := context.WithValue(context.WithValue(t.Context(), grantKey{}, grant), preferencesKey{}, p)
+	r := httptest.NewRequest("POST", "/v1/sessions:batchGet", nil).WithContext(context.WithValue(ctx, placeKey{}, single))
+	a := &api{turns: c.turns}
+	leave, err := a.forBatch(r, maxBatch)
+	if err != nil || c.taken != 8 {
+		t.Errorf("a batch has %d places: %v", c.taken, err)
+	}
+	p.terms.Waits()
+	if c.taken != 0 {
+		t.Errorf("a batch that waits has %d places", c.taken)
+	}
+	leave()
+	single.leave()
+	if c.taken != 0 {
+		t.Errorf("%d places are taken in the end", c.taken)
+	}
+	if leave, err = a.forBatch(r.WithContext(ctx), maxBatch); err != nil || c.taken != 0 {
+		t.Errorf("a batch without a limit has %d places: %v", c.taken, err)
+	}
+	leave()
 }
