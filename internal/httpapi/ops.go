@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
+
 	"github.com/sessiond/sessiond/internal/keys"
 )
 
@@ -16,9 +17,6 @@ const (
 	OpsByKey                  // who has a key with the scope ops
 	OpsApart                  // everybody, at a handler of its own, and nobody at the service's
 )
-
-// maxScrapes is how many requests for /metrics are answered at the same time. Each takes milliseconds of a core.
-const maxScrapes = 4
 
 // routeHealth adds what tells probes how the service is, and operators as far as they may see it here.
 func (a *api) routeHealth(r chi.Router) {
