@@ -1,8 +1,10 @@
 package internal_test
 
 import (
+	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -40,5 +42,39 @@ func TestArchitectureNamesFiles(t *testing.T) {
 	}
 	if files < 50 {
 		t.Errorf("found %d names only: the test reads nothing", files)
+	}
+}
+
+// Every test and every case that docs/security.md names is there: a line of it holds nothing without.
+func TestSecurityNamesTests(t *testing.T) {
+	text, err := os.ReadFile("../docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tests strings.Builder
+	err = filepath.WalkDir("..", func(file string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(file, "_test.go") && !strings.Contains(file, "sessiontest") {
+			return err
+		}
+		source, err := os.ReadFile(file)
+		tests.Write(source)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, _, _ := strings.Cut(string(text), "## Secrets")
+	names := regexp.MustCompile("`(Test\\w+)`|: \"([^\"`]+)\"|, \"([^\"`]+)\"").FindAllStringSubmatch(table, -1)
+	if len(names) < 25 {
+		t.Errorf("found %d names only: the test reads nothing", len(names))
+	}
+	for _, m := range names {
+		want := "func " + m[1] + "("
+		if m[1] == "" {
+			want = `"` + m[2] + m[3] + `"`
+		}
+		if !strings.Contains(tests.String(), want) {
+			t.Errorf("no test has %s", want)
+		}
 	}
 }
