@@ -1,16 +1,19 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"maps"
 	"net/http"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/sessiond/sessiond/internal/audit"
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
 	"github.com/sessiond/sessiond/internal/cluster/view"
 	"github.com/sessiond/sessiond/internal/polltest"
@@ -196,8 +199,20 @@ func TestRebalanceOnRealCluster(t *testing.T) {
 	if got := masters(); got["vm1"] != 2 {
 		t.Errorf("in a hurry it moved something: %v", got)
 	}
-	if out, err := try(false); err != nil || strings.Contains(out, "warning") {
-		t.Errorf("%v\n%s", err, out)
+	audited := auditFlags{AuditLog: full(t), AuditRequired: true}
+	unwritten := rebalanceCmd{Redis: redis, Audit: audited, Timeout: time.Minute}
+	if err := unwritten.Run(t.Context(), console{io.Discard, io.Discard}); !errors.Is(err, audit.ErrUnavailable) || masters()["vm1"] != 2 {
+		t.Errorf("without a line in the audit log: %v, %v", err, masters())
+	}
+	log := filepath.Join(t.TempDir(), "audit.log")
+	written := rebalanceCmd{Redis: redis, Audit: auditFlags{AuditLog: log}, Timeout: time.Minute}
+	var restored syncBuffer
+	if err := written.Run(t.Context(), console{&restored, io.Discard}); err != nil || strings.Contains(restored.String(), "warning") {
+		t.Errorf("%v\n%s", err, restored.String())
+	}
+	plan := real.Addr(t, "redis-2") + " on vm2 takes over from " + real.Addr(t, "redis-5") + " on vm1"
+	if got := auditLines(t, log); len(got) != 2 || got[0] != "rebalance before - ["+plan+"]" || got[1] != "rebalance after done ["+plan+"]" {
+		t.Errorf("got\n%s", strings.Join(got, "\n"))
 	}
 	if got := masters(); !maps.Equal(got, even) {
 		t.Errorf("got %v", got)

@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,9 +20,9 @@ const (
 )
 
 // assistantOf makes a client that has seen all nodes well and has watched for long enough to assist.
-func assistantOf(t *testing.T, real *clustertest.Real) *cluster.Client {
+func assistantOf(t *testing.T, real *clustertest.Real, options ...func(*cluster.Config)) *cluster.Client {
 	t.Helper()
-	c := clientOf(t, real, assistAfter)
+	c := clientOf(t, real, assistAfter, options...)
 	watched(t, real, c)
 	return c
 }
@@ -203,7 +204,8 @@ func newcomer(t *testing.T, real *clustertest.Real) *cluster.Client {
 // The master cannot be reached by anyone, so there is no agreement, and the takeover is forced. Two instances that ask at
 // once cause one promotion.
 func testMasterPaused(t *testing.T, real *clustertest.Real) {
-	one, two := assistantOf(t, real), assistantOf(t, real)
+	var permitted permits
+	one, two := assistantOf(t, real, permitted.follow), assistantOf(t, real, permitted.follow)
 	l := keepWriting(t, one, 1, "paused")
 	polltest.Eventually(t, "writes are acknowledged", func() bool { return l.len() > 20 })
 	real.PauseVM(t, "vm1")
@@ -216,10 +218,10 @@ func testMasterPaused(t *testing.T, real *clustertest.Real) {
 	inStep(t, one)
 	inStep(t, two)
 	l.check(t, one)
-	forcedBy := 0
+	plainBy, forcedBy := 0, 0
 	for _, c := range []*cluster.Client{one, two} {
 		plain, forced, promoted := asked(c)
-		forcedBy += forced
+		plainBy, forcedBy = plainBy+plain, forcedBy+forced
 		if plain > 1 || forced > plain || promoted != 1 {
 			t.Errorf("asked %d times by agreement, %d by force; saw %d promotions", plain, forced, promoted)
 		}
@@ -229,6 +231,9 @@ func testMasterPaused(t *testing.T, real *clustertest.Real) {
 	}
 	if forcedBy == 0 {
 		t.Error("nobody forced it: Redis did it alone")
+	}
+	if plainBy != permitted.of(false) || forcedBy != permitted.of(true) {
+		t.Errorf("asked %d times by agreement, %d by force, with permission for %d and %d", plainBy, forcedBy, permitted.of(false), permitted.of(true))
 	}
 	for _, witness := range []string{"redis-1", "redis-2", "redis-3", "redis-4"} {
 		if got := masterOf(t, real, witness, 0); got != "redis-4" {
@@ -240,6 +245,35 @@ func testMasterPaused(t *testing.T, real *clustertest.Real) {
 	if len(epochs) != 1 {
 		t.Errorf("promotions were seen at %v", epochs)
 	}
+}
+
+// permits counts the requests that clients had permission for, and made.
+type permits struct {
+	mu   sync.Mutex
+	made map[watch.Takeover]int // guarded by mu
+}
+
+func (p *permits) follow(cfg *cluster.Config) {
+	cfg.Permit = func(to watch.Takeover) (func(error), error) {
+		return func(err error) {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if err != nil && to.Forced { // refused by the masters, or not called for any more
+				return
+			}
+			if p.made == nil {
+				p.made = map[watch.Takeover]int{}
+			}
+			p.made[to]++
+		}, nil
+	}
+}
+
+// of counts those for the replica of shard 1.
+func (p *permits) of(forced bool) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.made[watch.Takeover{Shard: "0", Replica: "redis-4.vm3", Master: "redis-1.vm1", Forced: forced}]
 }
 
 // promotionEpochs returns the events of promotions of shard 1 that clients have seen, each once.

@@ -54,10 +54,13 @@ func raw(t *testing.T, real *clustertest.Real, name string) *redis.Client {
 }
 
 // clientOf makes a client that has seen all six nodes well and the replicas in step.
-func clientOf(t *testing.T, real *clustertest.Real, assist time.Duration) *cluster.Client {
+func clientOf(t *testing.T, real *clustertest.Real, assist time.Duration, options ...func(*cluster.Config)) *cluster.Client {
 	t.Helper()
 	cfg := real.Config()
 	cfg.FailoverAssist = assist
+	for _, change := range options {
+		change(&cfg)
+	}
 	c := cluster.New(cfg)
 	t.Cleanup(func() { c.Close() })
 	inStep(t, c)
