@@ -68,6 +68,28 @@ func TestTLS(t *testing.T) {
 	}
 }
 
+// The address for operations speaks TLS too: metrics show the names of tenants and keys.
+func TestOpsListenOverTLS(t *testing.T) {
+	ca := certtest.New(t)
+	pair := ca.Issue(t, "127.0.0.1")
+	p, err := start(parse(t, "--embedded", "--ops-listen", "127.0.0.1:0", "--tls-cert-file", pair.CertFile, "--tls-key-file", pair.KeyFile), new(syncBuffer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.drain()
+	answer, err := caller(ca, nil).Get("https://" + p.opsAddr.String() + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		t.Errorf("got %s", answer.Status)
+	}
+	if answer, err := http.Get("http://" + p.opsAddr.String() + "/metrics"); err == nil && answer.StatusCode == http.StatusOK {
+		t.Error("it also answers without TLS")
+	}
+}
+
 // An event stream and an idle connection of HTTP/2 are as good as those of HTTP/1.1, and do not keep the service from stopping.
 func TestStreamsOverHTTP2(t *testing.T) {
 	ca := certtest.New(t)
