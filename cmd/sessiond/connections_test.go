@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/sessiond/sessiond/internal/conns"
+	"github.com/sessiond/sessiond/internal/polltest"
 )
 
 // The defaults leave descriptors for Redis, and what leaves too few is refused.
@@ -67,10 +69,14 @@ func TestConnectionsAreBounded(t *testing.T) {
 		t.Errorf("beside silent connections: %d", got)
 	}
 	for range 4 {
-		stream := hold("GET /v1/cluster/events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n")
-		if _, err := stream.Read(make([]byte, 1)); err != nil {
-			t.Fatal(err)
-		}
+		polltest.Eventually(t, "the connection of the call before is gone, and a stream gets its place", func() bool {
+			stream := hold("GET /v1/cluster/events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n")
+			answer, err := http.ReadResponse(bufio.NewReader(stream), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return answer.StatusCode == http.StatusOK
+		})
 	}
 	if got := get("/v1/cluster"); got != http.StatusServiceUnavailable {
 		t.Errorf("a call beside busy connections: %d", got)

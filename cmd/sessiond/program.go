@@ -189,7 +189,7 @@ func (p *program) newAPI(who access) (service, ops http.Handler) {
 func (p *program) newServer(h http.Handler, gate *conns.Gate) *http.Server {
 	return &http.Server{
 		Handler:           h,
-		TLSConfig:         p.tls,
+		TLSConfig:         p.tls.Clone(), // a server adds to its own
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      p.cfg.RequestTimeout + 10*time.Second,
@@ -250,11 +250,16 @@ func (p *program) drain() error {
 	p.leave(p.cfg.DrainDelay / 4)
 	ctx, cancel := context.WithTimeout(context.Background(), p.cfg.ShutdownTimeout)
 	defer cancel()
-	err := errors.Join(p.server.Shutdown(ctx), p.opsHTTP.Shutdown(ctx)) // the metrics last
-	if err != nil {
-		err = fmt.Errorf("requests in progress were cut off: %w", err)
-	}
+	err := errors.Join(stop(ctx, p.server), stop(ctx, p.opsHTTP)) // the metrics last
 	return errors.Join(err, p.close(ctx))
+}
+
+// stop waits for the requests in progress. The listener may be closed already.
+func stop(ctx context.Context, s *http.Server) error {
+	if err := s.Shutdown(ctx); err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("requests in progress were cut off: %w", err)
+	}
+	return nil
 }
 
 // leave gives callers time to leave, unless serving has already failed.
