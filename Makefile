@@ -39,7 +39,7 @@ test-faults: ## all drills of the fault suite; FAULTS=name,... for some, FAULTS=
 		deploy/images/test-env.sh go test -count=1 -timeout 2h -v ./internal/faults -run '^TestFaults$$' -faults=$(FAULTS) $(TESTFLAGS)
 
 ABUSE = REDIS_IMAGE=$$(deploy/images/resolve.sh redis) || unset REDIS_IMAGE; export REDIS_IMAGE; \
-	deploy/images/test-env.sh go test -count=1 -timeout 15m ./internal/abuse
+	deploy/images/test-env.sh go test -count=1 -timeout 15m -v ./internal/abuse
 
 .PHONY: abuse
 abuse: ## attack an instance on loopback in all ways that its limits are for, and print a table; takes two minutes

@@ -129,7 +129,7 @@ func streams(c net.Conn) bool {
 
 // manyScrapes asks for the metrics over 300 connections, without a key.
 func manyScrapes(t *testing.T, nodes string) verdict {
-	i := startInstance(t, nodes)
+	i := startInstance(t, nodes, "--max-connections-per-address=350") // or most would find no connection
 	i.ready()
 	id := i.create("neighbour", 10)
 	alone := i.latencies("neighbour", id)
