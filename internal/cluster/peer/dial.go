@@ -40,8 +40,11 @@ func (p *Peer) dial(ctx context.Context, network, addr string) (net.Conn, error)
 // endpoint, or no name service that knows it, those of addr.
 func (a Access) reach(ctx context.Context, network, endpoint, addr string) (net.Conn, error) {
 	if endpoint != "" {
-		if addrs, err := a.resolve(ctx, endpoint); err == nil {
-			return a.first(ctx, network, addrs)
+		half, cancel := context.WithTimeout(ctx, a.Attempt/2) // so that there is time to connect without the name service
+		ips, err := a.resolve(half, endpoint)
+		cancel()
+		if err == nil {
+			return a.first(ctx, network, ips)
 		}
 	}
 	addrs, err := a.resolve(ctx, addr)
@@ -57,15 +60,15 @@ func (a Access) resolve(ctx context.Context, addr string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	lookup := a.Lookup
-	if lookup == nil {
-		lookup = lookupIP
-	}
 	if _, err := netip.ParseAddr(host); err == nil || a.Lookup == nil && a.Dial != nil {
 		return []string{addr}, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.Attempt/2) // so that there is time to connect without the name service
-	defer cancel()
+	lookup := a.Lookup
+	if lookup == nil {
+		lookup = func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		}
+	}
 	ips, err := lookup(ctx, host)
 	if err != nil {
 		return nil, err
@@ -76,10 +79,6 @@ func (a Access) resolve(ctx context.Context, addr string) ([]string, error) {
 	}
 	rand.Shuffle(len(addrs), func(i, j int) { addrs[i], addrs[j] = addrs[j], addrs[i] })
 	return addrs, nil
-}
-
-func lookupIP(ctx context.Context, host string) ([]netip.Addr, error) {
-	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 }
 
 // first connects to all addresses, one after the other has failed or been silent for a moment, and returns the connection
