@@ -25,8 +25,16 @@ func TestMain(m *testing.M) { clustertest.Main(m) }
 func onCluster(t *testing.T, real *clustertest.Real) serveCmd {
 	t.Helper()
 	cfg := parse(t, "--redis", strings.Join(real.Config().Addrs, ","))
-	cfg.Redis.dial = real.Config().Dial
+	cfg.Redis.dial, cfg.Redis.RedisUsername, cfg.Redis.RedisPassword = real.Config().Dial, real.Access().Username, real.Access().Password
 	return cfg
+}
+
+// asOperator is how the cluster commands reach a real cluster.
+func asOperator(t *testing.T, real *clustertest.Real) redisFlags {
+	t.Helper()
+	flags := onCluster(t, real).Redis
+	flags.RedisUsername = real.Operator().Username
+	return flags
 }
 
 // Two instances on one cluster: each reads what the other stores, whichever shard holds it.
@@ -123,14 +131,14 @@ func TestClusterCommandsOnRealCluster(t *testing.T) {
 	real := clustertest.Shared(t)
 	var out, log syncBuffer
 	init := initCmd{Timeout: 30e9}
-	init.Redis = onCluster(t, real).Redis
+	init.Redis = asOperator(t, real)
 	for _, s := range real.Shards() {
 		init.Shard = append(init.Shard, s.Master+","+strings.Join(s.Replicas, ","))
 	}
 	if err := init.Run(t.Context(), console{&out, &log}); err != nil {
 		t.Fatalf("%v\n%s", err, log.String())
 	}
-	status := statusCmd{Redis: onCluster(t, real).Redis, Timeout: 5e9}
+	status := statusCmd{Redis: asOperator(t, real), Timeout: 5e9}
 	if err := status.Run(t.Context(), console{&out, &log}); err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +153,7 @@ func TestRebalanceOnRealCluster(t *testing.T) {
 	real := clustertest.Start(t)
 	client := real.Admin(t)
 	witness := real.Poll(t)
-	redis := onCluster(t, real).Redis
+	redis := asOperator(t, real)
 	try := func(dryRun bool) (out string, err error) {
 		var stdout, stderr syncBuffer
 		rebalance := rebalanceCmd{Redis: redis, DryRun: dryRun, Timeout: time.Minute}

@@ -28,7 +28,7 @@ func keyOf(shard int, name string) string {
 	for i := 0; ; i++ {
 		tag := fmt.Sprint(i)
 		if slot := view.Slot(tag); slot*3/view.Slots == shard-1 && slot%5461 > 10 && slot%5461 < 5400 {
-			return "{" + tag + "}" + name
+			return "{" + tag + "}:s:test:" + name
 		}
 	}
 }
@@ -36,7 +36,7 @@ func keyOf(shard int, name string) string {
 // keyIn makes a key that lies in a slot.
 func keyIn(slot int) string {
 	for i := 0; ; i++ {
-		if key := fmt.Sprint("slot", i); view.Slot(key) == slot {
+		if key := fmt.Sprintf("{slot%d}:s:test:", i); view.Slot(key) == slot {
 			return key
 		}
 	}
@@ -46,7 +46,7 @@ func keyIn(slot int) string {
 func raw(t *testing.T, real *clustertest.Real, name string) *redis.Client {
 	t.Helper()
 	rdb := redis.NewClient(&redis.Options{
-		Addr: real.Addr(t, name), Dialer: real.Config().Dial, MaxRetries: -1, DialerRetries: 1,
+		Addr: real.Addr(t, name), Dialer: real.Connect, MaxRetries: -1, DialerRetries: 1,
 		DialTimeout: time.Second, ReadTimeout: time.Second, DisableIdentity: true,
 	})
 	t.Cleanup(func() { rdb.Close() })

@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"errors"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,9 +45,19 @@ func measured(t *testing.T, real *clustertest.Real) (c *cluster.Client, redirect
 	}
 }
 
-// A slot moves from redis-2 to redis-3, key by key and step by step.
-func TestRedirectsOnRealCluster(t *testing.T) {
-	real := clustertest.Start(t)
+// A slot moves from redis-2 to redis-3, key by key and step by step. The redirects name addresses.
+func TestRedirectsOnRealCluster(t *testing.T) { testRedirects(t, clustertest.Start(t)) }
+
+// The same over TLS, where the redirects name hosts.
+func TestRedirectsByNameOnRealCluster(t *testing.T) {
+	real := clustertest.Start(t, clustertest.OverTLS(t))
+	if err := raw(t, real, "redis-1").Get(t.Context(), keyOf(2, "elsewhere")).Err(); err == nil || !strings.HasSuffix(err.Error(), " redis-2.vm2:6379") {
+		t.Fatalf("a redirect names no host: %v", err)
+	}
+	testRedirects(t, real)
+}
+
+func testRedirects(t *testing.T, real *clustertest.Real) {
 	c, asked := measured(t, real)
 	stale, movedOn := measured(t, real)
 	source, target := raw(t, real, "redis-2"), raw(t, real, "redis-3")

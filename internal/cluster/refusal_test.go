@@ -28,11 +28,12 @@ func TestANodeThatRefusesOnRealCluster(t *testing.T) {
 			t.Fatalf("%v: %v", args, err)
 		}
 	}
-	must("CONFIG", "SET", "requirepass", "another")
+	user, password := real.Access().Username, real.Access().Password
+	must("ACL", "SETUSER", user, "resetpass", ">another")
 	must("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 	polltest.Eventually(t, "the node is down, for a reason", func() bool {
 		n := see(c, "redis-1")
-		return n.Seen == "down" && strings.Contains(n.Failure, "NOAUTH")
+		return n.Seen == "down" && strings.Contains(n.Failure, "WRONGPASS")
 	})
 	if n := told(c, watch.NodeFailing); n != 1 {
 		t.Errorf("the reason was told %d times", n)
@@ -44,7 +45,7 @@ func TestANodeThatRefusesOnRealCluster(t *testing.T) {
 	waiting := make(chan written)
 	go func() { waiting <- write(t, c, key, "w", cluster.Replicated, 20*time.Second) }()
 	polltest.Eventually(t, "the write waits", func() bool { return told(c, watch.WritesStalled) > 0 })
-	must("CONFIG", "SET", "requirepass", "")
+	must("ACL", "SETUSER", user, "resetpass", ">"+password)
 	if got := <-waiting; got.err != nil || got.achieved != cluster.Replicated {
 		t.Errorf("the write that waited: %q, %v", got.achieved, got.err)
 	}

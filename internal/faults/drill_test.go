@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -74,6 +75,9 @@ type observation struct {
 // begin starts a cluster, instances and load, and returns after some quiet.
 func begin(t *testing.T, s setup) *drill {
 	t.Helper()
+	if *overTLS {
+		s.cluster = append(slices.Clone(s.cluster), clustertest.OverTLS(t))
+	}
 	d := &drill{t: t, real: clustertest.Start(t, s.cluster...)}
 	d.admin = d.real.Admin(t)
 	if s.timeout != 0 {

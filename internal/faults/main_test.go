@@ -16,6 +16,7 @@ var (
 	limits  = flag.Bool("limits", true, "fail when a figure of time is above its limit, too")
 	figures = flag.Bool("figures", false, "print the table of figures")
 	allCuts = flag.Bool("all-cuts", false, "cut every link in every way, not only so that each two values meet: takes an hour and a half")
+	overTLS = flag.Bool("over-tls", false, "let the nodes speak nothing but TLS, with certificates for their host names")
 	profile = flag.String("log-level", "warn", "of the instances, whose log is shown if the drill fails")
 )
 

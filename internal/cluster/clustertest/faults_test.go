@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { clustertest.Main(m) }
 func single(t *testing.T, real *clustertest.Real, name string) *redis.Client {
 	t.Helper()
 	rdb := redis.NewClient(&redis.Options{
-		Addr: real.Addr(t, name), Dialer: real.Config().Dial, MaxRetries: -1, DialerRetries: 1,
+		Addr: real.Addr(t, name), Dialer: real.Connect, MaxRetries: -1, DialerRetries: 1,
 		DialTimeout: 500 * time.Millisecond, ReadTimeout: 500 * time.Millisecond, DisableIdentity: true,
 	})
 	t.Cleanup(func() { rdb.Close() })

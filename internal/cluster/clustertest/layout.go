@@ -21,6 +21,9 @@ func TwoReplicas(r *Real) { r.replicas = 2 }
 // A place is a node's name and its VM.
 type place struct{ name, vm string }
 
+// hostname is what the node announces.
+func (p place) hostname() string { return p.name + "." + p.vm }
+
 // The places by shard.
 var (
 	masters  = []place{{"redis-1", "vm1"}, {"redis-2", "vm2"}, {"redis-3", "vm3"}}

@@ -54,7 +54,7 @@ func (r *Real) Poll(t testing.TB, names ...string) *Poller {
 		p.nodes = append(p.nodes, n.name)
 		wg.Go(func() {
 			rdb := redis.NewClient(&redis.Options{
-				Addr: n.addr, Dialer: r.dial, PoolSize: 1, MaxRetries: -1, DialerRetries: 1, DisableIdentity: true,
+				Addr: n.addr, Dialer: r.Connect, PoolSize: 1, MaxRetries: -1, DialerRetries: 1, DisableIdentity: true,
 				DialTimeout: pollTimeout, ReadTimeout: pollTimeout, WriteTimeout: pollTimeout, Protocol: 2,
 			})
 			defer rdb.Close()

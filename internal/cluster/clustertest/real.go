@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -29,6 +30,7 @@ import (
 // shard i has its master on VM i and its replica on another VM. TwoReplicas makes it three masters and six replicas.
 type Real struct {
 	layout
+	tls      *overTLS // nil: plain TCP
 	network  *testcontainers.DockerNetwork
 	guest    bool         // another cluster made the network, and removes it
 	subnet   netip.Prefix // of the network; addresses in it are given out by ip
@@ -62,6 +64,10 @@ func Main(m *testing.M) {
 	cluster.LogTo(slog.New(slog.DiscardHandler)) // drop what the driver logs about the faults that tests make
 	code := m.Run()
 	if shared.real != nil {
+		for _, d := range shared.real.denied() {
+			fmt.Fprintln(os.Stderr, d)
+			code = max(code, 1)
+		}
 		if err := shared.real.stop(); err != nil {
 			fmt.Fprintln(os.Stderr, "stopping the cluster:", err)
 		}
@@ -107,6 +113,7 @@ func startOwn(t *testing.T, r *Real, formed bool) *Real {
 		t.Fatalf("the cluster does not start: %v", err)
 	}
 	t.Cleanup(func() {
+		r.checkDenied(t)
 		if err := r.stop(); err != nil {
 			t.Error(err)
 		}
@@ -133,7 +140,7 @@ func start(ctx context.Context, r *Real, formed bool) (*Real, error) {
 	defer cancel()
 	err := r.start(ctx)
 	if err == nil && formed {
-		c := admin.New(r.Access())
+		c := admin.New(r.Operator())
 		defer c.Close()
 		err = c.Form(ctx, r.Shards(), slog.New(slog.DiscardHandler))
 	}
@@ -173,22 +180,49 @@ func (r *Real) start(ctx context.Context) (err error) {
 }
 
 func (r *Real) startNode(ctx context.Context, name, vm string, ip netip.Addr) (*node, error) {
+	files, err := r.files()
+	if err != nil {
+		return nil, err
+	}
 	c, err := r.run(ctx, name, ip, "6379/tcp",
-		testcontainers.WithEntrypoint("sh", "/etc/sessiond/entrypoint.sh", name+"."+vm),
-		testcontainers.WithFiles(
-			testcontainers.ContainerFile{
-				HostFilePath: inRepository("deploy/redis/redis.conf"), ContainerFilePath: "/etc/sessiond/redis.conf", FileMode: 0o644,
-			},
-			testcontainers.ContainerFile{
-				HostFilePath: inRepository("deploy/redis/entrypoint.sh"), ContainerFilePath: "/etc/sessiond/entrypoint.sh", FileMode: 0o755,
-			},
-		),
+		testcontainers.WithEntrypoint("sh", "/etc/sessiond/entrypoint.sh", place{name, vm}.hostname()),
+		testcontainers.WithFiles(files...),
 	)
 	n := &node{container: c, name: name, vm: vm, ip: ip, addr: net.JoinHostPort(ip.String(), "6379")}
 	if err != nil {
 		return n, fmt.Errorf("%s: %w", name, err)
 	}
 	return n, nil
+}
+
+// files are what a node finds in /etc/sessiond: the files of the bundle, the users, and what the options add.
+func (r *Real) files() ([]testcontainers.ContainerFile, error) {
+	conf, err := os.ReadFile(inRepository("deploy/redis/redis.conf"))
+	if err != nil {
+		return nil, err
+	}
+	users, err := users()
+	if err != nil {
+		return nil, err
+	}
+	texts := map[string]string{}
+	settings := string(conf) + "\naclfile /etc/sessiond/users.acl\n"
+	if r.tls != nil {
+		settings += r.tls.conf()
+		if texts, err = r.tls.files(); err != nil {
+			return nil, err
+		}
+	}
+	texts["redis.conf"], texts["users.acl"] = settings, users
+	files := []testcontainers.ContainerFile{{
+		HostFilePath: inRepository("deploy/redis/entrypoint.sh"), ContainerFilePath: "/etc/sessiond/entrypoint.sh", FileMode: 0o755,
+	}}
+	for name, text := range texts {
+		files = append(files, testcontainers.ContainerFile{
+			Reader: strings.NewReader(text), ContainerFilePath: "/etc/sessiond/" + name, FileMode: 0o644,
+		})
+	}
+	return files, nil
 }
 
 // run starts a container of the Redis image at an address on the cluster's network. It publishes the port only if that
@@ -205,7 +239,7 @@ func (r *Real) run(ctx context.Context, name string, ip netip.Addr, port string,
 func (r *Real) runImage(ctx context.Context, image, name string, ip netip.Addr, port string, options ...testcontainers.ContainerCustomizer) (*testcontainers.DockerContainer, error) {
 	options = append(options,
 		testcontainers.WithLabels(labels()),
-		tcnetwork.WithNetwork([]string{name}, r.network),
+		tcnetwork.WithNetwork(r.aliases(name), r.network),
 		testcontainers.WithEndpointSettingsModifier(func(settings map[string]*network.EndpointSettings) {
 			settings[r.network.Name].IPAMConfig = &network.EndpointIPAMConfig{IPv4Address: ip}
 		}),
@@ -236,13 +270,25 @@ func (r *Real) publish(ctx context.Context, n *node) error {
 
 // Access reaches the cluster from the test, at the addresses that it announces, those of the containers' network: as they
 // are if the engine runs on this machine, otherwise mapped by the dialler to the ports that the engine publishes. Behind
-// a published port a proxy closes the connections of a node that is cut off, so only the first can show silence.
+// a published port a proxy closes the connections of a node that is cut off, so only the first can show silence. Its user may do
+// what the service needs, and nothing else.
 func (r *Real) Access() peer.Access {
-	var addrs []string
+	a := peer.Access{Addrs: r.addrs(), Dial: r.dial, Username: serviceUser, Password: password}
+	if r.tls != nil {
+		a.Addrs, a.TLS, a.Lookup = nil, r.tls.client, r.lookup
+		for _, p := range r.places() {
+			a.Addrs = append(a.Addrs, net.JoinHostPort(p.hostname(), "6379"))
+		}
+	}
+	return a
+}
+
+// addrs are the addresses of the nodes.
+func (r *Real) addrs() (addrs []string) {
 	for _, n := range r.nodes {
 		addrs = append(addrs, n.addr)
 	}
-	return peer.Access{Addrs: addrs, Dial: r.dial}
+	return addrs
 }
 
 func (r *Real) dial(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -258,7 +304,7 @@ func (r *Real) Config() cluster.Config { return cluster.Config{Access: r.Access(
 // Admin makes an admin client of the cluster that is closed with the test.
 func (r *Real) Admin(t testing.TB) *admin.Client {
 	t.Helper()
-	c := admin.New(r.Access())
+	c := admin.New(r.Operator())
 	t.Cleanup(func() { c.Close() })
 	return c
 }
@@ -307,7 +353,7 @@ func (r *Real) WaitFor(t testing.TB, d time.Duration) {
 
 // raw is a client for commands that the production code does not send.
 func (r *Real) raw() *redis.ClusterClient {
-	return redis.NewClusterClient(&redis.ClusterOptions{Addrs: r.Access().Addrs, Dialer: r.dial})
+	return redis.NewClusterClient(&redis.ClusterOptions{Addrs: r.Access().Addrs, Dialer: r.Connect})
 }
 
 // MemoryUsage returns how many bytes of its node's memory a key takes, counting all of its elements (MEMORY USAGE).

@@ -85,7 +85,7 @@ func (r *Real) SetMaxMemory(t testing.TB, bytes int64) (restore func()) {
 
 // single is a client of one node.
 func (r *Real) single(n *node) *redis.Client {
-	return redis.NewClient(&redis.Options{Addr: n.addr, Dialer: r.dial, DialTimeout: time.Second, ReadTimeout: 5 * time.Second, MaxRetries: -1})
+	return redis.NewClient(&redis.Options{Addr: n.addr, Dialer: r.Connect, DialTimeout: time.Second, ReadTimeout: 5 * time.Second, MaxRetries: -1})
 }
 
 // at is a client of one node that is closed with the test.

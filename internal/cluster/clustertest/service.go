@@ -71,14 +71,17 @@ func (r *Real) StartService(t testing.TB, options ServiceOptions) *Service {
 
 	s := &Service{Name: fmt.Sprintf("sessiond-%d", i+1), ip: r.ip(serviceIPs + i), vm: options.VM}
 	s.URL = "http://" + s.ip.String() + ":8080"
-	args := []string{"/sessiond", "serve", "--listen=0.0.0.0:8080", "--insecure-no-auth", "--allowed-host=" + s.Name, "--log-level=warn"}
+	args := []string{"/sessiond", "serve", "--listen=0.0.0.0:8080", "--insecure-no-auth", "--allowed-host=" + s.Name, "--log-level=warn",
+		"--redis-username=" + serviceUser, "--redis-password=" + password}
 	if !slices.ContainsFunc(options.Args, func(a string) bool { return a == "--redis" || strings.HasPrefix(a, "--redis=") }) {
 		args = append(args, "--redis="+strings.Join(r.Access().Addrs, ","))
 	}
+	binds, ofTLS := r.tls.mounts()
+	args = append(args, ofTLS...)
 	s.container, err = r.run(t.Context(), s.Name, s.ip, "8080/tcp",
 		testcontainers.WithEntrypoint(append(args, options.Args...)...),
 		testcontainers.WithHostConfigModifier(func(host *mobycontainer.HostConfig) {
-			host.Binds = append(host.Binds, binary+":/sessiond:ro") // copying takes longer than a test
+			host.Binds = append(append(host.Binds, binds...), binary+":/sessiond:ro") // copying takes longer than a test
 		}),
 	)
 	if s.container != nil {

@@ -174,7 +174,7 @@ func TestRegistersOnRealCluster(t *testing.T) {
 		newcomer.until(rights.Granted, func() rights.Verdict { return newcomer.mark("redis-1", "redis-4") })
 	})
 	t.Run("a register that has lost its data, or is another process, has forgotten and says so", func(t *testing.T) {
-		lost, other := p.peers.At(real.Addr(t, "redis-2")).Questions(), p.peers.At(real.Addr(t, "redis-6")).Questions()
+		lost, other := raw(t, real, "redis-2"), raw(t, real, "redis-6")
 		p.until(rights.Young, func() rights.Verdict {
 			evidence := time.Now()
 			if got := p.lease("redis-4", evidence); got != rights.Granted {
@@ -198,6 +198,14 @@ func TestRegistersOnRealCluster(t *testing.T) {
 			t.Error("the old register still answers")
 		}
 	})
+}
+
+// raw is a client of one node for what the code under test may not do.
+func raw(t *testing.T, real *clustertest.Real, name string) *redis.Client {
+	t.Helper()
+	rdb := redis.NewClient(&redis.Options{Addr: real.Addr(t, name), Dialer: real.Connect})
+	t.Cleanup(func() { rdb.Close() })
+	return rdb
 }
 
 // registerAt asks a node whether it has a slot.
@@ -253,8 +261,7 @@ func TestRegistersAtMaxMemory(t *testing.T) {
 	p := placeOn(t, real)
 	restore := real.SetMaxMemory(t, 1)
 	defer restore()
-	rdb := redis.NewClient(&redis.Options{Addr: real.Addr(t, "redis-1"), Dialer: real.Config().Dial})
-	defer rdb.Close()
+	rdb := raw(t, real, "redis-1")
 	if err := rdb.Set(t.Context(), rights.Key(0)+"x", "v", 0).Err(); err == nil {
 		t.Fatal("there is memory")
 	}
