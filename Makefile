@@ -33,6 +33,16 @@ generate: ## write the dashboards and docs/metrics.md anew from the code
 test: ## all tests but the drills, with the race detector, on the embedded store and on a real 3+3 cluster
 	@REDIS_IMAGE=$$(deploy/images/resolve.sh redis) && export REDIS_IMAGE && deploy/images/test-env.sh go test -race -timeout 10m $(TESTFLAGS) ./...
 
+ENGINES ?= redis-7.0 redis-8.0 valkey-8.1
+
+.PHONY: engines
+engines: ## the conformance suite and the other tests on a real cluster, on each engine; ENGINES=redis-7.0 for one of them
+	@for engine in $(ENGINES); do \
+		image=$$(deploy/images/resolve.sh $$engine) && printf '\n== %s: %s\n' "$$engine" "$$image" && \
+		REDIS_IMAGE=$$image SESSIOND_TEST_CLUSTER=required deploy/images/test-env.sh go test -count=1 -p 1 -timeout 10m -run 'RealCluster' \
+			$(TESTFLAGS) ./internal/session ./internal/cluster ./internal/cluster/rights ./internal/cluster/admin ./cmd/sessiond || exit 1; \
+	done
+
 .PHONY: test-faults
 test-faults: ## all drills of the fault suite; FAULTS=name,... for some, FAULTS=ci for those of CI; TESTFLAGS=-all-cuts cuts in every way
 	@REDIS_IMAGE=$$(deploy/images/resolve.sh redis) && export REDIS_IMAGE SESSIOND_TEST_CLUSTER=required && \

@@ -132,8 +132,12 @@ func testScriptMustWrite(t *testing.T, real *clustertest.Real) {
 	}
 	_ = master.Close()
 	master = raw(t, real, "redis-1") // its connections have not written
-	if n := waitBehind(finds); n != 1 {
-		t.Errorf("behind a script that finds its effect and does not write: WAIT said %d", n)
+	unwritten := int64(1)
+	if info, err := master.Info(t.Context(), "server").Result(); err != nil || strings.Contains(info, "redis_version:7.0.") {
+		unwritten = 0 // Redis 7.0 counts the writes of all connections
+	}
+	if n := waitBehind(finds); n != unwritten {
+		t.Errorf("behind a script that finds its effect and does not write: WAIT said %d, want %d", n, unwritten)
 	}
 	if got := write(t, c, key, "v", cluster.Replicated, 8*time.Second); got.err != nil || got.achieved != cluster.Single {
 		t.Errorf("the client: got %q, %v", got.achieved, got.err)

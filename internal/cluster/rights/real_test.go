@@ -191,8 +191,10 @@ func TestRegistersOnRealCluster(t *testing.T) {
 	t.Run("a register whose lowest slot has moved is another one", func(t *testing.T) {
 		lowest := []int{0, 5461, 10923}
 		real.MoveSlots(t, "redis-1", "redis-2", 1)
-		if got := p.lease("redis-5", time.Now()); got != rights.Epoch && got != rights.Granted {
-			t.Errorf("with two that have not moved: %s", got)
+		// If it was the lowest slot, redis-2 has another register now too, and only redis-3 may grant. Whether redis-3 knows of the
+		// epoch of the move yet is up to gossip: on Valkey 8.1 it did not.
+		if got := p.lease("redis-5", time.Now()); got != rights.Epoch && got != rights.Granted && got != rights.Elsewhere {
+			t.Errorf("with registers that have moved: %s", got)
 		}
 		if got := p.registerAt("redis-1", lowest[0]); got == nil {
 			t.Error("the old register still answers")
