@@ -71,7 +71,7 @@ func TestUsage(t *testing.T) {
 			t.Errorf("got %+v, %t; want %d sessions of %d bytes", got, known, sessions, bytes)
 		}
 	}
-	const size = 78 + 5 + 7 + 12 + 16 // header, meta, data, nonce and tag
+	const size = 94 + 5 + 7 + 12 + 16 // header, meta, data, nonce and tag
 	n := session.New{Content: session.Content{Meta: []byte(`{   }`), Data: []byte(`"hello"`)}}
 	for range 3 {
 		if _, err := store.Create(t.Context(), nil, tenant.NewRef(""), n, ""); err != nil {
