@@ -156,6 +156,27 @@ func TestChecks(t *testing.T) {
 	}
 }
 
+// The file with the least that Redis must permit has every command that the service needs.
+func TestUsersMayDoWhatIsNeeded(t *testing.T) {
+	text, err := os.ReadFile("../../../deploy/redis/users.acl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		rules := strings.Fields(line)
+		if len(rules) < 2 || rules[1] != "sessiond" {
+			continue
+		}
+		for _, n := range needs {
+			if !slices.Contains(rules, "+"+strings.ToLower(n.name())) {
+				t.Errorf("the user sessiond may not run %s", n.name())
+			}
+		}
+		return
+	}
+	t.Error("there is no user sessiond")
+}
+
 // The needs list every command that a script runs. The others are sent by Go code, and the test on a real cluster sends those
 // as a user who may run nothing else.
 func TestNeedsListTheCommandsOfScripts(t *testing.T) {

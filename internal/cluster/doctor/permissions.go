@@ -68,7 +68,7 @@ var needs = []need{
 	{Assistance, "CLUSTER FAILOVER FORCE"},
 	{Roles, "ROLE"},
 	{Moves, "ASKING"},
-	{Census, "SCAN 0"}, {Census, "DBSIZE"}, {Census, "RANDOMKEY"},
+	{Census, "SCAN 0"}, {Census, "DBSIZE"}, {Census, "RANDOMKEY"}, {Census, "STRLEN " + sessionKey},
 	{Identity, "CLUSTER MYID"},
 }
 
