@@ -22,6 +22,7 @@ type queue struct {
 // A share holds the commands of one owner that wait, in order.
 type share struct {
 	weight int // how many of them go in one turn
+	left   int // how many may still go in this turn, of which a full batch has cut off the rest; 0 for a new turn
 	queued []*Attempt
 }
 
@@ -93,23 +94,33 @@ func (q *queue) next() []*Attempt {
 	}
 	var batch []*Attempt
 	for len(q.turns) > 0 && len(batch) < batchSize {
-		batch = append(batch, q.turn(min(q.turns[0].weight, batchSize-len(batch)))...)
+		batch = append(batch, q.turn(batchSize-len(batch))...)
 	}
 	return batch
 }
 
-// turn takes up to n commands of the owner whose turn it is. It is the last in turn after that, if it has more. The caller
-// holds mu, and there is such an owner.
+// turn takes up to n commands of the owner whose turn it is, and no more than its turn has unless it is alone. If it has more
+// when its turn is over, it is the last in turn. The caller holds mu, and there is such an owner.
 func (q *queue) turn(n int) []*Attempt {
 	l := q.turns[0]
+	if l.left == 0 {
+		l.left = l.weight
+	}
+	if len(q.turns) > 1 {
+		n = min(n, l.left)
+	}
 	n = min(n, len(l.queued))
 	taken := l.queued[:n:n]
+	l.queued, l.left = l.queued[n:], max(0, l.left-n)
+	if len(l.queued) > 0 && l.left > 0 {
+		return taken // the next batch goes on with it
+	}
 	copy(q.turns, q.turns[1:])
-	if l.queued = l.queued[n:]; len(l.queued) > 0 {
+	if len(l.queued) > 0 {
 		q.turns[len(q.turns)-1] = l
 		return taken
 	}
-	l.queued = nil // or the array would keep its largest size
+	l.queued, l.left = nil, 0 // or the array would keep its largest size
 	q.turns = q.turns[:len(q.turns)-1]
 	return taken
 }

@@ -207,6 +207,36 @@ func TestFullBacklogRefuses(t *testing.T) {
 	})
 }
 
+// A turn that a full batch cuts off goes on in the next one.
+func TestTurnsGoOnInTheNextBatch(t *testing.T) {
+	const rounds = 7
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine()
+		for _, a := range someAttempts(t, lanes) {
+			l.submit(a)
+			synctest.Wait()
+			<-l.batches
+		}
+		for _, owner := range []string{"one", "other"} {
+			for _, a := range someAttempts(t, rounds*batchSize) {
+				a.Owner, a.Weight = owner, 100 // a batch has no room for two turns
+				l.submit(a)
+			}
+		}
+		counts := map[string]int{}
+		for range rounds {
+			l.answer <- struct{}{}
+			for _, a := range <-l.batches {
+				counts[a.Owner]++
+			}
+		}
+		if d := counts["one"] - counts["other"]; d < -100 || d > 100 {
+			t.Errorf("two owners of the same weight got %v", counts)
+		}
+		l.finishAll()
+	})
+}
+
 // While the commands of several owners wait, they take turns, each with as many as its weight. The order of each is kept.
 func TestOwnersTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
