@@ -58,7 +58,18 @@ func (s *Shard) gone(id string, now time.Time) bool {
 	if s.watch.inTouch(id) {
 		return behind >= ackless
 	}
-	return behind >= goneAfter || s.missing(id, now)
+	return behind >= goneAfter || s.watch.silent(id) && s.missing(id, now)
+}
+
+// silent reports whether a replica has not answered us for long enough. One that answers without a link to its master is on
+// its way to it.
+func (w *Watcher) silent(id string) bool {
+	n, ok := w.Topology().View.Node(id)
+	if !ok || !n.Reachable() {
+		return true
+	}
+	p := w.peers.At(n.Addr)
+	return p.Silence() >= goneAfter || p.State() == peer.Down
 }
 
 // inTouch reports whether a replica answers and has a link to its master.

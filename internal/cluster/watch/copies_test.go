@@ -115,6 +115,10 @@ func TestGone(t *testing.T) {
 			x.silent("r1", goneAfter)
 			x.ackless(0)
 		}, true},
+		{"it answers, but has no link to its master yet, which was just promoted", func(x *world) {
+			x.checkup("r1").outFrom = time.Now()
+			x.ackless(0)
+		}, false},
 		{"the same, said too long ago", func(x *world) {
 			x.silent("r1", goneAfter)
 			x.ackless(0)
