@@ -54,8 +54,8 @@ func (p *Peer) Probe(ctx context.Context) (Answer, error) {
 	if usec, err := strconv.ParseInt(fields["server_time_usec"], 10, 64); err == nil {
 		a.Now = time.UnixMicro(usec)
 	}
-	if config.Err() != nil || config.Val()["cluster-preferred-endpoint-type"] == "hostname" {
-		a.View.PreferHostnames() // where clients may not ask, names are announced to be used
+	if config.Val()["cluster-preferred-endpoint-type"] == "hostname" { // many announce names that nobody can resolve
+		a.View.PreferHostnames()
 	}
 	a.NodeTimeout = p.access.NodeTimeout
 	if ms, err := strconv.ParseInt(config.Val()["cluster-node-timeout"], 10, 64); err == nil {

@@ -69,13 +69,13 @@ func TestTornAnswerIsNone(t *testing.T) {
 	}
 }
 
-// Nodes are to be dialled by the names that they announce if the cluster prefers that, or does not say.
+// Nodes are to be dialled by the names that they announce if the cluster says that it prefers that.
 func TestProbeLearnsEndpoints(t *testing.T) {
 	for _, c := range []struct{ name, config, want string }{
 		{"host names", "*cluster-preferred-endpoint-type hostname", "redis-1.example:1"},
 		{"addresses", "*cluster-preferred-endpoint-type ip", ""},
 		{"none", "*cluster-preferred-endpoint-type unknown-endpoint", ""},
-		{"not told", "-NOPERM no", "redis-1.example:1"},
+		{"not told", "-NOPERM no", ""},
 	} {
 		addr, answer := fakeNode(t)
 		answer("HELLO", "-ERR unknown command") // RESP2 it is
