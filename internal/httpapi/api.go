@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -55,15 +56,16 @@ type Registry interface {
 
 type api struct {
 	Config
-	metrics  *metrics
-	requests *requestLog
-	tracer   *tracer
-	boot     string              // distinguishes this process's event IDs from another's
-	streams  seats               // of event streams
-	batches  *semaphore.Weighted // bytes of the sessions in batch answers, see batchMemory
-	meters   meters
-	turns    *turns
-	walks    seats // of walks in progress
+	metrics   *metrics
+	requests  *requestLog
+	tracer    *tracer
+	boot      string              // distinguishes this process's event IDs from another's
+	streams   seats               // of event streams
+	batches   *semaphore.Weighted // bytes of the sessions in batch answers, see batchMemory
+	batchesOf sync.Map            // the same of each tenant, by name
+	meters    meters
+	turns     *turns
+	walks     seats // of walks in progress
 }
 
 // New returns the handler of the service, and that of its operations, which is nil unless they are apart (cfg.Ops). It

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/session"
@@ -19,9 +21,10 @@ const maxBatch = 500
 // What reads of many sessions may take. An answer is put together in memory before it is sent, because its headers say which
 // of the reads a replica has answered.
 const (
-	maxBatchAnswer = 4 << 20  // bytes of sessions in one answer; the last few may exceed it by what was read with them
-	batchSlice     = 1 << 20  // bytes of sessions that one call reads at a time, or one session if it is larger
-	batchMemory    = 16 << 20 // bytes of sessions in all answers that are on their way; the calls beyond wait
+	maxBatchAnswer = 4 << 20         // bytes of sessions in one answer; the last few may exceed it by what was read with them
+	batchSlice     = 1 << 20         // bytes of sessions that one call reads at a time, or one session if it is larger
+	batchMemory    = 16 << 20        // bytes of sessions in all answers that are on their way; the calls beyond wait
+	batchMemoryOf  = batchMemory / 2 // the same of one tenant
 )
 
 // errAnswerFull means that a session was not read, because the answer is full without it.
@@ -51,25 +54,49 @@ func (a *api) batchGet(r *http.Request) (answer, error) {
 	}
 	placeOf(r).leave()            // memory may take long to come
 	largest := grantOf(r).MaxBody // of a session
-	weight := min(int64(len(b.refs))*largest, max(maxBatchAnswer, largest), batchMemory)
-	if err := a.batches.Acquire(r.Context(), weight); err != nil {
+	weight := min(int64(len(b.refs))*largest, max(maxBatchAnswer, largest), batchMemoryOf)
+	release, err := a.reserve(r.Context(), tenantOf(r).Name(), weight)
+	if err != nil {
 		return answer{}, fmt.Errorf("%w: too many sessions are being read: %w", cluster.ErrOverloaded, err)
 	}
+	handedOver := false
+	defer func() {
+		if !handedOver { // it failed, or panicked
+			release()
+		}
+	}()
 	leave, err := a.forBatch(r, len(b.refs))
 	if err != nil {
-		a.batches.Release(weight)
 		return answer{}, err
 	}
 	defer leave()
 	ans, err := jsonAnswer(batchResults{a.readMany(r, b)})
 	if err != nil {
-		a.batches.Release(weight)
 		return answer{}, err
 	}
+	handedOver = true
 	return answer{stream: func(w http.ResponseWriter, r *http.Request) {
-		defer a.batches.Release(weight) // a slow caller holds the answer in memory
+		defer release() // a slow caller holds the answer in memory
 		ans.write(w, r)
 	}}, nil
+}
+
+// reserve waits for memory for a tenant's batch, and returns the function that gives it back. A tenant waits for its own part
+// first, so that it does not stand in the way of others.
+func (a *api) reserve(ctx context.Context, tenant string, weight int64) (release func(), err error) {
+	part, _ := a.batchesOf.LoadOrStore(tenant, semaphore.NewWeighted(batchMemoryOf))
+	own := part.(*semaphore.Weighted)
+	if err := own.Acquire(ctx, weight); err != nil {
+		return nil, err
+	}
+	if err := a.batches.Acquire(ctx, weight); err != nil {
+		own.Release(weight)
+		return nil, err
+	}
+	return func() {
+		a.batches.Release(weight)
+		own.Release(weight)
+	}, nil
 }
 
 // readMany reads the sessions until the answer is full, about batchSlice at a time. How large they are shows as it goes: it

@@ -184,7 +184,7 @@ func TestBatchAnswerIsBounded(t *testing.T) {
 	}
 }
 
-// Callers who do not read their answers hold no more memory together than a few answers take.
+// Callers who do not read their answers hold no more memory together than a few answers take, and leave some to other tenants.
 func TestBatchesInMemoryAreBounded(t *testing.T) {
 	f := newFixture(t)
 	ids := batchOf(slices.Repeat(withLargeSessions(f, 2), maxBatchAnswer/(64<<10)/2))
@@ -195,10 +195,10 @@ func TestBatchesInMemoryAreBounded(t *testing.T) {
 	}
 	writing, read := make(chan struct{}), make(chan struct{})
 	var callers sync.WaitGroup
-	for range batchMemory / maxBatchAnswer {
+	for range batchMemoryOf / maxBatchAnswer {
 		callers.Go(func() { f.handler.ServeHTTP(&slowReader{httptest.NewRecorder(), writing, read}, batch(t.Context())) })
 	}
-	for range batchMemory / maxBatchAnswer {
+	for range batchMemoryOf / maxBatchAnswer {
 		<-writing
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -207,6 +207,8 @@ func TestBatchesInMemoryAreBounded(t *testing.T) {
 	if f.handler.ServeHTTP(w, batch(ctx)); w.Code != 503 || !strings.Contains(w.Body.String(), "urn:sessiond:overloaded") {
 		t.Errorf("one more: %d %.200s", w.Code, w.Body)
 	}
+	f.setQuota("other", keys.Quota{}) // for whom there is the other half
+	f.do("POST", "/v1/sessions:batchGet", ids).want(200)
 	close(read)
 	callers.Wait()
 	f.do("POST", "/v1/sessions:batchGet", ids).want(200)
