@@ -41,7 +41,7 @@ func newCensus(s *RedisStore, r prometheus.Registerer, every time.Duration) *cen
 	ctx, stop := context.WithCancel(context.Background())
 	c.stop = stop
 	if every > 0 {
-		c.usage = newUsages()
+		c.usage = newUsages(every)
 		c.done.Go(func() { c.run(ctx, every) })
 	}
 	return c

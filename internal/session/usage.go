@@ -3,6 +3,7 @@ package session
 import (
 	"maps"
 	"sync"
+	"time"
 )
 
 // A Usage is what a tenant's live sessions take.
@@ -12,16 +13,21 @@ type Usage struct {
 }
 
 // usages know what tenants use: what the last census is sure of, and what this instance has created since. A census alone would
-// let a tenant create without a limit until the next one. Nil knows nothing.
+// let a tenant create without a limit until the next one. Without a census for a while nothing is known: what was created may
+// have ended. Nil knows nothing.
 type usages struct {
+	lasts time.Duration // how long a census tells something
+
 	mu      sync.Mutex
+	until   time.Time        // the last census tells something, or the first one is to come; guarded by mu
 	sure    map[string]Usage // by the last census; guarded by mu
 	created map[string]Usage // by this instance, ever; guarded by mu
 	counted map[string]Usage // of those, what the last census has seen; guarded by mu
 }
 
-func newUsages() *usages {
-	return &usages{sure: map[string]Usage{}, created: map[string]Usage{}, counted: map[string]Usage{}}
+func newUsages(every time.Duration) *usages {
+	lasts := 3 * every
+	return &usages{lasts: lasts, until: time.Now().Add(lasts), sure: map[string]Usage{}, created: map[string]Usage{}, counted: map[string]Usage{}}
 }
 
 // add counts a session that this instance has created.
@@ -54,7 +60,7 @@ func (u *usages) estimated(began, sure map[string]Usage) {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.counted, u.sure = began, sure
+	u.counted, u.sure, u.until = began, sure, time.Now().Add(u.lasts)
 }
 
 func (u *usages) of(tenant string) (Usage, bool) {
@@ -63,6 +69,9 @@ func (u *usages) of(tenant string) (Usage, bool) {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if time.Now().After(u.until) {
+		return Usage{}, false
+	}
 	sure, created, counted := u.sure[tenant], u.created[tenant], u.counted[tenant]
 	return Usage{
 		Sessions: sure.Sessions + created.Sessions - counted.Sessions,
