@@ -41,26 +41,26 @@ func inTemp(t *testing.T, text string) (file string, write func(text string)) {
 // When user and password change, new connections have the new ones. Those that exist go on.
 func TestRedisCredentialsChange(t *testing.T) {
 	redis := miniredis.RunT(t)
-	redis.RequireUserAuth("first", "old")
+	redis.RequireUserAuth("first", "the-old-password")
 	userFile, writeUser := inTemp(t, "first\n")
-	passwordFile, writePassword := inTemp(t, "old\n")
+	passwordFile, writePassword := inTemp(t, "the-old-password\n")
 	url, log := serve(t, parse(t, "--redis", redis.Addr(), "--request-timeout", "1s",
 		"--redis-username-file", userFile, "--redis-password-file", passwordFile))
 	polltest.Eventually(t, "the service is let in", func() bool { return creates(t, url) })
 
 	redis.RequireUserAuth("first", "")
-	redis.RequireUserAuth("second", "new")
+	redis.RequireUserAuth("second", "the-new-password")
 	if !creates(t, url) {
 		t.Error("existing connections do not go on")
 	}
 	writeUser("second\n")
-	writePassword("new\n")
+	writePassword("the-new-password\n")
 	redis.Close()
 	if err := redis.Restart(); err != nil { // no connection survives that
 		t.Fatal(err)
 	}
 	polltest.Eventually(t, "the service is let in with the new password", func() bool { return creates(t, url) })
-	if strings.Contains(log.String(), "old") || strings.Contains(log.String(), "new\n") {
+	if strings.Contains(log.String(), "the-old-password") || strings.Contains(log.String(), "the-new-password") {
 		t.Errorf("a password is in the log:\n%s", log)
 	}
 }

@@ -19,7 +19,7 @@ func TestUsageIsForgotten(t *testing.T) {
 		if !known() {
 			t.Error("before the first census is late, nothing is known")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if known() {
 			t.Error("without a census, something is known")
 		}
