@@ -16,7 +16,7 @@ func (a *api) audited(r *http.Request, what audit.Entry, do func() (detail strin
 	detail, err := do()
 	if err != nil {
 		k, _ := explain(err)
-		act.End(k.name, "")
+		act.End(k.name, detail) // an act that failed may have done a part
 		return err
 	}
 	act.End(audit.Done, detail)

@@ -62,7 +62,7 @@ func (a *api) walk(r *http.Request) (answer, error) {
 	var next string
 	err = a.audited(r, audit.Entry{Action: audit.Walk}, func() (string, error) {
 		handles, next, err = a.Store.Walk(r.Context(), termsOf(r), tenantOf(r), cursor, limit)
-		return count(len(handles)), err
+		return count(len(handles), err)
 	})
 	if err != nil {
 		return answer{}, err
@@ -74,8 +74,13 @@ func (a *api) walk(r *http.Request) (answer, error) {
 	return jsonAnswer(page)
 }
 
-// count is how many sessions an act was about, for the audit log.
-func count(sessions int) string { return "sessions: " + strconv.Itoa(sessions) }
+// count is how many sessions an act was about, for the audit log: nothing if it failed before the first.
+func count(sessions int, err error) (detail string, _ error) {
+	if sessions == 0 && err != nil {
+		return "", err
+	}
+	return "sessions: " + strconv.Itoa(sessions), err
+}
 
 type revocation struct {
 	Revoked int `json:"revoked"`
@@ -92,7 +97,7 @@ func (a *api) revokeUser(r *http.Request) (answer, error) {
 	}
 	err = a.audited(r, what, func() (string, error) {
 		n, err = a.Store.RevokeUser(r.Context(), termsOf(r), tenantOf(r), pathParam(r, "user"), except)
-		return count(n), err
+		return count(n, err)
 	})
 	if err != nil {
 		return answer{}, err
