@@ -28,7 +28,7 @@ func successor(ref Ref, value []byte, late bool) error {
 	if err != nil {
 		return err
 	}
-	id, err := ref.seal.open(pointerFormat, rec.sealed, rec.meta)
+	id, err := openPointer(ref, rec)
 	if err != nil {
 		return fmt.Errorf("%w: the pointer to its successor cannot be decrypted", errCorrupt)
 	}

@@ -95,6 +95,59 @@ func TestRecordOfAnotherUser(t *testing.T) {
 	}
 }
 
+// A write does not make good what a read refuses.
+func TestWriteToAForgedRecord(t *testing.T) {
+	e, _ := embedded(t, cluster.Config{})
+	store := newStoreWith(t, e.Client(t, cluster.Config{}), session.Options{Now: e.Now})
+	ref := sessiontest.Tenant(t, "acme").NewRef("alice")
+	content := session.Content{Data: jsontext.Value(`1`)}
+	if _, err := store.Create(t.Context(), nil, ref, session.New{User: "alice", Content: content}, ""); err != nil {
+		t.Fatal(err)
+	}
+	key := "{" + ref.Handle.String()[:3] + "}:s:acme:" + ref.Handle.String()[3:]
+	record, err := e.Get(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := append([]byte{1}, record[1:macAt]...)
+	forged = append(append(forged, "admin"...), record[userAt+len("alice"):]...)
+	if err := e.Set(key, string(forged)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := store.Replace(t.Context(), nil, ref, content, session.TTL{}, session.Write{}); err == nil {
+		t.Errorf("a replace stored %+v", got)
+	}
+	if got, err := store.Get(t.Context(), nil, ref); err == nil {
+		t.Errorf("after it, a read finds %+v", got)
+	}
+}
+
+// The pointer of an ID from before a rotation, sealed under that ID, is no session's content.
+func TestPointerAsASession(t *testing.T) {
+	e, _ := embedded(t, cluster.Config{})
+	store := newStoreWith(t, e.Client(t, cluster.Config{}), session.Options{Now: e.Now})
+	ref := sessiontest.Tenant(t, "acme").NewRef("alice")
+	if _, err := store.Create(t.Context(), nil, ref, session.New{User: "alice"}, ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := store.Rotate(t.Context(), nil, ref, session.Rotation{Grace: time.Minute}, session.Write{}); err != nil {
+		t.Fatal(err)
+	}
+	key := "{" + ref.Handle.String()[:3] + "}:s:acme:" + ref.Handle.String()[3:]
+	record, err := e.Get(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := append([]byte{1, 1}, record[2:macAt]...) // format 1, live
+	forged = append(append(forged, "admin"...), record[userAt+len("alice"):]...)
+	if err := e.Set(key, string(forged)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := store.Get(t.Context(), nil, ref); err == nil {
+		t.Errorf("a read finds %+v", got)
+	}
+}
+
 // A deadline is not bound to the ID, because scripts set it. It is worth no more than the tenant's limit.
 func TestRecordWithAnotherDeadline(t *testing.T) {
 	const century = 100 * 365 * 24 * time.Hour

@@ -153,6 +153,9 @@ func (s *RedisStore) written(ref Ref, reply []string, written *Content) (stored 
 	stored, err = opened(ref, value, written)
 	if again = reply[0] == "again"; err == nil && !again {
 		s.clock.saw(stored.TouchedAt)
+		if !stored.ExpiresAt.After(stored.TouchedAt) { // by the tenant's limit, which was lowered
+			return Session{}, false, ErrNotFound
+		}
 	}
 	return stored, again, err
 }

@@ -85,7 +85,7 @@ func (s *RedisStore) rotateHere(ctx context.Context, terms *Terms, ref Ref, old 
 	next, content := ref.tenant.newRefIn(ref.tag), old.content()
 	args := rotateArgs{
 		id: id, guard: only(old), grace: grace, content: sealContent(next, content, s.format), successor: next.name,
-		pointer: ref.seal.seal(pointerFormat, []byte(next.id), []byte(next.name.String())),
+		pointer: sealPointer(ref, next, s.format),
 	}
 	if s.format > 1 {
 		mac := next.userMAC(old.User)

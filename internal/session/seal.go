@@ -38,8 +38,25 @@ func additional(f format, meta []byte) []byte {
 	return append([]byte{byte(f)}, meta...)
 }
 
-// pointerFormat stands for the format of a record in the seals of pointers from old IDs to their successors.
-const pointerFormat format = 1
+// pointer stands for the format of a record in the seals of pointers from old IDs to their successors, so that no pointer is
+// good as the content of a session. Version 0.1.0 reads and writes them under that of its records, 1.
+const pointer format = 0
+
+func sealPointer(old, next Ref, f format) []byte {
+	under := pointer
+	if f == 1 {
+		under = 1
+	}
+	return old.seal.seal(under, []byte(next.id), []byte(next.name.String()))
+}
+
+// openPointer returns the successor's ID.
+func openPointer(old Ref, rec record) ([]byte, error) {
+	if id, err := old.seal.open(pointer, rec.sealed, rec.meta); err == nil {
+		return id, nil
+	}
+	return old.seal.open(1, rec.sealed, rec.meta)
+}
 
 // A userMAC binds the user of a session to its ID: Redis holds the user in the clear.
 type userMAC [16]byte

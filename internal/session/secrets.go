@@ -17,8 +17,8 @@ const minSecretBytes = 32
 // write to it may make a session of any user for an ID of his own.
 //
 // The newest secret names and seals new sessions. Those from before it are found by the older ones: a session that is not there
-// under one secret is looked for under the next. So a change of secrets logs nobody out, and costs one more round trip for IDs
-// that are older than it, or unknown, as long as the older secret is kept: until the longest TTL has passed.
+// under one secret is looked for under the next. So a change of secrets logs nobody out, and costs a few more round trips for
+// each ID that is older than it, or unknown, as long as the older secret is kept: until the longest TTL has passed.
 //
 // All instances must know a secret before one of them uses it as the newest. Add it behind the others first, and move it to the
 // front once all instances have it. While the two orders are served side by side, two creates with the same ID of a caller's

@@ -164,6 +164,61 @@ func TestUpsertAfterAChangeOfSecrets(t *testing.T) {
 	}
 }
 
+// What was revoked otherwise than by its ID is not created anew either: by its handle, or as the end of a chain.
+func TestCreateAfterRevocationUnderAnOlderSecret(t *testing.T) {
+	_, store := embedded(t, cluster.Config{})
+	before, after := under(t, secrets(t, "a")), under(t, secrets(t, "b", "a"))
+	create := func() (old, now session.Ref) {
+		old = before.NewRef("alice")
+		if _, err := store.Create(t.Context(), nil, old, session.New{User: "alice"}, ""); err != nil {
+			t.Fatal(err)
+		}
+		return old, parse(t, after, old.ID())
+	}
+	upsert := func(ref session.Ref) error {
+		_, err := store.Upsert(t.Context(), nil, ref, session.Content{}, session.TTL{}, session.Write{})
+		return err
+	}
+	_, now := create()
+	if _, err := store.RevokeUser(t.Context(), nil, after, "alice", session.Handle{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := upsert(now); !errors.Is(err, session.ErrRevoked) {
+		t.Errorf("an upsert after the revocation of all: %v", err)
+	}
+	if _, err := store.Create(t.Context(), nil, now, session.New{User: "alice"}, ""); !errors.Is(err, session.ErrRevoked) {
+		t.Errorf("a create: %v", err)
+	}
+
+	for name, tenant := range map[string]*session.Tenant{"before": before, "after": after} { // the change of secrets
+		old, now := create()
+		_, next, err := store.Rotate(t.Context(), nil, parse(t, tenant, old.ID()), session.Rotation{Grace: time.Minute}, session.Write{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := store.Delete(t.Context(), nil, next, session.Deletion{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := upsert(now); !errors.Is(err, session.ErrNotFound) {
+			t.Errorf("an upsert by an old ID, rotated %s the change: %v", name, err)
+		}
+	}
+	ref := after.NewRef("alice")
+	if _, err := store.Create(t.Context(), nil, ref, session.New{User: "alice"}, ""); err != nil {
+		t.Fatal(err)
+	}
+	_, next, err := store.Rotate(t.Context(), nil, ref, session.Rotation{Grace: time.Minute}, session.Write{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Delete(t.Context(), nil, next, session.Deletion{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := upsert(ref); !errors.Is(err, session.ErrNotFound) {
+		t.Errorf("an upsert by an old ID under the newest secret: %v", err)
+	}
+}
+
 // Without the secret, an ID leads to nothing, and no record can be made for it.
 func TestWithoutTheSecret(t *testing.T) {
 	e, store := embedded(t, cluster.Config{})

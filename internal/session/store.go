@@ -47,9 +47,11 @@ import (
 //
 // # Consistency
 //
-// Each operation on one session, or on all sessions of one user, is one atomic step; a login (see Rotate) takes two. While
-// a shard keeps its master, the writes and the reads that the master answers are linearizable. The errors ErrExists,
-// ErrRevoked, ErrNotFound, ErrConflict, ErrKeyReused and ErrLimit of a write are answers about what is stored.
+// Each operation on one session is one atomic step; a login (see Rotate) takes two, and so does a create while there are older
+// secrets. The revocation of all of a user's sessions goes in slices: once it has returned nil, none of those that were live
+// when it began is; if it fails, some may be. While a shard keeps its master, the writes and the reads that the master answers
+// are linearizable. The errors ErrExists, ErrRevoked, ErrNotFound, ErrConflict, ErrKeyReused and ErrLimit of a write are answers
+// about what is stored.
 //
 // ErrNotFound means proven absence, with the reservation above about async writes and replicas. A reader cannot tell a
 // session that expired or was revoked from one that never existed. Failure to reach Redis is never absence: it is

@@ -1,12 +1,13 @@
 package session
 
 import (
-	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/sessiond/sessiond/internal/cluster"
 	"time"
 )
 
@@ -14,10 +15,13 @@ import (
 
 // Create implements [Store].
 func (s *RedisStore) Create(ctx context.Context, terms *Terms, ref Ref, n New, key WriteKey) (Session, error) {
-	if older, ok := ref.older(); ok {
-		if _, _, err := s.peek(ctx, terms, older); !errors.Is(err, ErrNotFound) {
-			return Session{}, cmp.Or(err, ErrExists)
-		}
+	switch found, err := s.underOlder(ctx, terms, ref); {
+	case err != nil:
+		return Session{}, err
+	case found == live:
+		return Session{}, ErrExists
+	case found != 0:
+		return Session{}, ErrRevoked
 	}
 	created, again, err := s.create(ctx, terms, ref, n, key, ref.tenant.policy.MaxPerUser)
 	if err == nil && !key.repeated(again) {
@@ -97,8 +101,8 @@ func (s *RedisStore) Upsert(ctx context.Context, terms *Terms, ref Ref, c Conten
 		stored, again, err = s.replaceOnce(ctx, terms, at, c, orCreate)
 		return stored, err
 	})
-	if older && errors.Is(err, ErrNotFound) { // under all secrets
-		stored, again, err = s.replaceOnce(ctx, terms, ref, c, orCreate)
+	if older && errors.Is(err, ErrNotFound) {
+		stored, again, err = s.createUnderNewest(ctx, terms, ref, c, orCreate)
 	}
 	if err == nil && stored.Version == 1 && !w.Key.repeated(again) { // a replace would have made it 2 or more
 		s.countCreated(ref.tenant, New{Content: c})
@@ -111,6 +115,40 @@ func (s *RedisStore) countCreated(t *Tenant, n New) {
 	s.census.usage.add(t.name, n)
 }
 
+// createUnderNewest is an upsert of what was not found under any secret. What an older one has left of a session, a tombstone
+// or an ID from before a rotation, keeps it from coming back.
+func (s *RedisStore) createUnderNewest(ctx context.Context, terms *Terms, ref Ref, c Content, args replaceArgs) (stored Session, again bool, err error) {
+	switch found, err := s.underOlder(ctx, terms, ref); {
+	case err != nil:
+		return Session{}, false, err
+	case found == tombstone:
+		return Session{}, false, ErrRevoked
+	case found == rotated:
+		return Session{}, false, ErrNotFound
+	}
+	stored, again, err = s.replaceOnce(ctx, terms, ref, c, args)
+	if _, moved := errors.AsType[*moved](err); moved { // to a session that was not found
+		err = ErrNotFound
+	}
+	return stored, again, err
+}
+
+// underOlder returns the kind of the record that the ID has under an older secret; 0 if it has none.
+func (s *RedisStore) underOlder(ctx context.Context, terms *Terms, ref Ref) (kind, error) {
+	for at, ok := ref.older(); ok; at, ok = at.older() {
+		value, err := s.cluster.Get(ctx, terms, at.key())
+		if errors.Is(err, cluster.ErrNil) {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		rec, err := decodeRecord(value)
+		return rec.kind, err
+	}
+	return 0, nil
+}
+
 // replace seals the content for ref and runs the script on it, with the other arguments as they are.
 func (s *RedisStore) replace(ctx context.Context, terms *Terms, ref Ref, c Content, args replaceArgs) (Session, error) {
 	stored, _, err := s.replaceOnce(ctx, terms, ref, c, args)
@@ -118,13 +156,18 @@ func (s *RedisStore) replace(ctx context.Context, terms *Terms, ref Ref, c Conte
 }
 
 // replaceOnce is replace that also reports whether the write had been applied before. It takes the record for one of the format
-// in the arguments. If it is of another, which it stays until the session ends, a second round trip is needed.
+// in the arguments. If it is of another, which it stays until the session ends, two more round trips are needed: the record is
+// read first, because sealing anew what somebody else has made would make it good.
 func (s *RedisStore) replaceOnce(ctx context.Context, terms *Terms, ref Ref, c Content, args replaceArgs) (stored Session, again bool, err error) {
 	args.content = sealContent(ref, c, args.content.format)
 	stored, again, err = s.writeOnce(ctx, terms, s.scripts.replace, ref, &c, args.list())
-	if other, ok := errors.AsType[*otherFormat](err); ok {
-		args.content = sealContent(ref, c, other.of)
-		stored, again, err = s.writeOnce(ctx, terms, s.scripts.replace, ref, &c, args.list())
+	if _, other := errors.AsType[*otherFormat](err); other {
+		found, _, err := s.peek(ctx, terms, ref)
+		if err != nil {
+			return Session{}, false, err
+		}
+		args.content = sealContent(ref, c, found.format)
+		return s.writeOnce(ctx, terms, s.scripts.replace, ref, &c, args.list())
 	}
 	return stored, again, err
 }

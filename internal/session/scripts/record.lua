@@ -331,9 +331,8 @@ local function sweep(index, prefix, u, limit)
     if h then
       redis.call('ZADD', e, expiry(h), m)
     else
-      redis.call('ZREM', index, m)
+      n = n - redis.call('ZREM', index, m)
       redis.call('ZREM', e, m)
-      n = n - 1
       if n < limit then break end
     end
   end
