@@ -64,24 +64,28 @@ func (s *Shard) gone(id string, now time.Time) bool {
 // silent reports whether a replica has not answered us for long enough. One that answers without a link to its master is on
 // its way to it.
 func (w *Watcher) silent(id string) bool {
-	n, ok := w.Topology().View.Node(id)
-	if !ok || !n.Reachable() {
-		return true
-	}
-	p := w.peers.At(n.Addr)
-	return p.Silence() >= goneAfter || p.State() == peer.Down
+	p := w.reachable(id)
+	return p == nil || p.Silence() >= goneAfter || p.State() == peer.Down
 }
 
 // inTouch reports whether a replica answers and has a link to its master.
 func (w *Watcher) inTouch(id string) bool {
-	n, ok := w.Topology().View.Node(id)
-	if !ok || !n.Reachable() {
+	if w.silent(id) {
 		return false
 	}
-	p := w.peers.At(n.Addr)
+	p := w.reachable(id)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return p.Silence() < goneAfter && p.State() != peer.Down && w.checkupOf(p).outFrom.IsZero()
+	return p != nil && w.checkupOf(p).outFrom.IsZero()
+}
+
+// reachable returns a node that can be asked; nil if there is none with this ID.
+func (w *Watcher) reachable(id string) *peer.Peer {
+	n, ok := w.Topology().View.Node(id)
+	if !ok || !n.Reachable() {
+		return nil
+	}
+	return w.peers.At(n.Addr)
 }
 
 // Awaited returns how many replicas to wait for: those that count and are not gone.
