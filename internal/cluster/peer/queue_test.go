@@ -42,6 +42,16 @@ func someAttempts(t *testing.T, n int) []*Attempt {
 	return attempts
 }
 
+// busyLine has a command on each lane.
+func busyLine(t *testing.T) *line {
+	l := newLine()
+	for _, a := range someAttempts(t, lanes) {
+		l.submit(a)
+		synctest.Wait()
+	}
+	return l
+}
+
 func TestIdleQueueSendsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLine()
@@ -58,11 +68,7 @@ func TestIdleQueueSendsAtOnce(t *testing.T) {
 
 func TestQueueSendsTogetherWhatQueued(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLine()
-		for _, a := range someAttempts(t, lanes) {
-			l.submit(a)
-			synctest.Wait()
-		}
+		l := busyLine(t)
 		queued := someAttempts(t, batchSize+5)
 		for _, a := range queued {
 			l.submit(a)
@@ -183,11 +189,7 @@ func TestWaitPrefersTheOutcome(t *testing.T) {
 
 func TestFullBacklogRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLine()
-		for _, a := range someAttempts(t, lanes) {
-			l.submit(a)
-			synctest.Wait()
-		}
+		l := busyLine(t)
 		for _, a := range someAttempts(t, backlog-1) {
 			l.submit(a)
 		}
@@ -211,10 +213,8 @@ func TestFullBacklogRefuses(t *testing.T) {
 func TestTurnsGoOnInTheNextBatch(t *testing.T) {
 	const rounds = 7
 	synctest.Test(t, func(t *testing.T) {
-		l := newLine()
-		for _, a := range someAttempts(t, lanes) {
-			l.submit(a)
-			synctest.Wait()
+		l := busyLine(t)
+		for range lanes {
 			<-l.batches
 		}
 		for _, owner := range []string{"one", "other"} {
@@ -240,10 +240,8 @@ func TestTurnsGoOnInTheNextBatch(t *testing.T) {
 // While the commands of several owners wait, they take turns, each with as many as its weight. The order of each is kept.
 func TestOwnersTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLine()
-		for _, a := range someAttempts(t, lanes) {
-			l.submit(a)
-			synctest.Wait()
+		l := busyLine(t)
+		for range lanes {
 			<-l.batches
 		}
 		waiting := map[string][]*Attempt{}
@@ -288,11 +286,7 @@ func TestOwnersTakeTurns(t *testing.T) {
 // A full backlog of one owner refuses nothing of another.
 func TestBacklogIsOfOneOwner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLine()
-		for _, a := range someAttempts(t, lanes) {
-			l.submit(a)
-			synctest.Wait()
-		}
+		l := busyLine(t)
 		for _, a := range someAttempts(t, backlog) {
 			l.submit(a)
 		}
