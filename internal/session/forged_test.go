@@ -39,6 +39,18 @@ func TestRecordWithoutSeal(t *testing.T) {
 	}
 }
 
+// keyOf is the key of a session of the tenant acme.
+func keyOf(ref session.Ref) string {
+	handle := ref.Handle.String()
+	return "{" + handle[:3] + "}:s:acme:" + handle[3:]
+}
+
+// inFormat1 makes a record of alice one of format 1, which has no MAC, and of admin.
+func inFormat1(record []byte) []byte {
+	forged := append([]byte{1}, record[1:macAt]...)
+	return append(append(forged, "admin"...), record[userAt+len("alice"):]...)
+}
+
 // forged creates a session of the user alice, has forge change its record, and reads it.
 func forged(t *testing.T, o session.Options, forge func(record []byte) []byte) (session.Session, error) {
 	e, _ := embedded(t, cluster.Config{})
@@ -48,7 +60,7 @@ func forged(t *testing.T, o session.Options, forge func(record []byte) []byte) (
 	if _, err := store.Create(t.Context(), nil, ref, session.New{User: "alice", Content: session.Content{Data: jsontext.Value(`1`)}}, ""); err != nil {
 		t.Fatal(err)
 	}
-	key := "{" + ref.Handle.String()[:3] + "}:s:acme:" + ref.Handle.String()[3:]
+	key := keyOf(ref)
 	record, err := e.Get(key)
 	if err != nil {
 		t.Fatal(err)
@@ -78,10 +90,7 @@ func TestRecordOfAnotherUser(t *testing.T) {
 			record[macAt] ^= 1
 			return record
 		},
-		"format 1": func(record []byte) []byte {
-			record[0] = 1
-			return append(record[:macAt], append([]byte("admin"), record[userAt+len("alice"):]...)...)
-		},
+		"format 1": inFormat1,
 	}
 	for name, forge := range forgeries {
 		t.Run(name, func(t *testing.T) {
@@ -104,14 +113,12 @@ func TestWriteToAForgedRecord(t *testing.T) {
 	if _, err := store.Create(t.Context(), nil, ref, session.New{User: "alice", Content: content}, ""); err != nil {
 		t.Fatal(err)
 	}
-	key := "{" + ref.Handle.String()[:3] + "}:s:acme:" + ref.Handle.String()[3:]
+	key := keyOf(ref)
 	record, err := e.Get(key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	forged := append([]byte{1}, record[1:macAt]...)
-	forged = append(append(forged, "admin"...), record[userAt+len("alice"):]...)
-	if err := e.Set(key, string(forged)); err != nil {
+	if err := e.Set(key, string(inFormat1([]byte(record)))); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := store.Replace(t.Context(), nil, ref, content, session.TTL{}, session.Write{}); err == nil {
@@ -133,13 +140,13 @@ func TestPointerAsASession(t *testing.T) {
 	if _, _, err := store.Rotate(t.Context(), nil, ref, session.Rotation{Grace: time.Minute}, session.Write{}); err != nil {
 		t.Fatal(err)
 	}
-	key := "{" + ref.Handle.String()[:3] + "}:s:acme:" + ref.Handle.String()[3:]
+	key := keyOf(ref)
 	record, err := e.Get(key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	forged := append([]byte{1, 1}, record[2:macAt]...) // format 1, live
-	forged = append(append(forged, "admin"...), record[userAt+len("alice"):]...)
+	forged := inFormat1([]byte(record))
+	forged[1] = 1 // live
 	if err := e.Set(key, string(forged)); err != nil {
 		t.Fatal(err)
 	}

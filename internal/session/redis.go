@@ -222,7 +222,7 @@ func verdict(ref Ref, reply []string) ([]byte, error) {
 	case "over":
 		return nil, &TTLError{Field: "max_ttl", why: "has already passed, counted from creation"}
 	case "format":
-		return nil, &otherFormat{of: format(value[0] - '0')}
+		return nil, errFormat
 	case "onward":
 		return nil, errOnward
 	case "rotated", "late":

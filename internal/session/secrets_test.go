@@ -238,7 +238,7 @@ func TestWithoutTheSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := "{" + victim.Handle.String()[:3] + "}:s:acme:" + victim.Handle.String()[3:]
+	key := keyOf(victim)
 	if err := e.Set(key, record); err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/sessiond/sessiond/internal/cluster"
@@ -161,7 +160,7 @@ func (s *RedisStore) replace(ctx context.Context, terms *Terms, ref Ref, c Conte
 func (s *RedisStore) replaceOnce(ctx context.Context, terms *Terms, ref Ref, c Content, args replaceArgs) (stored Session, again bool, err error) {
 	args.content = sealContent(ref, c, args.content.format)
 	stored, again, err = s.writeOnce(ctx, terms, s.scripts.replace, ref, &c, args.list())
-	if _, other := errors.AsType[*otherFormat](err); other {
+	if errors.Is(err, errFormat) {
 		found, _, err := s.peek(ctx, terms, ref)
 		if err != nil {
 			return Session{}, false, err
@@ -172,10 +171,8 @@ func (s *RedisStore) replaceOnce(ctx context.Context, terms *Terms, ref Ref, c C
 	return stored, again, err
 }
 
-// otherFormat is the script's answer if the content was sealed for another format than the record's.
-type otherFormat struct{ of format }
-
-func (o *otherFormat) Error() string { return fmt.Sprintf("the record has format %d", o.of) }
+// errFormat is the script's answer if the content was sealed for another format than the record's.
+var errFormat = errors.New("the record has another format")
 
 // sealedContent is content as a record holds it.
 type sealedContent struct {

@@ -194,15 +194,17 @@ local function indexed(prefix, m, u)
   return key, nil
 end
 
--- Where the user's members end in the index, as ZRANGEBYLEX takes it: a time of creation begins with a zero byte.
-local function last(u)
-  return '(' .. owner(u) .. '\1'
+-- Where the user's members begin and end in the index, as ZRANGEBYLEX takes it: a time of creation begins with a zero byte.
+local function span(u)
+  local from = owner(u)
+  return '[' .. from, '(' .. from .. '\1'
 end
 
 -- The user's members, oldest first, at most n of them, that follow the member after ('': from the first).
 local function members(index, u, after, n)
-  local low = after == '' and '[' .. owner(u) or '(' .. after
-  return redis.call('ZRANGEBYLEX', index, low, last(u), 'LIMIT', 0, n)
+  local low, high = span(u)
+  if after ~= '' then low = '(' .. after end
+  return redis.call('ZRANGEBYLEX', index, low, high, 'LIMIT', 0, n)
 end
 
 -- Lets a key live at least until the deadline, microseconds.
@@ -297,7 +299,7 @@ end
 
 -- How many members of the user the index has. Some may be of sessions that have ended.
 local function listed(index, u)
-  return redis.call('ZLEXCOUNT', index, '[' .. owner(u), last(u))
+  return redis.call('ZLEXCOUNT', index, span(u))
 end
 
 -- Makes the ends of a user's sessions anew, and removes the members of sessions that have ended.

@@ -11,7 +11,7 @@
 --   8 lifetime  max TTL of that record, microseconds; '' with no record
 --   9 used      '1' if the caller has the session's own ID, '' if an older one led here
 --   10 format   the format of records that the content is sealed for
--- Besides the usual answers there is 'format', with the format of the record, if that is another.
+-- Besides the usual answers there is 'format', if that of the record is another.
 local id, guard, idle, max, length, content, record, lifetime, used, format = unpack(ARGV)
 
 local h = load(KEYS[1])
@@ -25,7 +25,7 @@ if h and h.kind == ROTATED then return rotated(KEYS[1], h) end
 if h and h.kind == TOMBSTONE and record ~= '' then return {'revoked'} end
 if not h or h.kind ~= LIVE then return {'missing'} end
 if not meets(h, guard) then return {'conflict'} end
-if h.format ~= tonumber(format) then return {'format', tostring(h.format)} end
+if h.format ~= tonumber(format) then return {'format'} end
 local before = h.deadline
 if not slide(h, idle, max) then return {'over'} end
 

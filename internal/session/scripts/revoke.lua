@@ -27,7 +27,8 @@ if spare ~= '' then
   spare = string.sub(key, -NAME)
 end
 if upto == '' then
-  local newest = redis.call('ZREVRANGEBYLEX', KEYS[1], last(u), '[' .. owner(u), 'LIMIT', 0, 1)[1]
+  local low, high = span(u)
+  local newest = redis.call('ZREVRANGEBYLEX', KEYS[1], high, low, 'LIMIT', 0, 1)[1]
   upto = newest and string.format('%.0f', number(newest, 9)) or '0'
 end
 local all, revoked, more = members(KEYS[1], u, '', slice), 0, 0
