@@ -74,7 +74,7 @@ func idleConnections(t *testing.T, nodes string) verdict {
 	i.ready()
 	id := i.create("neighbour", 10)
 	for n := range 600 {
-		if c, err := i.dial(fmt.Sprintf("127.0.0.%d", 2+n%3)); err == nil {
+		if c, err := i.dial(i.url, fmt.Sprintf("127.0.0.%d", 2+n%3)); err == nil {
 			defer c.Close()
 		}
 	}
@@ -99,7 +99,7 @@ func manyStreams(t *testing.T, nodes string) verdict {
 	i := startInstance(t, nodes)
 	i.ready()
 	open := func(from string) bool {
-		c, err := i.dial(from)
+		c, err := i.dial(i.ops, from)
 		if err != nil {
 			return false
 		}
@@ -112,10 +112,11 @@ func manyStreams(t *testing.T, nodes string) verdict {
 			opened++
 		}
 	}
-	page, other := i.get("", "/") == http.StatusOK, open("127.0.0.3")
+	page, _ := send(t.Context(), impatient, "", http.MethodGet, i.ops+"/", "")
+	other := open("127.0.0.3")
 	return verdict{
-		"100 event streams of one address", "the page is locked out", fmt.Sprintf("%d opened; page: %t, stream of another address: %t", opened, page, other),
-		"at most 20, page and others work", opened <= 20 && page && other,
+		"100 event streams of one address", "the page is locked out", fmt.Sprintf("%d opened; page: %d, stream of another address: %t", opened, page, other),
+		"at most 20, page and others work", 0 < opened && opened <= 20 && page == http.StatusOK && other,
 	}
 }
 
@@ -133,12 +134,12 @@ func manyScrapes(t *testing.T, nodes string) verdict {
 	i.ready()
 	id := i.create("neighbour", 10)
 	alone := i.latencies("neighbour", id)
-	wait := load{Method: http.MethodGet, URL: i.url + "/metrics", Callers: 300, Time: measureTime + 2*time.Second}.start(t)
+	wait := load{Method: http.MethodGet, URL: i.ops + "/metrics", Callers: 300, Time: measureTime + 2*time.Second}.start(t)
 	beside := i.latencies("neighbour", id)
 	scrapes := wait()
 	return verdict{
 		"/metrics over 300 connections", "p50 from 1.5 to 150 ms", fmt.Sprintf("p50 of a neighbour from %s to %s; scrapes:%s", alone.at(0.5), beside.at(0.5), scrapes),
-		"5 ms more", beside.at(0.5) < alone.at(0.5)+5*time.Millisecond,
+		"5 ms more", scrapes[http.StatusOK] > 0 && beside.at(0.5) < alone.at(0.5)+5*time.Millisecond,
 	}
 }
 

@@ -30,6 +30,7 @@ const descriptors = 512
 type instance struct {
 	t       *testing.T
 	url     string
+	ops     string // the URL of metrics, events and page, which need no key there
 	log     string // a file
 	process *os.Process
 }
@@ -48,16 +49,17 @@ func startInstance(t *testing.T, nodes string, flags ...string) *instance {
 		t.Fatal(err)
 	}
 	defer log.Close()
+	listen, ops := freeAddr(t), freeAddr(t)
 	args := append([]string{
-		"-c", fmt.Sprintf(`ulimit -n %d && exec "$@"`, descriptors), "sh", binary, "serve", "--listen=" + freeAddr(t), "--redis=" + nodes,
-		"--key-file=" + keyFile(t, dir), "--drain-delay=0",
+		"-c", fmt.Sprintf(`ulimit -n %d && exec "$@"`, descriptors), "sh", binary, "serve", "--listen=" + listen, "--ops-listen=" + ops,
+		"--redis=" + nodes, "--key-file=" + keyFile(t, dir), "--drain-delay=0",
 	}, flags...)
 	cmd := exec.Command("sh", args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	i.process, i.url = cmd.Process, "http://"+strings.TrimPrefix(args[5], "--listen=")
+	i.process, i.url, i.ops = cmd.Process, "http://"+listen, "http://"+ops
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		_ = cmd.Wait()
@@ -159,8 +161,8 @@ func (i *instance) peakMemory() int64 {
 	return 0
 }
 
-// dial opens a connection from one of this host's loopback addresses.
-func (i *instance) dial(from string) (net.Conn, error) {
+// dial opens a connection to one of the instance's URLs from one of this host's loopback addresses.
+func (i *instance) dial(url, from string) (net.Conn, error) {
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: 5 * time.Second}
-	return d.DialContext(i.t.Context(), "tcp", strings.TrimPrefix(i.url, "http://"))
+	return d.DialContext(i.t.Context(), "tcp", strings.TrimPrefix(url, "http://"))
 }
