@@ -146,7 +146,9 @@ func (g *commitment) reached() (reached, error) {
 }
 
 // withoutRole asks INFO how far the replicas are, where the user may not run ROLE. If that is denied too, only the number of
-// replicas is known that WAIT has counted. No instance can then have a lease, since the registers ask INFO too.
+// replicas is known that WAIT has counted. With several replicas, that may have been others than those that count. So then a write
+// has as many copies as it should, but a takeover may pass it by; no instance can have a lease, since the registers ask INFO too,
+// so none is asked for by the service, and the doctor says that the promise is broken.
 func (g *commitment) withoutRole(ctx context.Context, count int64) (reached, error) {
 	text, err := g.conn.Info(ctx, "replication").Result()
 	switch {

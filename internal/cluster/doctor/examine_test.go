@@ -12,7 +12,8 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/view"
 )
 
-// A node with an answer to each command. An answer that begins with "-" is an error, and one with ":" an array of integers.
+// A node with an answer to each command. An answer that begins with "-" is an error, and one with ":" an array of integers. At "!"
+// it closes the connection.
 func node(t *testing.T, answers map[string]string) string {
 	t.Helper()
 	s, err := server.NewServer("127.0.0.1:0")
@@ -23,6 +24,8 @@ func node(t *testing.T, answers map[string]string) string {
 	for cmd, answer := range answers {
 		err := s.Register(cmd, func(p *server.Peer, _ string, _ []string) {
 			switch kind, rest := answer[:1], answer[1:]; kind {
+			case "!":
+				p.Close()
 			case "-":
 				p.WriteError(rest)
 			case ":":
@@ -63,6 +66,8 @@ func TestExamineAsks(t *testing.T) {
 		{"the first needs are denied", "EVAL", ":13", "permissions", "breaks redis-1", []Ability{Sessions}},
 		{"scripts are denied", "EVAL", "-NOPERM no", "permissions", "breaks redis-1", []Ability{Sessions}},
 		{"the engine does not tell", "EVAL", "-ERR this engine does not tell", "permissions", "unknown redis-1", nil},
+		{"it ends before it has told all", "EVAL", "!", "answers", "unknown redis-1", nil},
+		{"it ends at its settings", "CONFIG", "!", "answers", "unknown redis-1", nil},
 		{"all is permitted", "EVAL", ":", "permissions", "", nil},
 		{"no view is permitted", "CLUSTER", "-NOPERM no", "answers", "unknown redis-1", nil},
 	} {

@@ -95,7 +95,7 @@ var losses = []loss{
 var permissionsSource string
 
 // askPermissions asks what the user may do. No command is run but the script (EVAL) that asks.
-func (s *sheet) askPermissions(ctx context.Context, rdb *redis.Client) {
+func (s *sheet) askPermissions(ctx context.Context, rdb *redis.Client) error {
 	var args []any
 	for _, n := range needs {
 		args = append(args, n.command)
@@ -103,12 +103,13 @@ func (s *sheet) askPermissions(ctx context.Context, rdb *redis.Client) {
 	positions, err := rdb.Eval(ctx, permissionsSource, nil, args...).Int64Slice()
 	if peer.IsDenied(err) {
 		s.denied = []need{{Sessions, "EVAL"}} // of the others nothing is known
-		return
+		return nil
 	}
 	s.silent = err != nil
 	for _, i := range positions {
 		s.denied = append(s.denied, needs[i-1])
 	}
+	return err
 }
 
 // lacks are the abilities that the service does not have on the node.

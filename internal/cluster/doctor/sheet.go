@@ -48,8 +48,21 @@ func (s *sheet) fill(ctx context.Context, p *peer.Peer) {
 	if config.Err() == nil {
 		s.settings = config.Val()
 	}
-	s.readClock(ctx, rdb)
-	s.askPermissions(ctx, rdb)
+	unanswered := firstUnanswered(info.Err(), config.Err(), s.readClock(ctx, rdb), s.askPermissions(ctx, rdb))
+	if unanswered != nil {
+		*s = sheet{node: s.node, err: peer.Translate(unanswered)}
+	}
+}
+
+// firstUnanswered is the first of the errors that is no reply of the node: the node or the time has come to an end. What it has
+// not said must not pass for what it refuses to say.
+func firstUnanswered(errs ...error) error {
+	for _, err := range errs {
+		if err != nil && !peer.IsReply(err) {
+			return err
+		}
+	}
+	return nil
 }
 
 func configGet() []any {
@@ -61,14 +74,15 @@ func configGet() []any {
 }
 
 // readClock compares the node's clock with ours (TIME).
-func (s *sheet) readClock(ctx context.Context, rdb *redis.Client) {
+func (s *sheet) readClock(ctx context.Context, rdb *redis.Client) error {
 	asked := time.Now()
 	now, err := rdb.Time(ctx).Result()
 	if err != nil {
-		return
+		return err
 	}
 	s.slack = time.Since(asked) / 2
 	s.ahead, s.timed = now.Sub(asked.Add(s.slack)), true
+	return nil
 }
 
 // tells returns what the node says of a setting, in INFO or in CONFIG GET.
