@@ -28,11 +28,29 @@ func (s *RedisStore) GetMany(ctx context.Context, terms *Terms, refs []Ref) []Re
 				s.touches.peeked(refs[i], r.Session, true)
 			}
 		}
-		if refs[i].elsewhere(r.Err) {
-			r.Session, r.Err = s.Peek(ctx, terms, refs[i])
+	}
+	older, places := olderOf(refs, func(i int) bool { return errors.Is(results[i].Err, ErrNotFound) })
+	for i := range results {
+		if _, rotated := errors.AsType[*moved](results[i].Err); rotated {
+			results[i].Session, results[i].Err = s.Peek(ctx, terms, refs[i])
+		}
+	}
+	if len(older) > 0 {
+		for i, r := range s.GetMany(ctx, terms, older) {
+			results[places[i]] = r
 		}
 	}
 	return results
+}
+
+// olderOf returns the refs of those that are missing under the next older secret, and their places among refs.
+func olderOf(refs []Ref, missing func(i int) bool) (older []Ref, places []int) {
+	for i, ref := range refs {
+		if next, ok := ref.older(); ok && missing(i) {
+			older, places = append(older, next), append(places, i)
+		}
+	}
+	return older, places
 }
 
 // DeleteMany implements [Store].
@@ -49,20 +67,30 @@ func (s *RedisStore) DeleteMany(ctx context.Context, terms *Terms, refs []Ref) [
 			errs[i] = s.deletedOne(ctx, terms, refs[i], r.Reply)
 		}
 	}
+	older, places := olderOf(refs, func(i int) bool { return errors.Is(errs[i], ErrNotFound) })
+	if len(older) > 0 {
+		for i, err := range s.DeleteMany(ctx, terms, older) {
+			errs[places[i]] = err
+		}
+	}
+	for i, err := range errs {
+		if errors.Is(err, ErrNotFound) {
+			errs[i] = nil
+		}
+	}
 	return errs
 }
 
-// deletedOne ends one deletion of many, to which the script gave this answer.
+// deletedOne ends one deletion of many, to which the script gave this answer. It returns ErrNotFound if nothing was there.
 func (s *RedisStore) deletedOne(ctx context.Context, terms *Terms, ref Ref, reply []string) error {
 	found, err := verdict(ref, reply)
 	if err == nil && len(found) == 0 {
 		err = ErrNotFound
 	}
+	_, rotated := errors.AsType[*moved](err)
 	switch {
-	case ref.elsewhere(err):
+	case rotated:
 		return s.Delete(ctx, terms, ref, Deletion{})
-	case errors.Is(err, ErrNotFound):
-		return nil
 	case err == nil && deletion(found).by(""):
 		s.metrics.revoked.WithLabelValues(ref.tenant.name).Inc()
 	}

@@ -41,13 +41,6 @@ func successor(ref Ref, value []byte, late bool) error {
 	return &moved{to: to, late: late, dead: !rec.deadline.After(rec.touched)}
 }
 
-// elsewhere reports whether the outcome at this ref says to look at another: at its successor, or under an older secret.
-func (r Ref) elsewhere(err error) bool {
-	_, rotated := errors.AsType[*moved](err)
-	_, older := r.older()
-	return rotated || older && errors.Is(err, ErrNotFound)
-}
-
 // follow calls op at ref, and as long as that was rotated, at its successor. What is not there under one secret it looks for
 // under the next older one. It also returns the ref that answered.
 func (s *RedisStore) follow(ctx context.Context, terms *Terms, ref Ref, op func(Ref) (Session, error)) (Session, Ref, error) {

@@ -38,6 +38,45 @@ func under(t *testing.T, s *session.Secrets) *session.Tenant {
 	return tenant
 }
 
+// Of many sessions, each is found under its own secret, or reported as missing, in its own place.
+func TestBatchesAcrossSecrets(t *testing.T) {
+	_, store := embedded(t, cluster.Config{})
+	tenants := []*session.Tenant{under(t, secrets(t, "a")), under(t, secrets(t, "b", "a")), under(t, secrets(t, "c", "b", "a"))}
+	newest := tenants[2]
+	var refs []session.Ref
+	want := map[string]string{} // ID to data; "" for what is not there
+	for _, data := range []string{"1", "", "2", "3", "", "4", "5"} {
+		made := tenants[len(refs)%3].NewRef("")
+		if data != "" {
+			content := session.Content{Data: jsontext.Value(data)}
+			if _, err := store.Create(t.Context(), nil, made, session.New{Content: content}, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want[made.ID()] = data
+		refs = append(refs, parse(t, newest, made.ID()))
+	}
+	look := func() {
+		t.Helper()
+		for i, got := range store.GetMany(t.Context(), nil, refs) {
+			switch data := want[refs[i].ID()]; {
+			case data == "" && !errors.Is(got.Err, session.ErrNotFound), data != "" && got.Err != nil, string(got.Session.Data) != data:
+				t.Errorf("%d, want %q: got %q, %v", i, data, got.Session.Data, got.Err)
+			}
+		}
+	}
+	look()
+	for i, err := range store.DeleteMany(t.Context(), nil, []session.Ref{refs[0], refs[1], refs[3], refs[5]}) {
+		if err != nil {
+			t.Errorf("%d is not deleted: %v", i, err)
+		}
+	}
+	for _, i := range []int{0, 3, 5} {
+		want[refs[i].ID()] = ""
+	}
+	look()
+}
+
 // A session from before a change of secrets is found under all its IDs, by everything that can be done with one.
 func TestChangeOfSecrets(t *testing.T) {
 	const own = "an-id-of-the-callers-own-making"
