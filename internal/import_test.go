@@ -29,9 +29,10 @@ type floor struct {
 
 // floors are listed from the top down. Imports run downwards only.
 var floors = []floor{
-	{"cmd/sessiond", []string{"internal/httpapi", "internal/audit", "internal/conns", "internal/keys", "internal/reread", "internal/session", "internal/cluster/..."}, []string{goRedis}},
-	{"internal/httpapi", []string{"internal/audit", "internal/keys", "internal/session", "internal/cluster", "internal/cluster/watch", "internal/cluster/doctor", "internal/cluster/view"}, []string{goRedis, miniredis}},
+	{"cmd/sessiond", []string{"internal/httpapi", "internal/audit", "internal/authority", "internal/conns", "internal/keys", "internal/reread", "internal/session", "internal/cluster/..."}, []string{goRedis}},
+	{"internal/httpapi", []string{"internal/audit", "internal/conns", "internal/keys", "internal/session", "internal/cluster", "internal/cluster/watch", "internal/cluster/doctor", "internal/cluster/view"}, []string{goRedis, miniredis}},
 	{"internal/audit", nil, []string{"net/http", goRedis, miniredis}},
+	{"internal/authority", nil, []string{"net/http", goRedis, miniredis}},
 	{"internal/conns", nil, []string{goRedis, miniredis}},
 	{"internal/keys", []string{"internal/session"}, []string{"net/http", goRedis, miniredis}},
 	{"internal/reread", nil, []string{"net/http", goRedis, miniredis}},
