@@ -76,6 +76,9 @@ func (c *Client) Scan(ctx context.Context, pattern, cursor string, limit int) (k
 	}
 	for round := 0; len(keys) < limit && round < scanRounds; round++ {
 		page, position, err := masters[at.index].Questions().ScanType(ctx, at.position, pattern, int64(limit), "string").Result()
+		if peer.IsDenied(err) {
+			return nil, "", peer.Translate(err)
+		}
 		if err != nil {
 			return nil, "", peer.Unavailable(err)
 		}

@@ -167,6 +167,13 @@ func TestUsersMayDoWhatIsNeeded(t *testing.T) {
 		if len(rules) < 2 || rules[1] != "sessiond" {
 			continue
 		}
+		_, kinds, _ := strings.Cut(line, "~{*}:[")
+		kinds, _, _ = strings.Cut(kinds, "]")
+		for _, kind := range kinds {
+			if !slices.ContainsFunc(needs, func(n need) bool { return strings.Contains(n.command, "{doctor}:"+string(kind)+":default") }) {
+				t.Errorf("whether the user may use keys of kind %c is not asked", kind)
+			}
+		}
 		for _, n := range needs {
 			if !slices.Contains(rules, "+"+strings.ToLower(n.name())) {
 				t.Errorf("the user sessiond may not run %s", n.name())

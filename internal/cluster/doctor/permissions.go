@@ -40,10 +40,14 @@ func (n need) name() string {
 	return words[0]
 }
 
-// Keys as the service makes them: of a session, of a user's index, and of a register.
+// Keys as the service makes them: of a session, of a user's index, of a former ID, of the ends of a user's sessions, of the mark of a
+// write, and of a register.
 const (
 	sessionKey  = "{doctor}:s:default:x"
 	indexKey    = "{doctor}:u:default"
+	formerKey   = "{doctor}:r:default:x"
+	endsKey     = "{doctor}:e:default"
+	markKey     = "{doctor}:w:default:x"
 	registerKey = "sessiond:rights:{doctor}"
 )
 
@@ -59,6 +63,7 @@ var needs = []need{
 	{Sessions, "ZRANDMEMBER " + indexKey}, {Sessions, "ZRANGEBYLEX " + indexKey + " - +"}, {Sessions, "ZREVRANGEBYLEX " + indexKey + " + -"},
 	{Sessions, "ZRANGEBYSCORE " + indexKey + " 0 1"}, {Sessions, "ZLEXCOUNT " + indexKey + " - +"}, {Sessions, "ZCARD " + indexKey},
 	{Sessions, "TIME"}, {Sessions, "WAIT 0 0"},
+	{Sessions, "GET " + formerKey}, {Sessions, "ZADD " + endsKey + " 1 x"}, {Sessions, "SET " + markKey + " x"},
 
 	{Proof, "INFO"}, {Proof, "CLUSTER INFO"}, {Proof, "HGET " + registerKey + " x"}, {Proof, "HGETALL " + registerKey},
 	{Proof, "HSET " + registerKey + " x x"}, {Proof, "HDEL " + registerKey + " x"}, {Proof, "DEL " + registerKey},

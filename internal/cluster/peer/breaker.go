@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"sync"
 	"syscall"
@@ -103,10 +104,19 @@ func (b *breaker) set(open bool) {
 	b.open = open
 	if open {
 		for conn := range b.conns {
-			conn.Close()
+			cut(conn)
 		}
 		clear(b.conns)
 	}
+}
+
+// cut closes a connection to a node that does not answer, without a word: over TLS a farewell could wait for seconds until the node
+// takes it, and the watcher with it.
+func cut(conn net.Conn) {
+	if secured, ok := conn.(*tls.Conn); ok {
+		conn = secured.NetConn()
+	}
+	conn.Close()
 }
 
 func (b *breaker) forget(conn net.Conn) {

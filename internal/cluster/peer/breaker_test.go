@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"os"
@@ -10,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/sessiond/sessiond/internal/certtest"
 )
 
 // piped is a dial function that sends the other end of each connection to a channel.
@@ -123,6 +126,28 @@ func TestAFailedDialDoesNotEndTheSilence(t *testing.T) {
 		b.pulse.hear()
 		if b.pulse.silence() != 0 || b.pulse.isBroken() {
 			t.Error("a word did not mend it")
+		}
+	})
+}
+
+// Over TLS, closing a connection says farewell, and waits for seconds until the other side takes it. A breaker that opens does not.
+func TestOpenBreakerSaysNoFarewell(t *testing.T) {
+	ca := certtest.New(t)
+	pair := ca.Issue(t, "n").Load(t)
+	synctest.Test(t, func(t *testing.T) {
+		config := &tls.Config{RootCAs: ca.Pool(), Time: func() time.Time { return pair.Leaf.NotBefore }, MaxVersion: tls.VersionTLS12}
+		b := newBreaker(func(ctx context.Context, _, _ string) (net.Conn, error) {
+			client, server := net.Pipe() // after the handshake nobody reads at the other end
+			go tls.Server(server, &tls.Config{Certificates: []tls.Certificate{pair}}).HandshakeContext(ctx)
+			return secure(ctx, client, config, "", "n")
+		}, time.Second, newPulse())
+		if _, err := b.connect(t.Context(), "tcp", "n"); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		b.set(true)
+		if took := time.Since(began); took > 0 {
+			t.Errorf("it took %s", took)
 		}
 	})
 }

@@ -71,8 +71,14 @@ func IsRefusal(err error) bool {
 	return hasPrefix(err, "NOAUTH ") || hasPrefix(err, "WRONGPASS ")
 }
 
+// deniedInScript begins the error of a script that ran into what our user may not do. It may have written before.
+const deniedInScript = "ERR ACL failure in script"
+
 // IsDenied reports whether a node knows us, but does not let our user run the command, or access its keys.
-func IsDenied(err error) bool { return hasPrefix(cmp.Or(letIn(err), err), "NOPERM ") }
+func IsDenied(err error) bool {
+	err = cmp.Or(letIn(err), err)
+	return hasPrefix(err, "NOPERM ") || hasPrefix(err, deniedInScript)
+}
 
 // IsRedirect reports whether the node has redirected the command to another (MOVED, ASK).
 func IsRedirect(err error) bool {
@@ -150,11 +156,11 @@ func Transient(err error) bool {
 // neverSent are the errors of commands that got no connection.
 var neverSent = []error{redis.ErrPoolTimeout, redis.ErrPoolExhausted, redis.ErrClosed, errNoTraffic, ErrUnavailable, ErrOther}
 
-// unsent reports whether the error proves that the node has not executed the command: it replied with an error, or there
-// was no connection to send the command on.
+// unsent reports whether the error proves that the node has not executed the command: it replied with an error, which is not that of
+// a script that was stopped on its way, or there was no connection to send the command on.
 func unsent(err error) bool {
 	if IsReply(err) {
-		return !IsKeyElsewhere(err)
+		return !IsKeyElsewhere(err) && !hasPrefix(err, deniedInScript)
 	}
 	for _, never := range neverSent {
 		if errors.Is(err, never) {

@@ -32,6 +32,7 @@ func TestClassification(t *testing.T) {
 		{"out of memory", reply("OOM command not allowed when used memory > 'maxmemory'."), false, true},
 		{"not logged in", reply("NOAUTH Authentication required."), true, true},
 		{"no permission", reply("NOPERM this user has no permissions"), false, true},
+		{"no permission for a command in a script, which may have written before", reply("ERR ACL failure in script: User app has no permissions to run the 'zadd' command script: 2a43, on @user_script:1."), false, false},
 		{"the log cannot be written", reply("MISCONF Errors writing to the AOF file: No space left on device"), true, true},
 		{"the node starts", reply("LOADING Redis is loading the dataset in memory"), true, true},
 		{"the cluster is down", reply("CLUSTERDOWN The cluster is down"), true, true},
@@ -69,6 +70,7 @@ func TestTranslate(t *testing.T) {
 		{reply("NOAUTH Authentication required."), ErrRefused},
 		{reply("WRONGPASS invalid username-password pair"), ErrRefused},
 		{reply("NOPERM User app has no permissions to run the 'role' command"), ErrDenied},
+		{reply("ERR ACL failure in script: User app has no permissions to run the 'zadd' command script: 2a43, on @user_script:1."), ErrDenied},
 		{&notLetIn{reply("NOPERM User app has no permissions to run the 'hello' command")}, ErrDenied},
 	} {
 		if got := Translate(c.err); !errors.Is(got, c.want) {

@@ -86,6 +86,9 @@ func TestVM(t *testing.T) {
 			t.Errorf("%s: the nodes are not sorted by VM", c.name)
 		}
 	}
+	if n := (Node{ID: "n"}).At(Node{Addr: "10.0.0.1:6379", Endpoint: "redis-1:6379", vm: "a"}); n.VM() != "a" || n.Addr != "10.0.0.1:6379" || n.Endpoint != "redis-1:6379" {
+		t.Errorf("where another view has it: %+v", n)
+	}
 	if v, err := Parse("n0 10.0.0.1:6379@16379,redis-1.vm1 myself,master - 0 0 1 connected\n", "10.0.0.1:6379"); err != nil || v.Nodes[0].VM() != "vm1" {
 		t.Errorf("a node that knows no other: %+v, %v", v, err)
 	}

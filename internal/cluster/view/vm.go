@@ -41,6 +41,12 @@ func (v View) PlaceOn(vms map[string]string) {
 	sortNodes(v.Nodes)
 }
 
+// At is the node where another view has it: at that address, by that name, on that VM.
+func (n Node) At(other Node) Node {
+	n.Addr, n.Endpoint, n.vm = other.Addr, other.Endpoint, other.vm
+	return n
+}
+
 // nameVMs makes the nodes' own names their VMs if they share a domain.
 func nameVMs(nodes []Node) {
 	if !shareDomain(nodes) {

@@ -84,7 +84,7 @@ func (w *Watcher) lacks(id string, a doctor.Ability) bool {
 // tellFindings tells the findings that are new, and those that are gone. That a node does not answer is told by other events.
 func (w *Watcher) tellFindings(before, after doctor.Report) {
 	for _, f := range after.Findings {
-		if f.Check != "answers" && !slices.Contains(before.Findings, f) {
+		if f.Check != "answers" && !knows(before, f) {
 			what := FindingMade
 			if f.Severity == doctor.Breaks {
 				what = PromiseBroken
@@ -93,10 +93,17 @@ func (w *Watcher) tellFindings(before, after doctor.Report) {
 		}
 	}
 	for _, f := range before.Findings {
-		if f.Check != "answers" && !slices.Contains(after.Findings, f) {
+		if f.Check != "answers" && !knows(after, f) {
 			w.tell(w.aboutFinding(FindingGone, f, fmt.Sprintf("%s: no longer so: %s", f.Node, f.Found)))
 		}
 	}
+}
+
+// knows reports whether a report has the finding, perhaps in other words: what was measured may differ from one time to the next.
+func knows(r doctor.Report, f doctor.Finding) bool {
+	return slices.ContainsFunc(r.Findings, func(g doctor.Finding) bool {
+		return g.Check == f.Check && g.Node == f.Node && g.Severity == f.Severity
+	})
 }
 
 // aboutFinding makes an event about the node of a finding, or about its name alone if the node has left.

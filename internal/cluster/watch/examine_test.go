@@ -82,6 +82,11 @@ func TestFindingsAreToldOnce(t *testing.T) {
 		examined(both, PromiseBroken, FindingMade)
 		examined(both)
 		examined(func(r *doctor.Report) {
+			again := evicts
+			again.Found = "it evicts, and this time it says so in other words"
+			r.Findings = []doctor.Finding{again, migrates}
+		})
+		examined(func(r *doctor.Report) {
 			for i := range r.Nodes {
 				if r.Nodes[i].Name() == evicts.Node {
 					r.Nodes[i].Err = errors.New("no answer")

@@ -55,7 +55,8 @@ func (t *Topology) recall(v view.View) view.View {
 	v.Nodes = slices.Clone(v.Nodes)
 	for i, n := range v.Nodes {
 		if old, ok := t.View.Node(n.ID); ok && forgotten(n) {
-			v.Nodes[i].Addr, v.Nodes[i].Health = old.Addr, view.Suspected
+			v.Nodes[i] = n.At(old)
+			v.Nodes[i].Health = view.Suspected
 		}
 	}
 	return v
