@@ -4,9 +4,12 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -26,6 +29,14 @@ func TestOpsListen(t *testing.T) {
 		t.Fatal(err)
 	}
 	service, ops := "http://"+p.addr.String(), "http://"+p.opsAddr.String()
+	var silent []net.Conn // which make room
+	for range 2 * opsLimits.PerAddress {
+		c, err := new(net.Dialer).DialContext(t.Context(), "tcp", p.opsAddr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		silent = append(silent, c)
+	}
 	for _, path := range []string{"/metrics", "/v1/cluster", "/v1/cluster/events", "/", "/readyz?verbose"} {
 		if status, _, _ := call(t, "GET", service+path, "", "Authorization", "Bearer a key"); status != http.StatusNotFound {
 			t.Errorf("%s: got %d from the service", path, status)
@@ -33,6 +44,15 @@ func TestOpsListen(t *testing.T) {
 		if status, _, body := call(t, "GET", ops+path, ""); status != http.StatusOK {
 			t.Errorf("%s: got %d %s", path, status, body)
 		}
+	}
+	_, _, metrics := call(t, "GET", ops+"/metrics", "")
+	if open := regexp.MustCompile(`sessiond_connections\{listener="ops",use="silent"\} (\d+)`).FindStringSubmatch(string(metrics)); open == nil {
+		t.Error("nobody counts the connections to the operations")
+	} else if n, _ := strconv.Atoi(open[1]); n > opsLimits.PerAddress {
+		t.Errorf("%d silent connections of one address are open", n)
+	}
+	for _, c := range silent {
+		c.Close()
 	}
 	if status, _, body := call(t, "POST", service+"/v1/sessions", `{}`, "Authorization", "Bearer a key"); status != http.StatusCreated {
 		t.Errorf("got %d %s", status, body)

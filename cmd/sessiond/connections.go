@@ -17,18 +17,25 @@ const (
 	nodeDescriptors = 16
 )
 
+// opsLimits are those of --ops-listen: enough for what scrapes, and for every event stream.
+var opsLimits = conns.Limits{All: 64, PerAddress: 32, Probes: 4}
+
 // connections are the limits for connections from callers, if the process may open that many descriptors; 0 for an unknown
-// number. Every fourth descriptor is kept for Redis, which is enough for six nodes if there are 512.
+// number. Of what it does not need itself, every fourth is kept for Redis, which is enough for six nodes if there are 512.
 func (s *serveCmd) connections(descriptors int) (conns.Limits, error) {
 	l := conns.Limits{All: s.MaxConnections, PerAddress: s.MaxConnectionsPerAddress, Probes: probeConnections}
-	if least := l.All + l.Probes + ownDescriptors + nodeDescriptors; l.All > 0 && descriptors > 0 && least > descriptors {
-		return l, fmt.Errorf("--max-connections: the process may open %d descriptors only, and needs some for Redis: raise the limit (ulimit -n)", descriptors)
+	own := ownDescriptors + l.Probes
+	if s.OpsListen != "" {
+		own += opsLimits.All + opsLimits.Probes
 	}
 	if l.All == 0 {
 		l.All = mostConnections
 		if descriptors > 0 {
-			l.All = min(l.All, descriptors*3/4)
+			l.All = min(l.All, (descriptors-own)*3/4)
 		}
+	}
+	if l.All <= 0 || descriptors > 0 && l.All+own+nodeDescriptors > descriptors {
+		return l, fmt.Errorf("the process may open %d descriptors only, and needs some for Redis: raise the limit (ulimit -n), or lower --max-connections", descriptors)
 	}
 	if l.PerAddress == 0 {
 		l.PerAddress = (l.All + 1) / 2

@@ -18,7 +18,8 @@ func TestConnections(t *testing.T) {
 		descriptors int
 		want        conns.Limits
 	}{
-		{serveCmd{}, 512, conns.Limits{All: 384, PerAddress: 192, Probes: 16}},
+		{serveCmd{}, 512, conns.Limits{All: 348, PerAddress: 174, Probes: 16}},
+		{serveCmd{OpsListen: ":9090"}, 512, conns.Limits{All: 297, PerAddress: 149, Probes: 16}},
 		{serveCmd{}, 1 << 20, conns.Limits{All: 10000, PerAddress: 5000, Probes: 16}},
 		{serveCmd{}, 0, conns.Limits{All: 10000, PerAddress: 5000, Probes: 16}},
 		{serveCmd{MaxConnections: 99}, 512, conns.Limits{All: 99, PerAddress: 50, Probes: 16}},
@@ -28,8 +29,13 @@ func TestConnections(t *testing.T) {
 			t.Errorf("%d descriptors: got %+v, %v; want %+v", c.descriptors, got, err, c.want)
 		}
 	}
-	if _, err := (&serveCmd{MaxConnections: 449}).connections(512); err == nil {
-		t.Error("nothing is left for Redis, and that was accepted")
+	for _, c := range []struct {
+		flags       serveCmd
+		descriptors int
+	}{{serveCmd{MaxConnections: 449}, 512}, {serveCmd{MaxConnections: 448, OpsListen: ":9090"}, 512}, {serveCmd{}, 64}, {serveCmd{}, 40}} {
+		if got, err := c.flags.connections(c.descriptors); err == nil {
+			t.Errorf("%d descriptors leave nothing for Redis, and that was accepted: %+v", c.descriptors, got)
+		}
 	}
 }
 

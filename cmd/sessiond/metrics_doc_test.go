@@ -40,7 +40,7 @@ type catalogue struct {
 type documented struct{ name, kind, help, labels string }
 
 // shape parses the text of a description, which exposes its name, help and labels in no other way.
-var shape = regexp.MustCompile(`^Desc\{fqName: "([^"]*)", help: "([^"]*)", (?:unit: "[^"]*", )?constLabels: \{[^}]*\}, variableLabels: \{([^}]*)\}`)
+var shape = regexp.MustCompile(`^Desc\{fqName: "([^"]*)", help: "([^"]*)", (?:unit: "[^"]*", )?constLabels: \{([^}]*)\}, variableLabels: \{([^}]*)\}`)
 
 // MustRegister implements [prometheus.Registerer].
 func (c *catalogue) MustRegister(collectors ...prometheus.Collector) {
@@ -71,8 +71,19 @@ func (c *catalogue) add(collector prometheus.Collector) {
 				kind = "counter"
 			}
 		}
-		c.metrics = append(c.metrics, documented{m[1], kind, m[2], strings.ReplaceAll(m[3], ",", ", ")})
+		c.metrics = append(c.metrics, documented{m[1], kind, m[2], labels(m[3], m[4])})
 	}
+}
+
+// labels are the names of a description's constant labels, then of the others.
+func labels(constant, variable string) string {
+	names := strings.FieldsFunc(variable, func(r rune) bool { return r == ',' })
+	for label := range strings.SplitSeq(constant, ",") {
+		if name, _, ok := strings.Cut(label, "="); ok {
+			names = slices.Insert(names, 0, name)
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // text is docs/metrics.md.
@@ -121,7 +132,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	c := &catalogue{Registry: prometheus.NewRegistry()}
 	c.MustRegister(thisBuild().metric())
 	quiet := slog.New(slog.DiscardHandler)
-	conns.NewGate(conns.Limits{}, c)
+	conns.NewGate("service", conns.Limits{}, c)
 	client := cluster.New(cluster.Config{Access: peer.Access{Addrs: []string{"127.0.0.1:1"}}, Log: quiet, Metrics: c})
 	t.Cleanup(func() { client.Close() })
 	store := session.NewRedisStore(client, session.Options{Log: quiet, Metrics: c})

@@ -39,7 +39,7 @@ type program struct {
 	log      *slog.Logger
 	metrics  *prometheus.Registry
 	server   *http.Server
-	opsHTTP  *http.Server // serves at ops
+	opsHTTP  *http.Server // serves at ops; nil without it
 	tls      *tls.Config  // nil for plain HTTP
 	keys     *keys.Ring   // nil without a key file
 	audit    *audit.Log   // nil without --audit-log
@@ -95,9 +95,14 @@ func start(cfg serveCmd, logTo io.Writer) (*program, error) {
 		return nil, errors.Join(err, p.closeListeners())
 	}
 	service, ops := p.newAPI(who)
-	gate := conns.NewGate(limits, p.metrics)
+	gate := conns.NewGate("service", limits, p.metrics)
 	p.listener = gate.Listen(p.listener)
-	p.server, p.opsHTTP = p.newServer(service, gate), p.newServer(ops, gate)
+	p.server = p.newServer(service, gate)
+	if p.ops != nil {
+		gate := conns.NewGate("ops", opsLimits, p.metrics)
+		p.ops = gate.Listen(p.ops)
+		p.opsHTTP = p.newServer(ops, gate)
+	}
 	b := thisBuild()
 	p.log.Info("serving", "addr", p.addr.String(), "version", b.version, "commit", b.commit)
 	if len(secretIDs) > 0 {
@@ -254,8 +259,11 @@ func (p *program) drain() error {
 	return errors.Join(err, p.close(ctx))
 }
 
-// stop waits for the requests in progress. The listener may be closed already.
+// stop waits for the requests in progress at a server, if there is one. The listener may be closed already.
 func stop(ctx context.Context, s *http.Server) error {
+	if s == nil {
+		return nil
+	}
 	if err := s.Shutdown(ctx); err != nil && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("requests in progress were cut off: %w", err)
 	}

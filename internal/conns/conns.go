@@ -32,10 +32,10 @@ type Gate struct {
 	probes hall // guarded by mu
 }
 
-// NewGate makes a gate and registers its collectors.
-func NewGate(l Limits, r prometheus.Registerer) *Gate {
+// NewGate makes a gate for a listener of that name, and registers its collectors.
+func NewGate(name string, l Limits, r prometheus.Registerer) *Gate {
 	g := &Gate{main: newHall(l.All, l.PerAddress), probes: newHall(l.Probes, (l.Probes+1)/2)}
-	g.metrics = newMetrics(r, g)
+	g.metrics = newMetrics(r, g, prometheus.Labels{"listener": name})
 	return g
 }
 
@@ -64,7 +64,7 @@ func (l *listener) Accept() (net.Conn, error) {
 
 // admit returns nil if there is no room.
 func (g *Gate) admit(raw net.Conn) *conn {
-	c := &conn{Conn: raw, gate: g, address: addressOf(raw)}
+	c := &conn{Conn: raw, gate: g, address: AddressOf(raw.RemoteAddr().String())}
 	closed, ok := g.enter(c)
 	if closed != nil {
 		g.metrics.closed.Inc()

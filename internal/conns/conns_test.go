@@ -41,7 +41,7 @@ type door struct {
 }
 
 func newDoor(t *testing.T, l Limits) *door {
-	return &door{t, NewGate(l, prometheus.NewRegistry()), map[*conn]net.Conn{}}
+	return &door{t, NewGate("test", l, prometheus.NewRegistry()), map[*conn]net.Conn{}}
 }
 
 func (d *door) enter(from string) *conn {
@@ -156,7 +156,7 @@ func TestPlacesForProbes(t *testing.T) {
 
 // A real server reports to the gate: a keep-alive connection is closed for a new caller, and one that is answering is not.
 func TestServer(t *testing.T) {
-	g := NewGate(Limits{All: 1, PerAddress: 1, Probes: 2}, prometheus.NewRegistry())
+	g := NewGate("test", Limits{All: 1, PerAddress: 1, Probes: 2}, prometheus.NewRegistry())
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -191,7 +191,7 @@ func TestServer(t *testing.T) {
 	first := dial()
 	ask(first)
 	polltest.Eventually(t, "the request is in progress", func() bool {
-		return gauges(t, g)[`sessiond_connections{use="active"}`] == 1
+		return gauges(t, g)[`sessiond_connections{listener="test",use="active"}`] == 1
 	})
 	second := dial()
 	ask(second)
@@ -203,7 +203,7 @@ func TestServer(t *testing.T) {
 		t.Errorf("got %d", got)
 	}
 	polltest.Eventually(t, "the connection is idle", func() bool {
-		return gauges(t, g)[`sessiond_connections{use="silent"}`] == 1
+		return gauges(t, g)[`sessiond_connections{listener="test",use="silent"}`] == 1
 	})
 	third := dial()
 	ask(third)
@@ -218,7 +218,7 @@ func TestServer(t *testing.T) {
 // gauges are the open connections, as they are exported.
 func gauges(t *testing.T, g *Gate) map[string]float64 {
 	t.Helper()
-	text, err := testutil.CollectAndFormat(open{g}, expfmt.TypeTextPlain, "sessiond_connections")
+	text, err := testutil.CollectAndFormat(newOpen(g, prometheus.Labels{"listener": "test"}), expfmt.TypeTextPlain, "sessiond_connections")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -106,9 +106,10 @@ func (c *conn) speak() {
 	}
 }
 
-// addressOf is the caller's address, or what stands for all that have none.
-func addressOf(c net.Conn) netip.Prefix {
-	at, err := netip.ParseAddrPort(c.RemoteAddr().String())
+// AddressOf is what the limits take for one address: an IPv4 address, a /64 of IPv6, since a host has as many addresses in it as it
+// likes, or what stands for all remote addresses (host:port) that are neither.
+func AddressOf(remote string) netip.Prefix {
+	at, err := netip.ParseAddrPort(remote)
 	if err != nil {
 		return netip.Prefix{}
 	}
