@@ -3,6 +3,7 @@ package audit
 import (
 	"io"
 	"os"
+	"syscall"
 )
 
 // File opens a file to append to, which nobody else may read if it is new. "-" stands for stdout, which stays open.
@@ -11,7 +12,8 @@ func File(path string, stdout io.Writer) func() (io.WriteCloser, error) {
 		if path == "-" {
 			return keptOpen{stdout}, nil
 		}
-		f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		// Not blocking: a FIFO without a reader would keep whoever opens it, which may be the one who handles signals.
+		f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o600)
 		if err != nil {
 			return nil, err
 		}

@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -30,18 +28,28 @@ type Config struct {
 
 // A Log writes lines, in the order of their times. Its methods may be called concurrently, and on nil, which writes nothing
 // and has nothing against any act.
+//
+// One goroutine writes, so that nobody waits for long for a disk or for a reader: a log that stands still must neither take callers
+// nor a takeover with it. What finds no room in the queue is lost, and counted.
 type Log struct {
 	cfg   Config
 	users namer
 	lines *prometheus.CounterVec // by outcome
+	queue chan job
+	ended chan struct{} // closed when the last job is done
 
 	mu      sync.Mutex
-	out     io.WriteCloser // guarded by mu
-	torn    bool           // whether the last write ended within a line; guarded by mu
-	lost    int64          // lines that could not be written since the last one that was; guarded by mu
-	leftOut int64          // refusals without a line since the last line; guarded by mu
-	quota   quota          // guarded by mu
+	closed  bool  // guarded by mu
+	leftOut int64 // refusals without a line since the last line; guarded by mu
+	lost    int64 // lines that could not be written since the last one that was; guarded by mu
+	quota   quota // guarded by mu
 }
+
+const (
+	queueSize = 1024                  // lines that may wait to be written
+	patience  = 2 * time.Second       // that a required act has with its line
+	courtesy  = 50 * time.Millisecond // that everything else has, so that lines stand there before what comes after them
+)
 
 // The values of the counter's label.
 const (
@@ -59,7 +67,7 @@ func New(cfg Config) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{cfg: cfg, users: newNamer(cfg.PlainUsers, cfg.Key), out: out}
+	l := &Log{cfg: cfg, users: newNamer(cfg.PlainUsers, cfg.Key), queue: make(chan job, queueSize), ended: make(chan struct{})}
 	l.lines = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "sessiond_audit_lines_total",
 		Help: "Lines for the audit log, by outcome: written, lost, or left-out, as only refusals are, of which there may be too many.",
@@ -70,10 +78,12 @@ func New(cfg Config) (*Log, error) {
 	if cfg.Metrics != nil {
 		cfg.Metrics.MustRegister(l.lines)
 	}
+	go l.work(&stream{out: out, torn: isTorn(out)})
 	return l, nil
 }
 
-// Reopen opens the stream anew, for a file that was moved away. If that fails, lines go where they went.
+// Reopen opens the stream anew, for a file that was moved away. If that fails, or if the old stream stands still, lines go where they
+// went.
 func (l *Log) Reopen() error {
 	if l == nil {
 		return nil
@@ -82,63 +92,87 @@ func (l *Log) Reopen() error {
 	if err != nil {
 		return err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	last := l.out
-	l.out, l.torn = out, false
-	return last.Close()
+	if err := l.submit(job{swap: out}, patience); err != nil {
+		return errors.Join(err, out.Close())
+	}
+	return nil
 }
 
-// Close closes the stream.
+// Close writes what waits, and closes the stream. It does not wait for long for one that stands still.
 func (l *Log) Close() error {
 	if l == nil {
 		return nil
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.out.Close()
+	if !l.closed {
+		l.closed = true
+		close(l.queue)
+	}
+	l.mu.Unlock()
+	select {
+	case <-l.ended:
+		return nil
+	case <-time.After(patience):
+		return fmt.Errorf("%w: %w", ErrUnavailable, errStandsStill)
+	}
 }
 
-// write writes a line. With durable it returns only once a loss of power would leave the line there.
+// write has a line written. With durable it returns only once a loss of power would leave the line there.
 func (l *Log) write(n line, durable bool) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	n.Time, n.LeftOut, n.Lost = time.Now().UTC(), l.leftOut, l.lost
 	n.User = l.users.name(n.User)
-	err := l.put(n, durable)
-	if err != nil {
-		if l.lost == 0 {
-			l.cfg.Log.Error("the audit log cannot be written", "error", err)
-		}
-		l.lost++
-		l.lines.WithLabelValues(lost).Inc()
+	wait := courtesy
+	if durable {
+		wait = patience
+	}
+	return l.submit(job{line: &n, durable: durable}, wait)
+}
+
+// submit queues a job and waits for it. It fails with ErrUnavailable if the job was not done in time; what is still queued then is
+// done later.
+func (l *Log) submit(j job, within time.Duration) error {
+	j.done = make(chan error, 1)
+	if err := l.enqueue(j); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	if l.lost > 0 {
-		l.cfg.Log.Info("the audit log is written again", "lost", l.lost)
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	select {
+	case err := <-j.done:
+		return err
+	case <-timer.C:
+		return fmt.Errorf("%w: %w", ErrUnavailable, errStandsStill)
 	}
-	l.lost, l.leftOut = 0, 0
-	l.lines.WithLabelValues(written).Inc()
-	return nil
 }
 
-// put is called with mu held. A line that follows one that was cut off begins on a new line.
-func (l *Log) put(n line, durable bool) error {
-	text, err := json.Marshal(n, jsontext.AllowInvalidUTF8(true)) // a caller can put anything into a user's name
-	if err != nil {
-		return err
+// enqueue stamps a line and queues it, both in one step, so that the lines are in the order of their times.
+func (l *Log) enqueue(j job) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	err := errStandsStill
+	if !l.closed {
+		if j.line != nil {
+			j.line.Time, j.line.LeftOut = time.Now().UTC(), l.leftOut
+		}
+		select {
+		case l.queue <- j:
+			if j.line != nil {
+				l.leftOut = 0
+			}
+			return nil
+		default:
+		}
 	}
-	if l.torn {
-		text = append([]byte{'\n'}, text...)
+	if j.line != nil {
+		l.lose(err)
 	}
-	count, err := l.out.Write(append(text, '\n'))
-	if err != nil {
-		l.torn = l.torn || count > 0
-		return err
+	return err
+}
+
+// lose counts a line as lost. It is called with mu held.
+func (l *Log) lose(err error) {
+	if l.lost == 0 {
+		l.cfg.Log.Error("the audit log cannot be written", "error", err)
 	}
-	l.torn = false
-	if s, ok := l.out.(interface{ Sync() error }); ok && durable {
-		return s.Sync()
-	}
-	return nil
+	l.lost++
+	l.lines.WithLabelValues(lost).Inc()
 }

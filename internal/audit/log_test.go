@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -42,8 +43,9 @@ func (d *disk) Sync() error {
 func (d *disk) Close() error { return nil }
 
 // lines are those that can be read.
-func (d *disk) lines(t *testing.T) (lines []map[string]any) {
+func (d *disk) lines(t *testing.T, l *Log) (lines []map[string]any) {
 	t.Helper()
+	settle(t, l)
 	for text := range strings.Lines(d.String()) {
 		var l map[string]any
 		if json.Unmarshal([]byte(text), &l) == nil {
@@ -61,7 +63,16 @@ func logTo(t *testing.T, d *disk, cfg Config) *Log {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { l.Close() })
 	return l
+}
+
+// settle waits until everything that was told so far is written, or lost.
+func settle(t *testing.T, l *Log) {
+	t.Helper()
+	if err := l.submit(job{}, patience); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // wantLine asserts what a line holds beside its time and the act's name.
@@ -83,12 +94,12 @@ func TestAnActHasTwoLines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lines := d.lines(t)
+	lines := d.lines(t, l)
 	if len(lines) != 1 {
 		t.Fatalf("%d lines before the act ends", len(lines))
 	}
 	act.End(Done, "2 sessions")
-	lines = d.lines(t)
+	lines = d.lines(t, l)
 	if len(lines) != 2 || lines[0]["act"] != lines[1]["act"] || lines[0]["act"] == "" {
 		t.Fatalf("got %v", lines)
 	}
@@ -117,11 +128,12 @@ func TestRequired(t *testing.T) {
 			}
 			act.End(Done, "")
 		}
+		settle(t, l)
 		d.full = false
 		if _, err := l.Begin(Entry{Action: Walk, By: Caller}); err != nil {
 			t.Fatal(err)
 		}
-		lines := d.lines(t)
+		lines := d.lines(t, l)
 		missing := map[bool]float64{true: 3, false: 6}[required]
 		if len(lines) != 1 || lines[0]["lost"] != missing {
 			t.Errorf("required %v: a torn line hides the next, or it does not say what is missing: %v", required, lines)
@@ -160,7 +172,7 @@ func TestRefusalsAreLimited(t *testing.T) {
 		for range 10 * refusalsPerMinute {
 			l.Refuse(Entry{By: Caller, From: "10.6.6.6:1"}, "unauthorized")
 		}
-		if n := len(d.lines(t)); n != refusalsPerMinute {
+		if n := len(d.lines(t, l)); n != refusalsPerMinute {
 			t.Errorf("%d lines", n)
 		}
 		l.Refuse(Entry{By: Caller, Key: "web"}, "forbidden")
@@ -170,7 +182,7 @@ func TestRefusalsAreLimited(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		lines := d.lines(t)
+		lines := d.lines(t, l)
 		if len(lines) != 3*refusalsPerMinute+2 {
 			t.Fatalf("%d lines", len(lines))
 		}
@@ -182,7 +194,7 @@ func TestRefusalsAreLimited(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		l.Refuse(Entry{By: Caller}, "unauthorized")
-		if n := len(d.lines(t)); n != 3*refusalsPerMinute+3 {
+		if n := len(d.lines(t, l)); n != 3*refusalsPerMinute+3 {
 			t.Errorf("no line in the next minute")
 		}
 	})
@@ -191,10 +203,11 @@ func TestRefusalsAreLimited(t *testing.T) {
 func TestUsersAreHashed(t *testing.T) {
 	named := func(cfg Config) any {
 		d := new(disk)
-		if _, err := logTo(t, d, cfg).Begin(Entry{User: "alice\xff\n\"}"}); err != nil || len(d.lines(t)) != 1 {
+		l := logTo(t, d, cfg)
+		if _, err := l.Begin(Entry{User: "alice\xff\n\"}"}); err != nil || len(d.lines(t, l)) != 1 {
 			t.Fatalf("%v: %s", err, d)
 		}
-		return d.lines(t)[0]["user"]
+		return d.lines(t, l)[0]["user"]
 	}
 	if got := named(Config{PlainUsers: true}); got != "alice\uFFFD\n\"}" {
 		t.Errorf("plain: %q", got)
@@ -286,7 +299,7 @@ func TestLinesOfManyStayWhole(t *testing.T) {
 		})
 	}
 	callers.Wait()
-	if n := len(d.lines(t)); n != 150 {
+	if n := len(d.lines(t, l)); n != 150 {
 		t.Errorf("%d whole lines", n)
 	}
 }
@@ -300,5 +313,68 @@ func TestNoLog(t *testing.T) {
 	l.Refuse(Entry{}, "forbidden")
 	if err := errors.Join(err, l.Reopen(), l.Close()); err != nil {
 		t.Error(err)
+	}
+}
+
+// What was cut off when the disk was full, or the process was killed, does not swallow the first line after it.
+func TestLineAfterARestart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.log")
+	if err := os.WriteFile(path, []byte("{}\n{\"time\":"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		l, err := New(Config{Open: File(path, nil), Required: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.Begin(Entry{Action: Walk}); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(path)
+	if lines := strings.Split(string(text), "\n"); err != nil || len(lines) != 5 || lines[1] != `{"time":` || !strings.HasSuffix(lines[2], "}") {
+		t.Errorf("got %q, %v", lines, err)
+	}
+}
+
+// A stream that takes nothing holds nobody up but a required act, and that one not for long.
+func TestStreamThatStandsStill(t *testing.T) {
+	for _, required := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			var readers []*io.PipeReader
+			l, err := New(Config{Required: required, Open: func() (io.WriteCloser, error) {
+				reader, writer := io.Pipe()
+				readers = append(readers, reader)
+				return writer, nil
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			_, err = l.Begin(Entry{Action: Walk})
+			if errors.Is(err, ErrUnavailable) != required {
+				t.Errorf("required %v: got %v", required, err)
+			}
+			for n := range 2 * queueSize {
+				l.Refuse(Entry{Key: fmt.Sprint(n)}, "forbidden")
+			}
+			if took := time.Since(began); took > patience+(queueSize+1)*courtesy {
+				t.Errorf("required %v: it took %s", required, took)
+			}
+			if err := l.Reopen(); !errors.Is(err, ErrUnavailable) {
+				t.Errorf("required %v: the stream was changed: %v", required, err)
+			}
+			synctest.Wait()
+			if got := testutil.ToFloat64(l.lines.WithLabelValues("lost")); got < queueSize-2 || got > queueSize {
+				t.Errorf("required %v: %v lines counted as lost", required, got)
+			}
+			readers[0].Close() // everything else is lost
+			if err := l.Close(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
