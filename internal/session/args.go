@@ -48,10 +48,11 @@ type touchArgs struct {
 	ttl   TTL
 	used  bool // the caller has the session's own ID; false if an older one led to it
 	still bool // leave the idle deadline as it is, and only note that the session was used
+	whole bool // answer with the whole record
 }
 
 func (a touchArgs) list() []any {
-	return []any{a.guard.encode(), optional(a.ttl.Idle), optional(a.ttl.Max), flag(a.used), flag(a.still)}
+	return []any{a.guard.encode(), optional(a.ttl.Idle), optional(a.ttl.Max), flag(a.used), flag(a.still), flag(a.whole)}
 }
 
 // deleteArgs are for scripts/delete.lua.

@@ -3,6 +3,7 @@ package session_test
 import (
 	"encoding/binary"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -124,8 +125,35 @@ func TestWriteToAForgedRecord(t *testing.T) {
 	if got, err := store.Replace(t.Context(), nil, ref, content, session.TTL{}, session.Write{}); err == nil {
 		t.Errorf("a replace stored %+v", got)
 	}
+	if got, err := store.Touch(t.Context(), nil, ref, session.TTL{}, session.Guard{}); err == nil {
+		t.Errorf("a touch tells %+v", got)
+	}
 	if got, err := store.Get(t.Context(), nil, ref); err == nil {
 		t.Errorf("after it, a read finds %+v", got)
+	}
+}
+
+// A touch tells no meta that the session's holder did not store.
+func TestTouchOfForgedMeta(t *testing.T) {
+	e, _ := embedded(t, cluster.Config{})
+	store := newStoreWith(t, e.Client(t, cluster.Config{}), session.Options{Now: e.Now})
+	ref := sessiontest.Tenant(t, "acme").NewRef("")
+	content := session.Content{Meta: jsontext.Value(`{"role":"user"}`), Data: jsontext.Value(`1`)}
+	if _, err := store.Create(t.Context(), nil, ref, session.New{Content: content}, ""); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := store.Touch(t.Context(), nil, ref, session.TTL{}, session.Guard{}); err != nil || string(got.Meta) != `{"role":"user"}` || got.Data != nil {
+		t.Errorf("what was not forged: %+v, %v", got, err)
+	}
+	record, err := e.Get(keyOf(ref))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Set(keyOf(ref), strings.Replace(record, "user", "root", 1)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := store.Touch(t.Context(), nil, ref, session.TTL{}, session.Guard{}); err == nil {
+		t.Errorf("a touch tells %s", got.Meta)
 	}
 }
 
@@ -176,5 +204,42 @@ func TestRecordWithAnotherDeadline(t *testing.T) {
 	}
 	if got, err := forged(t, session.Options{}, ended); !errors.Is(err, session.ErrNotFound) {
 		t.Errorf("after the limit: %+v, %v", got, err)
+	}
+	madeLater := func(record []byte) []byte {
+		binary.BigEndian.PutUint64(record[10:], binary.BigEndian.Uint64(record[10:])+uint64(century.Microseconds()))
+		return later(record)
+	}
+	if got, err := forged(t, session.Options{}, madeLater); err == nil || errors.Is(err, session.ErrNotFound) {
+		t.Errorf("made in a hundred years: %+v, %v", got, err)
+	}
+}
+
+// An instance that has not written for long, and so does not know Redis' clock, asks for it.
+func TestRecordWithAnotherDeadlineAtAnIdleInstance(t *testing.T) {
+	const century = 100 * 365 * 24 * time.Hour
+	limit := sessiontest.Policy.TTLLimit
+	for name, shift := range map[string]time.Duration{"after the limit": -limit, "made in a hundred years": century} {
+		e, busy := embedded(t, cluster.Config{})
+		ref := sessiontest.Tenant(t, "acme").NewRef("")
+		if _, err := busy.Create(t.Context(), nil, ref, session.New{}, ""); err != nil {
+			t.Fatal(err)
+		}
+		text, err := e.Get(keyOf(ref))
+		if err != nil {
+			t.Fatal(err)
+		}
+		record := []byte(text)
+		binary.BigEndian.PutUint64(record[10:], binary.BigEndian.Uint64(record[10:])+uint64(shift.Microseconds()))
+		binary.BigEndian.PutUint64(record[34:], binary.BigEndian.Uint64(record[34:])+uint64(century.Microseconds()))
+		if err := e.Set(keyOf(ref), string(record)); err != nil {
+			t.Fatal(err)
+		}
+		idle := newStoreWith(t, e.Client(t, cluster.Config{}), session.Options{Now: e.Now})
+		if got, err := idle.Peek(t.Context(), nil, ref); err == nil {
+			t.Errorf("%s: a read finds %+v", name, got)
+		}
+		if got := idle.GetMany(t.Context(), nil, []session.Ref{ref})[0]; got.Err == nil {
+			t.Errorf("%s: a batch finds %+v", name, got.Session)
+		}
 	}
 }

@@ -121,10 +121,37 @@ func (s *RedisStore) open(ctx context.Context, terms *Terms, ref Ref, value []by
 		return Session{}, ErrNotFound
 	}
 	got, err := rec.open(ref)
-	if over, ok := s.clock.since(got.ExpiresAt); err == nil && ok && over >= 0 {
-		return Session{}, ErrNotFound // its key outlives the tenant's limit: that was lowered, or somebody else wrote the record
+	if err == nil {
+		err = s.checkTimes(ctx, terms, rec, got)
 	}
-	return got, err
+	if err != nil {
+		return Session{}, err
+	}
+	return got, nil
+}
+
+// aheadAtMost is how far the clock of a node may have been ahead when a session was made.
+const aheadAtMost = 24 * time.Hour
+
+// checkTimes bounds a session by the tenant's limit, which its key can outlive: the limit was lowered, or somebody else wrote the
+// record, whose times are bound to nothing. Redis' clock decides. It is asked only if it is not known and it matters.
+func (s *RedisStore) checkTimes(ctx context.Context, terms *Terms, rec record, got Session) error {
+	limit := got.Handle.tenant.policy.TTLLimit
+	over, known := s.clock.since(got.ExpiresAt)
+	if clamped, odd := rec.deadline.After(got.ExpiresAt), time.Until(got.ExpiresAt) > limit+aheadAtMost; !known && (clamped || odd) {
+		now, err := s.cluster.Now(ctx, terms, got.Handle.key())
+		if err != nil {
+			return err
+		}
+		over, known = now.Sub(got.ExpiresAt), true
+	}
+	switch {
+	case known && over >= 0:
+		return ErrNotFound
+	case known && -over > limit+aheadAtMost:
+		return fmt.Errorf("%w: it was made in the future", errCorrupt)
+	}
+	return nil
 }
 
 // write runs a script that answers with the clear part of the record as the write left it, even if a retry finds that the

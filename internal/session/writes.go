@@ -189,14 +189,15 @@ func sealContent(ref Ref, c Content, f format) sealedContent {
 	}
 }
 
-// Touch implements [Store].
+// Touch implements [Store]. It takes the whole record, because the seal that binds the meta to the ID is one with the data.
 func (s *RedisStore) Touch(ctx context.Context, terms *Terms, ref Ref, ttl TTL, g Guard) (Session, error) {
 	if err := ref.tenant.policy.check(ttl); err != nil {
 		return Session{}, err
 	}
 	touched, _, err := s.follow(ctx, terms, ref, func(at Ref) (Session, error) {
-		return s.write(ctx, terms, s.scripts.touch, at, nil, touchArgs{guard: g, ttl: ttl, used: at.id == ref.id}.list())
+		return s.write(ctx, terms, s.scripts.touch, at, nil, touchArgs{guard: g, ttl: ttl, used: at.id == ref.id, whole: true}.list())
 	})
+	touched.Data = nil
 	return touched, err
 }
 

@@ -7,7 +7,8 @@
 --   3 max     new max TTL, microseconds, or ''
 --   4 used    '1' if the caller has the session's own ID, '' if an older one led here
 --   5 still   '1' to leave the idle deadline as it is, and only note that the session was used
-local guard, idle, max, used, still = unpack(ARGV)
+--   6 whole   '1' to answer with the whole record, so that the caller can verify all that it tells; not with still
+local guard, idle, max, used, still, whole = unpack(ARGV)
 
 local h = load(KEYS[1])
 if h and h.kind == ROTATED then return rotated(KEYS[1], h) end
@@ -28,4 +29,5 @@ if type(set) == 'table' and set.err and (idle ~= '' or max ~= '') then return {e
 redis.call('PEXPIREAT', KEYS[1], expiry(h))
 if h.deadline > before then prolong(KEYS[1], h) end
 if h.user > 0 then sustain(KEYS[2], user(KEYS[1], h), KEYS[1], h, idle ~= '' or max ~= '') end
-return {'ok', encode(h) .. string.sub(clear(KEYS[1], h), h.size + 1)}
+local stored = whole ~= '' and redis.call('GETRANGE', KEYS[1], 0, -1) or clear(KEYS[1], h)
+return {'ok', encode(h) .. string.sub(stored, h.size + 1)}
