@@ -60,7 +60,8 @@ type api struct {
 	requests  *requestLog
 	tracer    *tracer
 	boot      string              // distinguishes this process's event IDs from another's
-	streams   seats               // of event streams
+	streams   seats               // of event streams, by address
+	streamsBy seats               // the same, by key
 	batches   *semaphore.Weighted // bytes of the sessions in batch answers, see batchMemory
 	batchesOf sync.Map            // the same of each tenant, by name
 	meters    meters
@@ -77,10 +78,10 @@ func New(cfg Config) (service, ops http.Handler) {
 		requests: &requestLog{log: cfg.Log, slow: cfg.SlowRequest, limit: cfg.LogsPerSecond},
 		tracer:   newTracer(cfg.Tracing),
 		boot:     strings.ToLower(rand.Text()[:8]),
-		streams:  seats{all: maxStreams, each: maxStreamsOf},
-		turns:    newTurns(cfg.Places),
-		walks:    seats{all: maxWalks, each: maxWalksOf},
-		batches:  semaphore.NewWeighted(batchMemory),
+		streams:  seats{all: maxStreams, each: maxStreamsOf}, streamsBy: seats{all: maxStreams, each: maxStreamsBy},
+		turns:   newTurns(cfg.Places),
+		walks:   seats{all: maxWalks, each: maxWalksOf},
+		batches: semaphore.NewWeighted(batchMemory),
 	}
 	cfg.Metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "sessiond_http_requests_waiting",

@@ -52,9 +52,9 @@ func (a *api) batchGet(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	placeOf(r).leave()            // memory may take long to come
-	largest := grantOf(r).MaxBody // of a session
-	weight := min(int64(len(b.refs))*largest, max(maxBatchAnswer, largest), batchMemoryOf)
+	placeOf(r).leave()                                // memory may take long to come
+	largest := min(grantOf(r).MaxBody, batchMemoryOf) // of a session
+	weight := min(int64(len(b.refs))*largest, max(maxBatchAnswer, largest))
 	release, err := a.reserve(r.Context(), tenantOf(r).Name(), weight)
 	if err != nil {
 		return answer{}, fmt.Errorf("%w: too many sessions are being read: %w", cluster.ErrOverloaded, err)
@@ -70,7 +70,7 @@ func (a *api) batchGet(r *http.Request) (answer, error) {
 		return answer{}, err
 	}
 	defer leave()
-	ans, err := jsonAnswer(batchResults{a.readMany(r, b)})
+	ans, err := jsonAnswer(batchResults{a.readMany(r, b, largest)})
 	if err != nil {
 		return answer{}, err
 	}
@@ -100,11 +100,13 @@ func (a *api) reserve(ctx context.Context, tenant string, weight int64) (release
 }
 
 // readMany reads the sessions until the answer is full, about batchSlice at a time. How large they are shows as it goes: it
-// begins as if all were as large as they may be, and reads at most four times as many in the next step.
-func (a *api) readMany(r *http.Request, b batch) []jsontext.Value {
+// begins as if all were as large as they may be, and reads at most four times as many in the next step. Those before say nothing
+// of the next ones, so that no step takes more than there is room for if all of it is as large as it may be.
+func (a *api) readMany(r *http.Request, b batch, largest int64) []jsontext.Value {
 	results, size := make([]jsontext.Value, b.ids), 0
-	step, read := int(max(1, batchSlice/grantOf(r).MaxBody)), 0
+	step, read := int(max(1, batchSlice/largest)), 0
 	for read < len(b.refs) && size < maxBatchAnswer {
+		step = max(1, min(step, int((maxBatchAnswer-int64(size))/largest)))
 		for i, got := range a.Store.GetMany(r.Context(), termsOf(r), b.refs[read:min(read+step, len(b.refs))]) {
 			result := a.batchSession(r, got)
 			results[b.places[read+i]] = result

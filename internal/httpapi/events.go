@@ -10,11 +10,13 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/sessiond/sessiond/internal/cluster/watch"
+	"github.com/sessiond/sessiond/internal/conns"
 )
 
 const (
 	maxStreams    = 100              // open event streams per instance
 	maxStreamsOf  = 20               // open event streams of one address
+	maxStreamsBy  = 10               // open event streams by one key, which may be used from one address by a proxy
 	streamPulse   = 15 * time.Second // time between comments that keep a quiet stream open
 	streamPatient = 10 * time.Second // how long a write may wait for a slow reader
 )
@@ -79,7 +81,7 @@ func (a *api) describeEvent(ev watch.Event) eventBody {
 
 // streamAnswer reserves one of the streams; the stream releases it when it ends.
 func (a *api) streamAnswer(r *http.Request, since uint64) (answer, error) {
-	leave, err := a.streams.take(addressOf(r))
+	leave, err := a.takeStream(r)
 	if err != nil {
 		return answer{}, err
 	}
@@ -89,7 +91,25 @@ func (a *api) streamAnswer(r *http.Request, since uint64) (answer, error) {
 	}}, nil
 }
 
-// stream sends events as they happen, until the caller leaves or the service stops.
+// takeStream takes one of the streams for the caller's address, and one for its key if it has one.
+func (a *api) takeStream(r *http.Request) (leave func(), err error) {
+	leaveAddress, err := a.streams.take(conns.AddressOf(r.RemoteAddr).String())
+	if err != nil {
+		return nil, err
+	}
+	key := eventOf(r).key
+	if key == "" {
+		return leaveAddress, nil
+	}
+	leaveKey, err := a.streamsBy.take(key)
+	if err != nil {
+		leaveAddress()
+		return nil, err
+	}
+	return func() { leaveKey(); leaveAddress() }, nil
+}
+
+// stream sends events as they happen, until the caller leaves or may see them no more, or the service stops.
 func (a *api) stream(w http.ResponseWriter, r *http.Request, since uint64) {
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
@@ -116,6 +136,9 @@ func (a *api) stream(w http.ResponseWriter, r *http.Request, since uint64) {
 		select {
 		case <-more:
 		case <-pulse.C:
+			if a.Ops == OpsByKey && !a.isOperator(r) { // the key has expired, or is gone from the key file
+				return
+			}
 			if !send(": still here\n\n") {
 				return
 			}

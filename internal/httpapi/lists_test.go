@@ -184,6 +184,21 @@ func TestBatchAnswerIsBounded(t *testing.T) {
 	}
 }
 
+// Small sessions, or none, before large ones do not make an answer larger.
+func TestBatchAnswerIsBoundedInAnyOrder(t *testing.T) {
+	f := newFixture(t)
+	var ids []string
+	for n := range 80 {
+		ids = append(ids, fmt.Sprintf("unknown-%020d", n))
+	}
+	ids = append(ids, slices.Repeat(withLargeSessions(f, 1), 256)...)
+	answer := f.do("POST", "/v1/sessions:batchGet", batchOf(ids)).want(200)
+	const problems = 256 << 10
+	if size, most := len(answer.body), maxBatchAnswer+(64<<10)+problems; size > most {
+		t.Errorf("an answer has %d bytes, want at most %d", size, most)
+	}
+}
+
 // Callers who do not read their answers hold no more memory together than a few answers take, and leave some to other tenants.
 func TestBatchesInMemoryAreBounded(t *testing.T) {
 	f := newFixture(t)

@@ -85,9 +85,13 @@ func revealsSecret(r *http.Request, requestID string) bool {
 	for _, authorization := range r.Header.Values("Authorization") {
 		secrets = append(secrets, strings.Fields(authorization)...)
 	}
-	return slices.ContainsFunc(secrets, func(s string) bool {
-		return len(s) >= minSecretPart && (strings.Contains(requestID, s) || len(requestID) >= minSecretPart && strings.Contains(s, requestID))
-	})
+	for end := minSecretPart; end <= len(requestID); end++ {
+		part := requestID[end-minSecretPart : end]
+		if slices.ContainsFunc(secrets, func(s string) bool { return strings.Contains(s, part) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // minSecretPart is how many characters of a secret are worth hiding. Fewer are left to chance: they occur in any request ID.

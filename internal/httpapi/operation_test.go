@@ -136,7 +136,7 @@ func TestRequestID(t *testing.T) {
 	if got := f.do("GET", "/livez", "", "X-Request-Id", "abc-1").Header.Get("X-Request-Id"); got != "abc-1" {
 		t.Errorf("got %q", got)
 	}
-	for id, taken := range map[string]bool{"an-api-key": false, "req-an-api-key-1": false, "api-key-1": false, "a-key-12": true} {
+	for id, taken := range map[string]bool{"an-api-key": false, "req-an-api-key-1": false, "api-key-1": false, "xan-api-key-": false, "a-key-12": true} {
 		got := f.do("GET", "/livez", "", "X-Request-Id", id, "Authorization", "Bearer an-api-key-1").Header.Get("X-Request-Id")
 		if (got == id) != taken {
 			t.Errorf("%s became %s beside the key", id, got)

@@ -4,7 +4,10 @@ import (
 	"context"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/sessiond/sessiond/internal/cluster"
 	"github.com/sessiond/sessiond/internal/cluster/watch"
@@ -108,5 +111,57 @@ func TestOperationsApart(t *testing.T) {
 		if got := at("127.0.0.1", path); got != 404 {
 			t.Errorf("%s: %d", path, got)
 		}
+	}
+}
+
+// A stream ends soon after its key has.
+func TestStreamEndsWithItsKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var gone atomic.Bool
+		a := &api{Config: Config{
+			Ops: OpsByKey, Events: new(watch.Events),
+			Grant: func(string) (keys.Grant, bool) { return keys.Grant{Scopes: keys.Ops}, !gone.Load() },
+		}}
+		ended := make(chan struct{})
+		go func() {
+			a.stream(httptest.NewRecorder(), httptest.NewRequest("GET", "/v1/cluster/events", nil).WithContext(t.Context()), 0)
+			close(ended)
+		}()
+		time.Sleep(3 * streamPulse)
+		select {
+		case <-ended:
+			t.Fatal("it ended before")
+		default:
+		}
+		gone.Store(true)
+		time.Sleep(streamPulse)
+		synctest.Wait()
+		select {
+		case <-ended:
+		default:
+			t.Error("it goes on")
+		}
+	})
+}
+
+// One key cannot take every stream of the address of a proxy.
+func TestStreamsOfAKey(t *testing.T) {
+	a := &api{streams: seats{all: maxStreams, each: maxStreamsOf}, streamsBy: seats{all: maxStreams, each: maxStreamsBy}}
+	take := func(key string) (func(), error) {
+		r := httptest.NewRequest("GET", "/", nil)
+		return a.takeStream(r.WithContext(context.WithValue(r.Context(), eventKey{}, &event{key: key})))
+	}
+	for n := range maxStreamsBy + 1 {
+		if _, err := take("one"); (err == nil) != (n < maxStreamsBy) {
+			t.Errorf("stream %d of a key: %v", n+1, err)
+		}
+	}
+	leave, err := take("another")
+	if err != nil {
+		t.Fatal(err)
+	}
+	leave()
+	if a.streams.taken != maxStreamsBy || a.streamsBy.taken != maxStreamsBy {
+		t.Errorf("%d and %d are taken", a.streams.taken, a.streamsBy.taken)
 	}
 }

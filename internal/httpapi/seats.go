@@ -2,15 +2,13 @@ package httpapi
 
 import (
 	"fmt"
-	"net"
-	"net/http"
 	"sync"
 
 	"github.com/sessiond/sessiond/internal/cluster"
 )
 
 // Seats are what callers hold for long, event streams and walks for example. No caller can take them all, and all callers
-// together no more than there are. A caller is an address or a tenant.
+// together no more than there are. A caller is an address, a key or a tenant.
 type seats struct {
 	all, each int // how many there are, and for one caller
 
@@ -50,13 +48,4 @@ func (s *seats) leave(by string) {
 	if s.by[by]--; s.by[by] == 0 {
 		delete(s.by, by)
 	}
-}
-
-// addressOf is the caller's address without the port.
-func addressOf(r *http.Request) string {
-	addr, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return addr
 }

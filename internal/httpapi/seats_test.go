@@ -1,16 +1,17 @@
 package httpapi
 
 import (
-	"net/http"
 	"strconv"
 	"testing"
+
+	"github.com/sessiond/sessiond/internal/conns"
 )
 
 // One address cannot take every seat, and all together cannot take more than there are. A seat that is left is free again.
 func TestSeats(t *testing.T) {
 	s := &seats{all: 5, each: 2}
 	take := func(addr string) (func(), bool) {
-		leave, err := s.take(addressOf(&http.Request{RemoteAddr: addr}))
+		leave, err := s.take(conns.AddressOf(addr).String())
 		return leave, err == nil
 	}
 	var leave []func()
@@ -23,8 +24,19 @@ func TestSeats(t *testing.T) {
 			leave = append(leave, left)
 		}
 	}
-	for i, want := range []bool{true, true, true, false} {
-		if _, ok := take("[fd00::" + strconv.Itoa(i+1) + "]:1"); ok != want {
+	for host, want := range []bool{true, true, false} {
+		left, ok := take("[fd00::" + strconv.Itoa(host+1) + "]:1")
+		if ok != want {
+			t.Errorf("seat %d of one /64: %t", host+1, ok)
+		}
+		if ok {
+			defer left()
+		}
+	}
+	leave[1]()
+	leave = leave[:1]
+	for i, want := range []bool{true, true, false} {
+		if _, ok := take("[fd00:0:0:" + strconv.Itoa(i+1) + "::1]:1"); ok != want {
 			t.Errorf("seat %d of other addresses: %t", i+1, ok)
 		}
 	}

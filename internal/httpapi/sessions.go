@@ -111,7 +111,10 @@ func (a *api) upsert(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	full := a.mayAdd(r)
+	var full error
+	if !write.Guard.Set && !write.Guard.Exists { // otherwise it adds none
+		full = a.mayAdd(r)
+	}
 	if full != nil {
 		write.Guard.Exists = true // what exists may still be replaced
 	}
