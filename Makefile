@@ -4,6 +4,15 @@ export COMPOSE_PROJECT_NAME ?= sessiond
 COMPOSE := $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 VM ?=
 PROFILE ?=
+# In the profile tls, the clients of the bundle trust the authority that it has made for itself.
+ifeq ($(PROFILE),tls)
+export COMPOSE_FILE := docker-compose.yaml:deploy/tls.yaml
+SCHEME := https
+CA_FILE := out/ca.pem
+else
+SCHEME := http
+CA_FILE :=
+endif
 TESTFLAGS ?=
 FAULTS ?= all
 
@@ -101,7 +110,7 @@ image: ## build the image sessiond:local
 		docker build -q -t sessiond:local --build-arg GO_IMAGE=$$GO_IMAGE --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) .
 
 .PHONY: up
-up: image ## start the whole bundle and wait until both instances are ready; PROFILE=observability adds Prometheus and Grafana
+up: image ## start the whole bundle and wait until both instances are ready; PROFILE=observability adds Prometheus and Grafana, PROFILE=tls speaks TLS
 	@REDIS_IMAGE=$$(deploy/images/resolve.sh redis) && export REDIS_IMAGE && deploy/up.sh "$(PROFILE)" $(COMPOSE)
 
 .PHONY: down
@@ -112,13 +121,15 @@ down: ## stop the bundle; its volumes keep the sessions
 clean: ## stop the bundle and delete its sessions
 	@COMPOSE_PROFILES=observability $(COMPOSE) down -v
 
+AS_OPERATOR := --redis-username=operator --redis-password-file=/secrets/operator.password
+
 .PHONY: cluster-status
 cluster-status: ## show each node's VM, role, slots and lag
-	@$(COMPOSE) exec -T sessiond-1 /sessiond cluster status
+	@$(COMPOSE) exec -T sessiond-1 /sessiond cluster status $(AS_OPERATOR)
 
 .PHONY: cluster-rebalance
 cluster-rebalance: ## give every VM one master again, after a VM has returned
-	@$(COMPOSE) exec -T sessiond-1 /sessiond cluster rebalance
+	@$(COMPOSE) exec -T sessiond-1 /sessiond cluster rebalance $(AS_OPERATOR)
 
 .PHONY: vm-kill
 vm-kill: ## VM=1|2|3: cut a VM's power
@@ -136,7 +147,7 @@ comma := ,
 STOCK_NODES := $(subst $(empty) $(empty),$(comma),$(foreach host,11 21 31 12 22 32,$(SESSIOND_NET).$(host):6379))
 # Like a power cut: docker kill alone would close the connections.
 POWER_CUT := --fault-by 'deploy/vm.sh $$1 $${2\#vm}'
-TARGETS := --target http://127.0.0.1:8080 --target http://127.0.0.1:8081
+TARGETS := --target $(SCHEME)://127.0.0.1:8080 --target $(SCHEME)://127.0.0.1:8081 --ca-file=$(CA_FILE)
 
 .PHONY: failover
 failover: up ## kill a VM of the bundle under load, and write a report
@@ -147,7 +158,9 @@ failover: up ## kill a VM of the bundle under load, and write a report
 .PHONY: failover-control
 failover-control: up ## the same with a plain go-redis handler, for comparison
 	@$(MAKE) -s cluster-rebalance
-	@go build -o bin/loadtest ./loadtest && bin/loadtest --scenario vm-kill $(POWER_CUT) --target redis-stock --redis $(STOCK_NODES) --cluster http://127.0.0.1:8080 $(LOADFLAGS)
+	@[ "$(PROFILE)" != tls ] || { echo "the control speaks no TLS" >&2; exit 2; }
+	@go build -o bin/loadtest ./loadtest && LOADTEST_REDIS_PASSWORD=$$($(COMPOSE) exec -T redis-1 cat /secrets/control.password) \
+		bin/loadtest --scenario vm-kill $(POWER_CUT) --target redis-stock --redis $(STOCK_NODES) --redis-username=control --cluster http://127.0.0.1:8080 $(LOADFLAGS)
 
 .PHONY: rolling-restart
 rolling-restart: up ## restart the VMs of the bundle one by one under load, and write a report

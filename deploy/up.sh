@@ -8,8 +8,12 @@ cd "$(dirname "$0")/.."
 profile=$1
 shift
 
+# Nodes read the rules for their users when they start. With other rules, Compose makes them anew.
+SESSIOND_RULES=$(cat deploy/redis/*.acl | cksum | tr ' ' -)
+export SESSIOND_RULES
+
 case $profile in
-'') "$@" up -d ;;
+'' | tls) "$@" up -d ;;
 observability)
 	PROMETHEUS_IMAGE=$(deploy/images/resolve.sh prometheus)
 	REDIS_EXPORTER_IMAGE=$(deploy/images/resolve.sh redis-exporter)
@@ -24,7 +28,14 @@ observability)
 		grafana='no Grafana: its image is not available here'
 	fi
 	;;
-*) echo "up.sh: unknown profile $profile; the only one is observability" >&2; exit 2 ;;
+*) echo "up.sh: unknown profile $profile; there are observability and tls" >&2; exit 2 ;;
 esac
-deploy/wait-ready.sh
+if [ "$profile" = tls ]; then
+	mkdir -p out
+	docker cp "$("$@" ps -q sessiond-1):/secrets/ca.pem" out/ca.pem >/dev/null
+	deploy/wait-ready.sh https --cacert out/ca.pem
+	echo "certificates of this bundle are from out/ca.pem"
+	exit
+fi
+deploy/wait-ready.sh http
 if [ -n "$profile" ]; then echo "Prometheus: http://127.0.0.1:9090; $grafana"; fi

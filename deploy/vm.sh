@@ -32,7 +32,8 @@ kill)
 start)
 	for c in $(containers -a); do
 		if ! connected "$c"; then
-			docker network connect --ip "$(label "$c" sessiond.ip)" --alias "$(label "$c" com.docker.compose.service)" "$network" "$c"
+			docker network connect --ip "$(label "$c" sessiond.ip)" \
+				--alias "$(label "$c" com.docker.compose.service)" --alias "$(label "$c" sessiond.host)" "$network" "$c"
 		fi
 		docker start "$c" >/dev/null
 	done

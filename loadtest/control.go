@@ -15,12 +15,12 @@ type control struct {
 	server  *http.Server
 }
 
-func startControl(redis []string) (*control, error) {
+func startControl(cfg stock.Config) (*control, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	c := &control{url: "http://" + listener.Addr().String(), handler: stock.New(stock.Config{Addrs: redis})}
+	c := &control{url: "http://" + listener.Addr().String(), handler: stock.New(cfg)}
 	c.server = &http.Server{Handler: c.handler, ReadHeaderTimeout: 10 * time.Second}
 	go c.server.Serve(listener) // ends with close
 	return c, nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -80,10 +81,15 @@ func (d *drill) prepare(ctx context.Context) error {
 	if len(cfg.Targets) == 0 {
 		cfg.Targets = []string{"http://127.0.0.1:8080"}
 	}
-	d.cluster = cluster.Client{Instances: d.Cluster, Token: d.Token, HTTP: &http.Client{Transport: &http.Transport{}}}
+	if cfg.RootCAs, err = d.authorities(); err != nil {
+		return err
+	}
+	d.cluster = cluster.Client{
+		Instances: d.Cluster, Token: d.Token, HTTP: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: cfg.RootCAs}}},
+	}
 	slotOf := func(r load.Result) uint16 { return r.Slot }
 	if d.stock() {
-		if d.control, err = startControl(d.Redis); err != nil {
+		if d.control, err = startControl(stock.Config{Addrs: d.Redis, Username: d.RedisUsername, Password: d.RedisPassword}); err != nil {
 			return err
 		}
 		cfg.Targets, cfg.Mix.Rotate, cfg.Mix.List = []string{d.control.url}, 0, 0

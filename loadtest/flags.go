@@ -2,8 +2,10 @@ package main
 
 import (
 	"cmp"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -23,10 +25,15 @@ const redisStock = "redis-stock"
 type cli struct {
 	Scenario scenario.Flag `placeholder:"NAME|FILE" help:"Read flags from a file: one of ${scenarios}, or a path. Flags on the command line override it."`
 
-	Target  []string `placeholder:"URL" help:"Instances to load, round robin; or redis-stock, a plain go-redis handler in this process, as the control. Default: http://127.0.0.1:8080."`
-	Token   string   `env:"LOADTEST_TOKEN" placeholder:"KEY" help:"API key; with the scope ops too, unless --cluster names --ops-listen addresses. Set it in the environment to keep it out of the process list."`
-	Tenant  string   `default:"default" help:"The API key's tenant."`
-	Redis   []string `placeholder:"HOST:PORT" help:"Cluster nodes, for redis-stock."`
+	Target []string `placeholder:"URL" help:"Instances to load, round robin; or redis-stock, a plain go-redis handler in this process, as the control. Default: http://127.0.0.1:8080."`
+	Token  string   `env:"LOADTEST_TOKEN" placeholder:"KEY" help:"API key; with the scope ops too, unless --cluster names --ops-listen addresses. Set it in the environment to keep it out of the process list."`
+	Tenant string   `default:"default" help:"The API key's tenant."`
+	CAFile string   `name:"ca-file" placeholder:"FILE" help:"Trust these CA certificates (PEM) instead of the system's."`
+	Redis  []string `placeholder:"HOST:PORT" help:"Cluster nodes, for redis-stock."`
+
+	RedisUsername string `placeholder:"NAME" help:"Redis ACL user, for redis-stock."`
+	RedisPassword string `env:"LOADTEST_REDIS_PASSWORD" placeholder:"PASSWORD" help:"Redis ACL password, for redis-stock. Set it in the environment to keep it out of the process list."`
+
 	Cluster []string `placeholder:"URL" help:"Instances to ask about the cluster's shards and events. Default: the targets."`
 
 	Rate     string        `default:"500" help:"Requests per second: a number, ramp:FROM:TO:WITHIN, sine:MEAN:AMPLITUDE:PERIOD or steps:RATExTIME,RATExTIME."`
@@ -96,6 +103,22 @@ func (c *cli) config() (load.Config, error) {
 		Lifetime: ledger.Lifetime{Idle: c.IdleTTL, Max: c.MaxTTL}, Grace: cmp.Or(c.Grace, -1), Zipf: c.Zipf, Guarded: c.Guarded,
 		MaxInFlight: c.MaxInFlight, Timeout: c.Timeout, NoRedial: c.NoRedial, Durability: c.Durability, Prefer: c.Prefer, Seed: c.Seed,
 	}, nil
+}
+
+// authorities are those of --ca-file; nil for the system's.
+func (c *cli) authorities() (*x509.CertPool, error) {
+	if c.CAFile == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(c.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("--ca-file: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("--ca-file: %s has no certificate", c.CAFile)
+	}
+	return pool, nil
 }
 
 // means returns how faults are made. It rejects faults that it cannot make, and those due after the end of the load.

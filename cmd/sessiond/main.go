@@ -48,6 +48,7 @@ type cli struct {
 	Healthcheck healthcheckCmd `cmd:"" help:"Check that a running service is alive, for use in containers."`
 	Doctor      doctorCmd      `cmd:"" help:"Examine a cluster, and tell which promises hold on it, and why the others do not."`
 	Cluster     struct {
+		Secrets   secretsCmd   `cmd:"" help:"Make passwords and certificates for nodes and service, where there are none."`
 		Init      initCmd      `cmd:"" help:"Form the cluster, or check that it is formed and its replicas are on other VMs than their masters."`
 		Status    statusCmd    `cmd:"" help:"Show each node's VM, role, slots and lag."`
 		Rebalance rebalanceCmd `cmd:"" help:"Restore one master per VM, by planned failovers that lose no write."`

@@ -84,10 +84,11 @@ build_redis_exporter() {
 		RUN printf 'exit 101' >/usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d \
 		 && apt-get update -qq \
 		 && apt-get install -qq -y --no-install-recommends prometheus-redis-exporter \
-		 && rm -rf /var/lib/apt/lists/*
+		 && rm -rf /var/lib/apt/lists/* \
+		 && ln -s /usr/bin/prometheus-redis-exporter /redis_exporter
 		USER nobody
 		EXPOSE 9121
-		ENTRYPOINT ["prometheus-redis-exporter"]
+		ENTRYPOINT ["/redis_exporter"]
 	EOF
 }
 

@@ -13,7 +13,7 @@ valkey-8.1) chosen='' public=valkey/valkey:8.1 local=sessiond-local/valkey:8.1 ;
 redis) chosen=${REDIS_IMAGE:-} public=redis:8 local=sessiond-local/redis:8 ;;
 golang) chosen=${GO_IMAGE:-} public=golang:1.26 local=sessiond-local/golang:1.26 ;;
 prometheus) chosen=${PROMETHEUS_IMAGE:-} public=prom/prometheus:v2.53.5 local=sessiond-local/prometheus:2 ;;
-redis-exporter) chosen=${REDIS_EXPORTER_IMAGE:-} public=oliver006/redis_exporter:v1.74.0 local=sessiond-local/redis-exporter:1 ;;
+redis-exporter) chosen=${REDIS_EXPORTER_IMAGE:-} public=oliver006/redis_exporter:v1.74.0-alpine local=sessiond-local/redis-exporter:1 ;;
 grafana) chosen=${GRAFANA_IMAGE:-} public=grafana/grafana:11.6.0 local='' ;;
 *) echo "usage: resolve.sh redis|redis-8.0|redis-7.0|valkey-8.1|golang|prometheus|redis-exporter|grafana" >&2; exit 2 ;;
 esac

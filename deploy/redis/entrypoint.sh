@@ -1,7 +1,9 @@
 #!/bin/sh
-# Starts one node of the cluster, with the redis.conf in this folder.
+# Starts one node of the cluster, with the redis.conf in this folder and what $SECRETS_CONF adds, if it names a file: passwords,
+# certificates.
 #
 #   entrypoint.sh redis-1.vm1     the hostname to announce: the part after the first dot is the VM
+#   entrypoint.sh --ping          no node is started; the one in this container is asked whether it serves
 #
 # A master that returns before the others have voted it out stays master, with the content of its log. After a power cut
 # that log may lack the last second (appendfsync everysec). Its replica has that second, and would have to discard it:
@@ -11,8 +13,8 @@ set -eu
 
 here=$(dirname "$0")
 conf=$here/redis.conf
-# setting prints a setting of redis.conf: of several the last, as in Redis, without its quotes.
-setting() { sed -n "s/^$1  *//p" "$conf" | sed -n '$s/^"\(.*\)"$/\1/;$p'; }
+# setting prints a setting of the configuration: of several the last, as in Redis, without its quotes.
+setting() { sed -n "s/^$1  *//p" "$conf" ${SECRETS_CONF:+"$SECRETS_CONF"} | sed -n '$s/^"\(.*\)"$/\1/;$p'; }
 dir=$(setting dir)
 nodes=$dir/$(setting cluster-config-file)
 clean=$dir/clean-exit # exists if the last exit was clean: the log is complete, and the replica has everything
@@ -65,14 +67,22 @@ password=$(setting masterauth)
 : "${REDISCLI_AUTH=${password:-$(setting requirepass)}}"
 export REDISCLI_AUTH
 [ -n "$REDISCLI_AUTH" ] || unset REDISCLI_AUTH # an empty one would be sent
+# ask HOST:PORT COMMAND...
 ask() {
-	set -- -h "${1%:*}" -p "${1##*:}" cluster nodes
+	addr=$1
+	shift
+	set -- -h "${addr%:*}" -p "${addr##*:}" "$@"
 	if [ -n "$user" ]; then set -- --user "$user" "$@"; fi
 	if [ "$(setting tls-cluster)" = yes ]; then
 		set -- --tls --cacert "$(setting tls-ca-cert-file)" --cert "$(setting tls-cert-file)" --key "$(setting tls-key-file)" "$@"
 	fi
 	timeout 1 redis-cli "$@" 2>&1 || true
 }
+
+if [ "$1" = --ping ]; then
+	[ "$(ask 127.0.0.1:6379 ping)" = PONG ]
+	exit
+fi
 
 # unreadable tells whether a node is there and does not let this script in, which is not the same as a node that is gone.
 unreadable() {
@@ -91,12 +101,12 @@ hold() {
 	say "this node was a master and did not end cleanly: it is held back until its replica has taken over, for up to ${hold_limit} s"
 	while [ -z "$signalled" ]; do
 		voters=0 answers=0 alone=0 closed=''
-		for addr in $others; do
-			said=$(ask "$addr")
-			if unreadable "$said"; then closed=$addr refusal=$said; fi
+		for other in $others; do
+			said=$(ask "$other" cluster nodes)
+			if unreadable "$said"; then closed=$other refusal=$said; fi
 			answer=$(echo "$said" | verdict "$me")
 			case $answer in
-			gone*) say "$addr says that another node has its slots: starting as a replica"; return ;;
+			gone*) say "$other says that another node has its slots: starting as a replica"; return ;;
 			alone*) alone=$((alone + 1)) answers=$((answers + 1)) ;;
 			wait*) answers=$((answers + 1)) ;;
 			esac
@@ -132,7 +142,7 @@ elif was_master; then
 fi
 if [ -n "$signalled" ]; then exit 143; fi
 
-redis-server "$conf" --cluster-announce-hostname "$1" &
+redis-server "$conf" ${SECRETS_CONF:+--include "$SECRETS_CONF"} --cluster-announce-hostname "$1" &
 child=$!
 if [ -n "$signalled" ]; then kill -TERM "$child"; fi
 # A signal ends wait early, with its own status. The second wait has the status of Redis, or 127 if that is known already.

@@ -3,6 +3,7 @@ package load
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -41,6 +42,7 @@ func newClient(cfg Config) (*client, error) {
 			MaxIdleConnsPerHost: cfg.MaxInFlight,
 			IdleConnTimeout:     time.Minute,
 			DisableCompression:  true,
+			TLSClientConfig:     &tls.Config{RootCAs: cfg.RootCAs}, // no HTTP/2: a connection per request in flight, as for HTTP
 		}
 		c.transport = c.owned
 	}

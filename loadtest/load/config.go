@@ -6,6 +6,7 @@
 package load
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -79,6 +80,8 @@ type Config struct {
 	Ledger *ledger.Ledger
 	// Observe is called with every result, concurrently and before the request counts as done. It must be quick.
 	Observe func(Result)
+	// RootCAs are the authorities that certificates of targets must be from. The system's if nil.
+	RootCAs *x509.CertPool
 	// Transport sends the requests. Outside tests it is an http.Transport with enough connections for MaxInFlight.
 	Transport http.RoundTripper
 	// Seed makes the choice of operations and keys repeatable. Random if 0.

@@ -24,6 +24,8 @@ import (
 type Config struct {
 	// Addrs are some nodes of the cluster, host:port.
 	Addrs []string
+	// Username and Password are those of a Redis ACL user; empty for none.
+	Username, Password string
 	// Deadline of a request, set on its context. 3 seconds if 0. go-redis checks it between its tries, not within one.
 	Deadline time.Duration
 	// MaxBody bounds a request's body. 64 KiB if 0.
@@ -45,7 +47,7 @@ func New(cfg Config) *Handler {
 	if cfg.MaxBody == 0 {
 		cfg.MaxBody = 64 << 10
 	}
-	h := &Handler{cfg: cfg, rdb: redis.NewClusterClient(&redis.ClusterOptions{Addrs: cfg.Addrs}), mux: http.NewServeMux()}
+	h := &Handler{cfg: cfg, rdb: redis.NewClusterClient(&redis.ClusterOptions{Addrs: cfg.Addrs, Username: cfg.Username, Password: cfg.Password}), mux: http.NewServeMux()}
 	h.mux.HandleFunc("POST /v1/sessions", h.create)
 	h.mux.HandleFunc("GET /v1/sessions/{id}", h.read)
 	h.mux.HandleFunc("PUT /v1/sessions/{id}", h.replace)

@@ -279,6 +279,46 @@ func TestEntrypointAsksWithCredentials(t *testing.T) {
 	}
 }
 
+// A second configuration, such as that of the bundle's secrets, counts for the questions and for Redis.
+func TestEntrypointHasASecondConfiguration(t *testing.T) {
+	t.Parallel()
+	e := newEntrypoint(t)
+	e.write("secrets.conf", "masteruser replica\nmasterauth secret\n")
+	e.cmd.Env = append(e.cmd.Env, "SECRETS_CONF="+filepath.Join(e.dir, "secrets.conf"))
+	e.write("exit", "0")
+	e.write("nodes.conf", asMaster)
+	e.write("redis-cli", guardedCLI)
+	e.write("password", "replica:secret")
+	for port, id := range map[string]string{"2": "n", "3": "o"} {
+		e.write(port, seenBy(id, asMaster, " 0-5460", "")) // the failover has happened
+	}
+	e.start()
+	if code := e.end(); code != 0 || !strings.Contains(e.log.String(), "another node has its slots") {
+		t.Fatalf("exit status %d\n%s", code, &e.log)
+	}
+	started, err := os.ReadFile(filepath.Join(e.dir, "started"))
+	if want := " --include " + filepath.Join(e.dir, "secrets.conf") + " "; err != nil || !strings.Contains(string(started), want) {
+		t.Errorf("started with %q, want %q: %v", started, want, err)
+	}
+}
+
+// Asked to ping, the script asks the node and starts none.
+func TestEntrypointPings(t *testing.T) {
+	t.Parallel()
+	for said, code := range map[string]int{"PONG": 0, "LOADING Redis is loading the dataset in memory": 1, "": 1} {
+		e := newEntrypoint(t)
+		e.write("redis-cli", guardedCLI)
+		if said != "" {
+			e.write("6379", said+"\n")
+		}
+		e.cmd.Args[2] = "--ping"
+		e.start()
+		if got := e.end(); got != code || e.has("started") {
+			t.Errorf("%q: exit status %d, want %d; started: %t", said, got, code, e.has("started"))
+		}
+	}
+}
+
 // The exit status is Redis', and only a clean exit leaves the mark, which the next start removes.
 func TestEntrypointEnds(t *testing.T) {
 	t.Parallel()

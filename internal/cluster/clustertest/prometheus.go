@@ -24,7 +24,9 @@ func (r *Real) StartPrometheus(t testing.TB) string {
 		}
 		t.Skip("PROMETHEUS_IMAGE and REDIS_EXPORTER_IMAGE do not name images")
 	}
-	r.companion(t, exporter, "redis-exporter", 201, "9121/tcp")
+	r.companion(t, exporter, "redis-exporter", 201, "9121/tcp", testcontainers.WithEnv(map[string]string{
+		"REDIS_USER": exporterUser, "REDIS_PASSWORD": password, "REDIS_EXPORTER_CONFIG_COMMAND": "-",
+	}))
 	ip := r.companion(t, server, "prometheus", 202, "9090/tcp",
 		testcontainers.WithHostConfigModifier(func(host *mobycontainer.HostConfig) {
 			host.Binds = append(host.Binds, inRepository("deploy/prometheus")+":/etc/prometheus:ro")

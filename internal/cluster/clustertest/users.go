@@ -11,24 +11,29 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/peer"
 )
 
-// The users of every real cluster are those of deploy/redis/users.acl, so that each test proves that the service needs no more.
+// The users of every real cluster are those of deploy/redis, so that each test proves that the service needs no more.
 // Only the default user, which the tests' own connections and the replicas are, may do everything.
 
-// The users that the code under test is, and the password of both.
+// The users that the code under test and its companions are, and the password of all.
 const (
 	serviceUser  = "sessiond"
 	operatorUser = "operator"
+	exporterUser = "exporter"
 	password     = "password-of-the-tests"
 )
 
-// users is deploy/redis/users.acl with passwords, and with a default user who may do everything.
+// users is deploy/redis/users.acl and bundle.acl with passwords, and with a default user who may do everything.
 func users() (string, error) {
 	text, err := os.ReadFile(inRepository("deploy/redis/users.acl"))
 	if err != nil {
 		return "", err
 	}
+	bundle, err := os.ReadFile(inRepository("deploy/redis/bundle.acl"))
+	if err != nil {
+		return "", err
+	}
 	var lines []string
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(string(text) + string(bundle)) {
 		name, rules, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "user "), " ")
 		if name == "default" {
 			rules = "on nopass ~* &* +@all"

@@ -8,7 +8,7 @@ import (
 	"github.com/sessiond/sessiond/internal/cluster/clustertest"
 )
 
-// Whoever gets hold of a user of deploy/redis/users.acl can do nothing with it but what it is for. That it can do that, every
+// Whoever gets hold of a user of deploy/redis can do nothing with it but what it is for. That it can do that, every
 // other test on a real cluster shows.
 func TestUsersMayDoNothingElseOnRealCluster(t *testing.T) {
 	real := clustertest.Shared(t)
@@ -24,7 +24,9 @@ func TestUsersMayDoNothingElseOnRealCluster(t *testing.T) {
 			"flushall", "keys *", "scan 0", "randomkey", "get {a}:s:shop:k", "set {a}:s:shop:k v", "config set maxmemory 1", "acl list", "shutdown", "cluster reset",
 			"eval x 1 {a}:s:shop:k",
 		},
-		"replica": {"get {a}:s:shop:k", "scan 0", "config get *", "eval x 0", "cluster failover", "info"},
+		"exporter": {"get {a}:s:shop:k", "scan 0", "config get *", "slowlog get", "client list", "eval x 0", "cluster nodes", "acl list"},
+		"control":  {"get {a}:s:shop:k", "set {a}:s:shop:k v", "scan 0", "config get *", "eval x 0", "cluster failover"},
+		"replica":  {"get {a}:s:shop:k", "scan 0", "config get *", "eval x 0", "cluster failover", "info"},
 	} {
 		for _, command := range commands {
 			args := []any{"acl", "dryrun", user}
@@ -35,19 +37,25 @@ func TestUsersMayDoNothingElseOnRealCluster(t *testing.T) {
 				t.Errorf("%s may %s: %s, %v", user, command, said, err)
 			}
 		}
-		if said, err := rdb.Do(t.Context(), "acl", "dryrun", user, "cluster", "nodes").Text(); err != nil || said != "OK" {
-			t.Errorf("%s may not even see the nodes: %s, %v", user, said, err)
+		may := map[string][]any{"exporter": {"info"}, "control": {"set", "session:x", "v"}}[user]
+		if may == nil {
+			may = []any{"cluster", "nodes"}
+		}
+		if said, err := rdb.Do(t.Context(), append([]any{"acl", "dryrun", user}, may...)...).Text(); err != nil || said != "OK" {
+			t.Errorf("%s may not even %v: %s, %v", user, may, said, err)
 		}
 	}
 }
 
-// As it is in the repository, the file lets nobody in: it has no passwords, and the default user is off.
+// As they are in the repository, the files let nobody in: they have no passwords, and the default user is off.
 func TestUsersHaveNoPasswords(t *testing.T) {
-	text, err := os.ReadFile("../../../deploy/redis/users.acl")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if strings.ContainsAny(string(text), "><#!") || strings.Contains(string(text), "nopass") || !strings.Contains(string(text), "user default off\n") {
-		t.Errorf("the file lets somebody in:\n%s", text)
+	for file, first := range map[string]string{"users.acl": "user default off\n", "bundle.acl": "user exporter on "} {
+		text, err := os.ReadFile("../../../deploy/redis/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.ContainsAny(string(text), "><#!") || strings.Contains(string(text), "nopass") || !strings.HasPrefix(string(text), first) {
+			t.Errorf("%s lets somebody in:\n%s", file, text)
+		}
 	}
 }
