@@ -145,11 +145,12 @@ func (r Ref) older() (Ref, bool) {
 // derive hashes the ID and the secret, and what else is given. The parts are separated by NUL, which neither a label nor a
 // tenant's name nor an ID can contain. Whoever knows neither the ID nor the secret cannot tell the outcome from chance.
 func (r Ref) derive(label, text string) [sha512.Size]byte {
-	input := label + "\x00" + r.tenant.name + "\x00" + r.id
+	input := make([]byte, 0, 256)
+	input = append(append(append(append(append(input, label...), 0), r.tenant.name...), 0), r.id...)
 	if text != "" {
-		input += "\x00" + text
+		input = append(append(input, 0), text...)
 	}
-	return r.tenant.secrets.digest(r.secret, []byte(input))
+	return r.tenant.secrets.digest(r.secret, input)
 }
 
 // userTag needs no secret: Redis holds the user in the clear.
@@ -179,7 +180,12 @@ func (r Ref) Serves(user string) bool {
 }
 
 // key is the session's key in Redis.
-func (h Handle) key() string { return h.keyPrefix() + h.name.String() }
+func (h Handle) key() string {
+	b := make([]byte, 0, 64)
+	b = base64.RawURLEncoding.AppendEncode(append(b, '{'), h.tag[:])
+	b = append(append(append(b, "}:s:"...), h.tenant.name...), ':')
+	return string(base64.RawURLEncoding.AppendEncode(b, h.name[:]))
+}
 
 // keyPrefix is what the keys of all sessions of the tenant with this tag begin with.
 func (h Handle) keyPrefix() string { return "{" + h.tag.String() + "}:s:" + h.tenant.name + ":" }
@@ -197,7 +203,13 @@ func (h Handle) markKey(id writeID) string {
 func (t *Tenant) inUserSlot(user string) Handle { return Handle{tenant: t, tag: t.userTag(user)} }
 
 // String is the tag and the name, 25 characters of base64url.
-func (h Handle) String() string { return h.tag.String() + h.name.String() }
+func (h Handle) String() string { return string(h.AppendTo(make([]byte, 0, tagChars+nameChars))) }
+
+// AppendTo appends what String returns.
+func (h Handle) AppendTo(b []byte) []byte {
+	b = base64.RawURLEncoding.AppendEncode(b, h.tag[:])
+	return base64.RawURLEncoding.AppendEncode(b, h.name[:])
+}
 
 // Format writes the handle for every verb. With String alone, %d would print the fields, and so a Ref's ID.
 func (h Handle) Format(f fmt.State, _ rune) { io.WriteString(f, h.String()) }
