@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"net/http"
 	"strings"
 
@@ -9,10 +8,8 @@ import (
 	"github.com/sessiond/sessiond/internal/session"
 )
 
-type grantKey struct{}
-
 // grantOf returns what the caller may do.
-func grantOf(r *http.Request) keys.Grant { return r.Context().Value(grantKey{}).(keys.Grant) }
+func grantOf(r *http.Request) *keys.Grant { return &callOf(r).grant }
 
 // tenantOf returns the tenant that the caller acts for.
 func tenantOf(r *http.Request) *session.Tenant { return grantOf(r).Tenant }
@@ -24,19 +21,21 @@ func mayUse(r *http.Request, scope keys.Scope) bool { return grantOf(r).Scopes&s
 func (a *api) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		grant, ok := a.granted(r)
-		eventOf(r).key = grant.Key // of an expired key too
+		c := callOf(r)
+		c.key = grant.Key // of an expired key too
 		if !ok {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="sessiond"`)
 			a.writeProblem(w, r, unauthorized, problem{})
 			return
 		}
-		eventOf(r).tenant = grant.Tenant.Name()
-		r = r.WithContext(context.WithValue(r.Context(), grantKey{}, grant))
+		c.tenant, c.grant = grant.Tenant.Name(), grant
 		if r.ContentLength > grant.MaxBody { // at once: a caller that expects 100-continue need not send it
 			a.fail(w, r, &http.MaxBytesError{Limit: grant.MaxBody})
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, grant.MaxBody)
+		if r.ContentLength != 0 {
+			r.Body = http.MaxBytesReader(w, r.Body, grant.MaxBody)
+		}
 		next.ServeHTTP(w, r)
 	})
 }

@@ -67,39 +67,28 @@ func setUnlessEmpty(h http.Header, name, value string) {
 	}
 }
 
-// sessionBody is a session in an answer, without meta and data.
-type sessionBody struct {
-	ID            string `json:"id,omitzero"`
-	Handle        string `json:"handle"`
-	User          string `json:"user,omitzero"`
-	Version       uint64 `json:"version"`
-	CreatedAt     string `json:"created_at"`
-	LastTouchedAt string `json:"last_touched_at"`
-	IdleTTL       string `json:"idle_ttl"`
-	IdleExpiresAt string `json:"idle_expires_at"`
-	MaxTTL        string `json:"max_ttl"`
-	ExpiresAt     string `json:"expires_at"`
-}
-
-// encodeSession appends meta and data by hand, because they are returned byte for byte as they were stored: the JSON
-// encoder would remove their white space.
+// encodeSession is a session in an answer. Meta and data are returned byte for byte as they were stored, and nothing of the rest but the
+// user needs an encoder: a read is on the path of every request of every app.
 func encodeSession(s session.Session, id string) ([]byte, error) {
-	b, err := json.Marshal(sessionBody{
-		ID:            id,
-		Handle:        s.Handle.String(),
-		User:          s.User,
-		Version:       s.Version,
-		CreatedAt:     timestamp(s.CreatedAt),
-		LastTouchedAt: timestamp(s.TouchedAt),
-		IdleTTL:       formatTTL(s.IdleTTL),
-		IdleExpiresAt: timestamp(s.IdleExpiresAt()),
-		MaxTTL:        formatTTL(s.MaxTTL()),
-		ExpiresAt:     timestamp(s.ExpiresAt),
-	})
-	if err != nil {
-		return nil, err
+	b := make([]byte, 0, 512+len(s.User)+len(s.Meta)+len(s.Data))
+	b = append(b, '{')
+	if id != "" {
+		b = append(append(append(b, `"id":"`...), id...), `",`...)
 	}
-	b = b[:len(b)-1]
+	b = append(s.Handle.AppendTo(append(b, `"handle":"`...)), '"')
+	if s.User != "" {
+		var err error
+		if b, err = jsontext.AppendQuote(append(b, `,"user":`...), s.User); err != nil {
+			return nil, err
+		}
+	}
+	b = strconv.AppendUint(append(b, `,"version":`...), s.Version, 10)
+	b = appendTime(append(b, `,"created_at":`...), s.CreatedAt)
+	b = appendTime(append(b, `,"last_touched_at":`...), s.TouchedAt)
+	b = append(append(append(b, `,"idle_ttl":"`...), formatTTL(s.IdleTTL)...), '"')
+	b = appendTime(append(b, `,"idle_expires_at":`...), s.IdleExpiresAt())
+	b = append(append(append(b, `,"max_ttl":"`...), formatTTL(s.MaxTTL())...), '"')
+	b = appendTime(append(b, `,"expires_at":`...), s.ExpiresAt)
 	if s.Meta != nil {
 		b = append(append(b, `,"meta":`...), s.Meta...)
 	}
@@ -107,6 +96,10 @@ func encodeSession(s session.Session, id string) ([]byte, error) {
 		b = append(append(b, `,"data":`...), s.Data...)
 	}
 	return append(b, '}'), nil
+}
+
+func appendTime(b []byte, t time.Time) []byte {
+	return append(t.UTC().AppendFormat(append(b, '"'), time.RFC3339Nano), '"')
 }
 
 func timestamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
@@ -120,7 +113,7 @@ func sessionAnswer(r *http.Request, s session.Session) (answer, error) {
 // newIDAnswer is sessionAnswer for a session with a new ID. The ID is told here and nowhere else: in the body, and in a
 // header for those who want no body.
 func newIDAnswer(r *http.Request, status int, ref session.Ref, s session.Session) (answer, error) {
-	eventOf(r).handle = ref.Handle.String()
+	callOf(r).handle = ref.Handle.String()
 	return describeSession(r, answer{status: status, id: ref.ID()}, s)
 }
 

@@ -112,7 +112,7 @@ func New(cfg Config) (service, ops http.Handler) {
 // newRouter returns a router without routes, for requests to these hosts.
 func (a *api) newRouter(hosts []string) chi.Router {
 	r := chi.NewRouter()
-	r.Use(a.observe, a.metrics.instrument, a.recoverPanics, secure, a.probes, a.ownOrigin(hosts))
+	r.Use(a.observe, a.recoverPanics, secure, a.probes, a.ownOrigin(hosts))
 	r.NotFound(a.noRoute)
 	r.MethodNotAllowed(a.wrongMethod)
 	return r

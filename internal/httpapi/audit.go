@@ -32,7 +32,7 @@ func (a *api) auditRefusal(r *http.Request, k kind) {
 
 // caller adds to an entry who made the request, and which.
 func caller(r *http.Request, e audit.Entry) audit.Entry {
-	ev := eventOf(r)
+	ev := callOf(r)
 	e.By, e.Key, e.Tenant, e.From, e.RequestID = audit.Caller, ev.key, ev.tenant, r.RemoteAddr, ev.requestID
 	e.Call = method(r.Method) + " " + route(r.Context())
 	return e

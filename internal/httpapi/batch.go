@@ -181,7 +181,7 @@ func (a *api) batchSession(r *http.Request, got session.Result) jsontext.Value {
 func (a *api) batchProblem(r *http.Request, err error) jsontext.Value {
 	k, p := explain(err)
 	if k == internal {
-		eventOf(r).err = err
+		callOf(r).err = err
 	}
 	return a.encodeProblem(r, k, p)
 }

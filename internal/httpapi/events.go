@@ -97,7 +97,7 @@ func (a *api) takeStream(r *http.Request) (leave func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	key := eventOf(r).key
+	key := callOf(r).key
 	if key == "" {
 		return leaveAddress, nil
 	}

@@ -89,7 +89,7 @@ func (a *api) readiness(r *http.Request) readiness {
 	defer cancel()
 	seen, err := a.Ready(ctx)
 	if err != nil {
-		eventOf(r).err = err
+		callOf(r).err = err
 		return readiness{Status: notReady, Reason: unreadyReason(err)}
 	}
 	state := readiness{Status: ready, SlotsCovered: &seen.SlotsCovered}

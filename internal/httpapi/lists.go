@@ -128,7 +128,7 @@ func (a *api) revokeHandle(r *http.Request) (answer, error) {
 	if err != nil {
 		return noContent, nil // no session can have this handle
 	}
-	eventOf(r).handle = handle.String()
+	callOf(r).handle = handle.String()
 	what := audit.Entry{Action: audit.RevokeHandle, User: pathParam(r, "user"), Session: handle.String()}
 	err = a.audited(r, what, func() (string, error) {
 		return "", a.Store.RevokeHandle(r.Context(), termsOf(r), pathParam(r, "user"), handle)

@@ -3,11 +3,11 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -55,25 +55,65 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	return m
 }
 
-// instrument counts and times requests. It must run inside observe, whose event it reads.
-func (m *metrics) instrument(next http.Handler) http.Handler {
-	byRoute := promhttp.WithLabelFromCtx("route", route)
-	byTenant := promhttp.WithLabelFromCtx("tenant", func(ctx context.Context) string { return eventIn(ctx).tenant })
-	marked := promhttp.WithExemplarFromContext(exemplar)
-	next = promhttp.InstrumentHandlerCounter(m.requests, next, byRoute, byTenant, marked)
-	next = promhttp.InstrumentHandlerDuration(m.latency, next, byRoute, marked)
-	return promhttp.InstrumentHandlerInFlight(m.inFlight, next)
+// observe counts and times an answer. The labels method and code are those of promhttp.
+func (m *metrics) observe(ctx context.Context, verb string, c *call, took time.Duration) {
+	verb = lowerMethod(verb)
+	requests := m.requests.WithLabelValues(c.route, verb, codeLabel(c.status), c.tenant)
+	latency := m.latency.WithLabelValues(c.route, verb)
+	if marks := exemplar(ctx, c, took); marks != nil {
+		requests.(prometheus.ExemplarAdder).AddWithExemplar(1, marks)
+		latency.(prometheus.ExemplarObserver).ObserveWithExemplar(took.Seconds(), marks)
+		return
+	}
+	requests.Inc()
+	latency.Observe(took.Seconds())
 }
 
 // exemplar links a sample in a histogram to the request's trace, or to its line in the log, which every slow request has.
-func exemplar(ctx context.Context) prometheus.Labels {
+func exemplar(ctx context.Context, c *call, took time.Duration) prometheus.Labels {
 	if span := trace.SpanContextFromContext(ctx); span.IsSampled() {
 		return prometheus.Labels{"trace_id": span.TraceID().String()}
 	}
-	if e := eventIn(ctx); e.slow > 0 && time.Since(e.start) >= e.slow {
-		return prometheus.Labels{"request_id": e.requestID}
+	if c.slow > 0 && took >= c.slow {
+		return prometheus.Labels{"request_id": c.requestID}
 	}
 	return nil
+}
+
+// lowerMethod limits the values of the label method to the known methods.
+func lowerMethod(verb string) string {
+	switch verb {
+	case http.MethodGet:
+		return "get"
+	case http.MethodHead:
+		return "head"
+	case http.MethodPost:
+		return "post"
+	case http.MethodPut:
+		return "put"
+	case http.MethodPatch:
+		return "patch"
+	case http.MethodDelete:
+		return "delete"
+	case http.MethodOptions:
+		return "options"
+	}
+	return "unknown"
+}
+
+// codeLabels are made once: an answer in a million has another status.
+var codeLabels = func() (labels [500]string) {
+	for i := range labels {
+		labels[i] = strconv.Itoa(100 + i)
+	}
+	return labels
+}()
+
+func codeLabel(status int) string {
+	if i := status - 100; i >= 0 && i < len(codeLabels) {
+		return codeLabels[i]
+	}
+	return strconv.Itoa(status)
 }
 
 // route returns the pattern that matched. It is known only after routing.

@@ -2,9 +2,11 @@ package httpapi
 
 import (
 	"context"
-	"crypto/rand"
+	"encoding/base32"
+	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"regexp"
 	"runtime/debug"
@@ -13,60 +15,58 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
-	"github.com/go-chi/chi/v5/middleware"
 )
-
-// An event is the log line of one request. Handlers fill in what they learn.
-type event struct {
-	start     time.Time
-	slow      time.Duration // a request that takes this long is slow
-	requestID string
-	key       string // ID of the caller's API key; empty until the caller is known, and without a key file
-	tenant    string // empty until the caller is known
-	handle    string // of the session, never its ID
-	problem   string // kind of the problem document, if one was sent
-	err       error  // the cause of the problem
-}
-
-type eventKey struct{}
-
-func eventOf(r *http.Request) *event { return eventIn(r.Context()) }
-
-func eventIn(ctx context.Context) *event {
-	if e, ok := ctx.Value(eventKey{}).(*event); ok {
-		return e
-	}
-	return new(event) // a test called a handler outside the router
-}
 
 // requestID matches what a caller may choose as X-Request-Id. It admits nothing that could forge a log line.
 var requestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
-// observe gives every request its ID, logs it and traces it. It names the route's pattern, since a path may hold an ID.
+// observe gives every request its ID, counts, times and logs it, and traces it. It names the route's pattern, since a path may hold an ID.
 func (a *api) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		e := &event{start: time.Now(), slow: a.SlowRequest, requestID: r.Header.Get("X-Request-Id")}
-		if !requestID.MatchString(e.requestID) || revealsSecret(r, e.requestID) {
-			e.requestID = rand.Text()
+		c := &call{recorder: recorder{ResponseWriter: w}, start: time.Now(), slow: a.SlowRequest, requestID: chosenID(r)}
+		if c.requestID == "" {
+			c.requestID = newRequestID()
 		}
-		w.Header().Set("X-Request-Id", e.requestID)
-		ctx, span := a.tracer.begin(context.WithValue(r.Context(), eventKey{}, e), r)
+		w.Header().Set("X-Request-Id", c.requestID)
+		ctx, span := a.tracer.begin(context.WithValue(r.Context(), callKey{}, c), r)
 		r = r.WithContext(ctx)
 		if a.isDraining() {
 			w.Header().Set("Connection", "close") // RFC 9112, section 9.6
 		}
-		ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
+		a.metrics.inFlight.Inc()
+		defer a.metrics.inFlight.Dec()
 
-		next.ServeHTTP(ww, r)
+		next.ServeHTTP(c, r)
 
-		status := ww.Status()
-		if status == 0 {
-			status = http.StatusOK
+		took := time.Since(c.start)
+		if c.status == 0 {
+			c.status = http.StatusOK
 		}
-		endSpan(span, r, e, status)
-		a.requests.write(r, e, status, ww.BytesWritten(), time.Since(e.start))
+		c.route = route(ctx)
+		endSpan(span, r, c)
+		a.metrics.observe(ctx, r.Method, c, took)
+		a.requests.write(r, c, took)
 	})
 }
+
+// chosenID is the request ID that the caller has chosen; empty if there is none that may stand in a log.
+func chosenID(r *http.Request) string {
+	id := r.Header.Get("X-Request-Id")
+	if id == "" || !requestID.MatchString(id) || revealsSecret(r, id) {
+		return ""
+	}
+	return id
+}
+
+// newRequestID makes an ID that is no secret: it only has to be another one each time.
+func newRequestID() string {
+	var id [16]byte
+	binary.BigEndian.PutUint64(id[:], rand.Uint64())
+	binary.BigEndian.PutUint64(id[8:], rand.Uint64())
+	return requestIDs.EncodeToString(id[:])
+}
+
+var requestIDs = base32.StdEncoding.WithPadding(base32.NoPadding)
 
 // isDraining reports whether the service is stopping.
 func (a *api) isDraining() bool {
@@ -122,17 +122,20 @@ func (a *api) recoverPanics(next http.Handler) http.Handler {
 				panic(v)
 			}
 			a.Log.LogAttrs(r.Context(), slog.LevelError, "panic",
-				slog.String("request_id", eventOf(r).requestID), slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+				slog.String("request_id", callOf(r).requestID), slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
 			a.fail(w, r, fmt.Errorf("panic: %v", v))
 		}()
 		next.ServeHTTP(w, r)
 	})
 }
 
+// The values of headers that every answer has. Nobody changes them: Header.Add copies, because they have no room for more.
+var noSniff, noStored = []string{"nosniff"}, []string{"no-store"}
+
 // secure sets the headers of every answer.
 func secure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header()["X-Content-Type-Options"] = noSniff
 		next.ServeHTTP(w, r)
 	})
 }
@@ -140,7 +143,7 @@ func secure(next http.Handler) http.Handler {
 // noStore keeps sessions out of every cache (RFC 9111, section 5.2.2.5).
 func noStore(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "no-store")
+		w.Header()["Cache-Control"] = noStored
 		next.ServeHTTP(w, r)
 	})
 }

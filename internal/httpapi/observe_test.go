@@ -30,8 +30,8 @@ func TestLogIsSampled(t *testing.T) {
 		var out bytes.Buffer
 		l := &requestLog{log: slog.New(slog.NewJSONHandler(&out, nil)), slow: 100 * time.Millisecond, limit: 3}
 		request := func(status int, took time.Duration) {
-			e := &event{start: time.Now(), requestID: fmt.Sprintf("%d-%s", status, took)}
-			l.write(httptest.NewRequest("GET", "/", nil), e, status, 0, took)
+			c := &call{recorder: recorder{status: status}, start: time.Now(), requestID: fmt.Sprintf("%d-%s", status, took)}
+			l.write(httptest.NewRequest("GET", "/", nil), c, took)
 		}
 		time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
 		for range 10 {
@@ -146,11 +146,11 @@ func hasAttribute(s sdktrace.ReadOnlySpan, want attribute.KeyValue) bool {
 // Without tracing a request takes no more memory for it.
 func TestNoTracingCostsNothing(t *testing.T) {
 	r := httptest.NewRequest("GET", "/", nil)
-	ctx := context.WithValue(r.Context(), eventKey{}, new(event))
+	ctx := context.WithValue(r.Context(), callKey{}, new(call))
 	var off *tracer
 	if n := testing.AllocsPerRun(100, func() {
 		_, span := off.begin(ctx, r)
-		endSpan(span, r, nil, 200)
+		endSpan(span, r, nil)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

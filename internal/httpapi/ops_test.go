@@ -149,7 +149,7 @@ func TestStreamsOfAKey(t *testing.T) {
 	a := &api{streams: seats{all: maxStreams, each: maxStreamsOf}, streamsBy: seats{all: maxStreams, each: maxStreamsBy}}
 	take := func(key string) (func(), error) {
 		r := httptest.NewRequest("GET", "/", nil)
-		return a.takeStream(r.WithContext(context.WithValue(r.Context(), eventKey{}, &event{key: key})))
+		return a.takeStream(r.WithContext(context.WithValue(r.Context(), callKey{}, &call{key: key})))
 	}
 	for n := range maxStreamsBy + 1 {
 		if _, err := take("one"); (err == nil) != (n < maxStreamsBy) {

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -13,45 +12,42 @@ import (
 // preferences are those of a request that the service knows (RFC 7240).
 type preferences struct {
 	minimal bool // return=minimal: the caller wants no body
-	terms   *session.Terms
+	terms   session.Terms
 }
 
-type preferencesKey struct{}
-
-func preferencesOf(r *http.Request) *preferences {
-	if p, ok := r.Context().Value(preferencesKey{}).(*preferences); ok {
-		return p
-	}
-	return &preferences{terms: new(session.Terms)} // the header was not read: a problem came first, or the route has no preferences
-}
+// preferencesOf are none until the header was read: a problem came first, or the route has no preferences.
+func preferencesOf(r *http.Request) *preferences { return &callOf(r).preferences }
 
 // termsOf are what the request asks of the store, for all calls that it makes.
-func termsOf(r *http.Request) *session.Terms { return preferencesOf(r).terms }
+func termsOf(r *http.Request) *session.Terms { return &preferencesOf(r).terms }
 
 // prefer reads the header Prefer and passes it on to the store. Unknown preferences are ignored, as the RFC requires. An
 // unknown value of a known preference is refused: the caller would take it as applied.
 func (a *api) prefer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p, err := readPreferences(r)
-		if err != nil {
-			a.fail(w, r, err)
-			return
+		c := callOf(r)
+		if lines := r.Header["Prefer"]; len(lines) > 0 {
+			if err := c.preferences.read(lines); err != nil {
+				a.fail(w, r, err)
+				return
+			}
 		}
-		p.terms.Owner, p.terms.Weight = tenantOf(r).Name(), grantOf(r).Quota.Weight
-		if place := placeOf(r); place != nil {
-			p.terms.Waits = place.leave
+		terms := &c.preferences.terms
+		terms.Owner, terms.Weight = c.tenant, c.grant.Quota.Weight
+		if c.place != nil {
+			terms.Waits = c.place.leave
 		}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), preferencesKey{}, p)))
+		next.ServeHTTP(w, r)
 	})
 }
 
-func readPreferences(r *http.Request) (*preferences, error) {
-	p := &preferences{terms: new(session.Terms)}
+// read takes the lines of the header.
+func (p *preferences) read(lines []string) error {
 	seen := map[string]bool{}
-	for _, line := range r.Header.Values("Prefer") {
+	for _, line := range lines {
 		preferences, ok := splitUnquoted(line, ',')
 		if !ok {
-			return nil, badRequest("header Prefer has a quote that does not end")
+			return badRequest("header Prefer has a quote that does not end")
 		}
 		for _, preference := range preferences {
 			parts, _ := splitUnquoted(preference, ';')
@@ -69,7 +65,7 @@ func readPreferences(r *http.Request) (*preferences, error) {
 				case cluster.Async, cluster.Replicated, cluster.Strict:
 					p.terms.Durability = d
 				default:
-					return nil, badRequest("Prefer: durability must be async, replicated or strict")
+					return badRequest("Prefer: durability must be async, replicated or strict")
 				}
 			case "read":
 				switch value {
@@ -78,12 +74,12 @@ func readPreferences(r *http.Request) (*preferences, error) {
 				case "stale":
 					p.terms.AllowStale = true
 				default:
-					return nil, badRequest("Prefer: read must be master or stale")
+					return badRequest("Prefer: read must be master or stale")
 				}
 			}
 		}
 	}
-	return p, nil
+	return nil
 }
 
 // splitUnquoted splits at the separators that are outside of quoted strings (RFC 9110, section 5.6.4). It returns false if
@@ -145,7 +141,7 @@ func tellOutcome(w http.ResponseWriter, r *http.Request, minimal bool) {
 // tellSource says if a replica answered a read, even if that answer is that the session does not exist; and if that answer
 // may lack acknowledged writes, how many seconds ago the replica had them all for sure.
 func tellSource(w http.ResponseWriter, r *http.Request) {
-	terms := preferencesOf(r).terms
+	terms := termsOf(r)
 	if !terms.FromReplica() || !isRead(r) {
 		return
 	}

@@ -149,7 +149,7 @@ var details = map[string]string{
 // fail answers with the problem document of an error.
 func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	k, p := explain(err)
-	e := eventOf(r)
+	e := callOf(r)
 	e.problem, e.err = k.name, err
 	if q, ok := errors.AsType[*quotaError](err); ok {
 		a.tellRefusal(w.Header(), r, q)
@@ -179,7 +179,7 @@ func (a *api) writeProblem(w http.ResponseWriter, r *http.Request, k kind, p pro
 func (a *api) encodeProblem(r *http.Request, k kind, p problem) []byte {
 	a.metrics.problems.WithLabelValues(k.name).Inc()
 	p.Type, p.Title, p.Status, p.Retryable = "urn:sessiond:"+k.name, k.title, k.status, k.retryable
-	p.RequestID = eventOf(r).requestID
+	p.RequestID = callOf(r).requestID
 	body, err := json.Marshal(p)
 	if err != nil {
 		panic(err) // only strings and numbers

@@ -51,7 +51,7 @@ type meter struct {
 // meters hold the meter of each tenant. When the key file is read again, a tenant whose quota stays keeps its meter.
 type meters struct{ by sync.Map }
 
-func (ms *meters) of(g keys.Grant) *meter {
+func (ms *meters) of(g *keys.Grant) *meter {
 	if m, ok := ms.by.Load(g.Tenant.Name()); ok && m.(*meter).quota == g.Quota {
 		return m.(*meter)
 	}

@@ -65,7 +65,7 @@ func TestRateRefills(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := new(meters).of(grant)
+		m := new(meters).of(&grant)
 		admitted := func() (n int) {
 			for m.enter(1, time.Now()) == nil {
 				n++

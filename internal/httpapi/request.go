@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -19,26 +18,24 @@ const (
 	maxPage     = 500
 )
 
-type queryKey struct{}
-
 // parseQuery parses the query once, for all that read it, and refuses one that is malformed. [url.URL.Query] would drop the
 // malformed part silently: "?except=HANDLE%zz" would log the caller out as well.
 func (a *api) parseQuery(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		query, err := url.ParseQuery(r.URL.RawQuery)
-		if err != nil { // not quoted: the query may hold a credential by mistake
-			a.fail(w, r, badRequest("the query is malformed: parameters are separated by \"&\", and \"%\" begins an escape of two hexadecimal digits"))
-			return
+		if r.URL.RawQuery != "" {
+			query, err := url.ParseQuery(r.URL.RawQuery)
+			if err != nil { // not quoted: the query may hold a credential by mistake
+				a.fail(w, r, badRequest("the query is malformed: parameters are separated by \"&\", and \"%\" begins an escape of two hexadecimal digits"))
+				return
+			}
+			callOf(r).query = query
 		}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), queryKey{}, query)))
+		next.ServeHTTP(w, r)
 	})
 }
 
 // queryOf is the query that parseQuery parsed.
-func queryOf(r *http.Request) url.Values {
-	query, _ := r.Context().Value(queryKey{}).(url.Values)
-	return query
-}
+func queryOf(r *http.Request) url.Values { return callOf(r).query }
 
 // checkQuery refuses unknown and repeated parameters. Otherwise a misspelt one would be ignored silently.
 func checkQuery(r *http.Request, known ...string) error {
@@ -170,7 +167,7 @@ func refOf(r *http.Request) (session.Ref, error) {
 	}
 	ref, err := tenantOf(r).ParseRef(id)
 	if err == nil {
-		eventOf(r).handle = ref.Handle.String()
+		callOf(r).handle = ref.Handle.String()
 	}
 	return ref, err
 }

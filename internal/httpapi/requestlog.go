@@ -25,20 +25,20 @@ type requestLog struct {
 }
 
 // write logs a request, or counts it as omitted.
-func (l *requestLog) write(r *http.Request, e *event, status, bytes int, took time.Duration) {
+func (l *requestLog) write(r *http.Request, c *call, took time.Duration) {
 	level := slog.LevelInfo
-	if status >= 500 {
+	if c.status >= 500 {
 		level = slog.LevelError
 	}
 	ctx := r.Context()
 	if !l.log.Enabled(ctx, level) {
 		return
 	}
-	omitted, ok := l.admit(e.start.Add(took), status >= 500 || took >= l.slow)
+	omitted, ok := l.admit(c.start.Add(took), c.status >= 500 || took >= l.slow)
 	if !ok {
 		return
 	}
-	l.log.LogAttrs(ctx, level, "request", attributes(ctx, r, e, status, bytes, took, omitted)...)
+	l.log.LogAttrs(ctx, level, "request", attributes(ctx, r.Method, c, took, omitted)...)
 }
 
 // failureLines is how many lines per second there may be for requests that failed or were slow.
@@ -64,22 +64,22 @@ func (l *requestLog) admit(now time.Time, matters bool) (omitted int64, ok bool)
 	return omitted, true
 }
 
-func attributes(ctx context.Context, r *http.Request, e *event, status, bytes int, took time.Duration, omitted int64) []slog.Attr {
+func attributes(ctx context.Context, verb string, c *call, took time.Duration, omitted int64) []slog.Attr {
 	attrs := []slog.Attr{
-		slog.String("request_id", e.requestID), slog.String("method", method(r.Method)), slog.String("route", route(ctx)),
-		slog.Int("status", status), slog.Int("bytes", bytes), slog.Duration("took", took),
+		slog.String("request_id", c.requestID), slog.String("method", method(verb)), slog.String("route", c.route),
+		slog.Int("status", c.status), slog.Int("bytes", c.bytes), slog.Duration("took", took),
 	}
 	add := func(key, value string) {
 		if value != "" {
 			attrs = append(attrs, slog.String(key, value))
 		}
 	}
-	add("key", e.key)
-	add("tenant", e.tenant)
-	add("session", e.handle)
-	add("problem", e.problem)
-	if e.err != nil && status >= 500 {
-		add("error", e.err.Error())
+	add("key", c.key)
+	add("tenant", c.tenant)
+	add("session", c.handle)
+	add("problem", c.problem)
+	if c.err != nil && c.status >= 500 {
+		add("error", c.err.Error())
 	}
 	if span := trace.SpanContextFromContext(ctx); span.IsSampled() {
 		add("trace_id", span.TraceID().String())

@@ -38,21 +38,20 @@ func (t *tracer) begin(ctx context.Context, r *http.Request) (context.Context, t
 }
 
 // endSpan ends the span that begin started, if any.
-func endSpan(span trace.Span, r *http.Request, e *event, status int) {
+func endSpan(span trace.Span, r *http.Request, c *call) {
 	if span == nil {
 		return
 	}
-	at := route(r.Context())
-	span.SetName(method(r.Method) + " " + at)
+	span.SetName(method(r.Method) + " " + c.route)
 	span.SetAttributes(
-		attribute.String("http.route", at), attribute.Int("http.response.status_code", status),
-		attribute.String("sessiond.request_id", e.requestID), attribute.String("sessiond.tenant", e.tenant),
+		attribute.String("http.route", c.route), attribute.Int("http.response.status_code", c.status),
+		attribute.String("sessiond.request_id", c.requestID), attribute.String("sessiond.tenant", c.tenant),
 	)
-	if e.handle != "" {
-		span.SetAttributes(attribute.String("sessiond.session", e.handle))
+	if c.handle != "" {
+		span.SetAttributes(attribute.String("sessiond.session", c.handle))
 	}
-	if status >= 500 {
-		span.SetStatus(codes.Error, e.problem)
+	if c.status >= 500 {
+		span.SetStatus(codes.Error, c.problem)
 	}
 	span.End()
 }

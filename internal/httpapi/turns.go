@@ -75,17 +75,13 @@ func (a *api) inTurn(next http.Handler) http.Handler {
 			return
 		}
 		defer p.hold()()
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), placeKey{}, p)))
+		callOf(r).place = p
+		next.ServeHTTP(w, r)
 	})
 }
 
-type placeKey struct{}
-
 // placeOf is the request's place; nil if it has none.
-func placeOf(r *http.Request) *place {
-	p, _ := r.Context().Value(placeKey{}).(*place)
-	return p
-}
+func placeOf(r *http.Request) *place { return callOf(r).place }
 
 // forBatch gives the request's place back, and waits for those that a batch of so many IDs takes: it is worked on by many
 // goroutines at once. The caller must call leave.
@@ -113,7 +109,7 @@ func (p *place) hold() (leave func()) {
 }
 
 // take waits for a place, unless the tenant is alone.
-func (t *turns) take(ctx context.Context, g keys.Grant, now time.Time) (*place, error) {
+func (t *turns) take(ctx context.Context, g *keys.Grant, now time.Time) (*place, error) {
 	if t.alone(g.Tenant.Name(), now.UnixNano()) {
 		return nil, nil
 	}
@@ -121,7 +117,7 @@ func (t *turns) take(ctx context.Context, g keys.Grant, now time.Time) (*place, 
 }
 
 // wait waits for one or several places, or for all if there are not so many.
-func (t *turns) wait(ctx context.Context, g keys.Grant, size int) (*place, error) {
+func (t *turns) wait(ctx context.Context, g *keys.Grant, size int) (*place, error) {
 	p := t.ask(g, min(size, t.places))
 	select {
 	case <-p.mine:
@@ -145,7 +141,7 @@ func (t *turns) alone(tenant string, now int64) bool {
 }
 
 // ask takes a place if there is one, and otherwise queues.
-func (t *turns) ask(g keys.Grant, size int) *place {
+func (t *turns) ask(g *keys.Grant, size int) *place {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.tenants[g.Tenant.Name()]

@@ -21,18 +21,18 @@ import (
 type crowd struct {
 	*turns
 	t      *testing.T
-	grants map[string]keys.Grant
+	grants map[string]*keys.Grant
 	served chan *place
 }
 
 func newCrowd(t *testing.T, places int, weights map[string]int) *crowd {
-	c := &crowd{newTurns(places), t, map[string]keys.Grant{}, make(chan *place, 1000)}
+	c := &crowd{newTurns(places), t, map[string]*keys.Grant{}, make(chan *place, 1000)}
 	for tenant, weight := range weights {
 		g, err := keys.NewGrant(tenant, 0, keys.Limits{Policy: sessiontest.Policy, MaxBody: 1, Quota: keys.Quota{Weight: weight}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.grants[tenant] = g
+		c.grants[tenant] = &g
 	}
 	return c
 }
@@ -304,15 +304,14 @@ func TestPlacesForABatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &preferences{terms: new(session.Terms)}
-	ctx := context.WithValue(context.WithValue(t.Context(), grantKey{}, grant), preferencesKey{}, p)
-	r := httptest.NewRequest("POST", "/v1/sessions:batchGet", nil).WithContext(context.WithValue(ctx, placeKey{}, single))
+	batch := &call{grant: *grant, place: single}
+	r := httptest.NewRequest("POST", "/v1/sessions:batchGet", nil).WithContext(context.WithValue(t.Context(), callKey{}, batch))
 	a := &api{turns: c.turns}
 	leave, err := a.forBatch(r, maxBatch)
 	if err != nil || c.taken != 8 {
 		t.Errorf("a batch has %d places: %v", c.taken, err)
 	}
-	p.terms.Waits()
+	batch.preferences.terms.Waits()
 	if c.taken != 0 {
 		t.Errorf("a batch that waits has %d places", c.taken)
 	}
@@ -321,7 +320,8 @@ func TestPlacesForABatch(t *testing.T) {
 	if c.taken != 0 {
 		t.Errorf("%d places are taken in the end", c.taken)
 	}
-	if leave, err = a.forBatch(r.WithContext(ctx), maxBatch); err != nil || c.taken != 0 {
+	batch.place = nil
+	if leave, err = a.forBatch(r, maxBatch); err != nil || c.taken != 0 {
 		t.Errorf("a batch without a limit has %d places: %v", c.taken, err)
 	}
 	leave()
