@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"context"
 	"flag"
 	"slices"
 	"strings"
@@ -30,6 +31,7 @@ func TestKillIsSeen(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := &observer{t: t, api: prometheus.NewAPI(client), from: time.Now()}
+	t.Cleanup(p.tellAlerts)
 	polltest.Eventually(t, "all targets are scraped", func() bool { return p.last(`sum(up)`) == 8 })
 	d.lasts(quiet)
 
@@ -79,6 +81,17 @@ func (p *observer) last(expr string) float64 {
 		return float64(v[0].Value)
 	}
 	return -1
+}
+
+// tellAlerts logs the alerts that fire, if the test has failed.
+func (p *observer) tellAlerts() {
+	if !p.t.Failed() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second) // that of the test has ended
+	defer cancel()
+	firing, _, _, err := p.api.Query(ctx, `ALERTS{alertstate="firing"}`, time.Time{})
+	p.t.Logf("alerts that fire: %v, %v", firing, err)
 }
 
 // becomes waits until a filtering expression has a result.
