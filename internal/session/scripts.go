@@ -2,6 +2,9 @@ package session
 
 import (
 	_ "embed"
+	"regexp"
+	"slices"
+	"strings"
 
 	"github.com/sessiond/sessiond/internal/cluster"
 )
@@ -40,7 +43,7 @@ type scripts struct {
 }
 
 func loadScripts() scripts {
-	script := func(body string) *cluster.Script { return cluster.NewScript(recordLua + "\n" + body) }
+	script := func(body string) *cluster.Script { return cluster.NewScript(withShared(recordLua, body)) }
 	return scripts{
 		create:  script(createLua),
 		replace: script(replaceLua),
@@ -53,4 +56,34 @@ func loadScripts() scripts {
 		list:    script(listLua).Widely(),
 		revoke:  script(revokeLua),
 	}
+}
+
+var (
+	// definition matches what a script has in common with others: a comment on it, and a function or other locals.
+	definition = regexp.MustCompile(`(?m)^((?:--.*\n)*)local (?:function (\w+)\((?:.*\bend$|(?s:.*?)^end$)|([\w, ]+) = .*$)`)
+	word       = regexp.MustCompile(`\w+`)
+)
+
+// withShared puts in front of a script those shared definitions that it needs, directly or not. A script runs its definitions each time,
+// while it holds the shard: some thirty functions took longer to define than most scripts to run.
+func withShared(shared, body string) string {
+	needed := map[string]bool{}
+	note := func(text string) {
+		for _, name := range word.FindAllString(text, -1) {
+			needed[name] = true
+		}
+	}
+	note(body)
+	var parts []string
+	found := definition.FindAllStringSubmatch(shared, -1)
+	for _, d := range slices.Backward(found) { // each follows those that it uses
+		names := strings.Split(d[2]+d[3], ", ")
+		if slices.ContainsFunc(names, func(name string) bool { return needed[name] }) {
+			code := strings.TrimPrefix(d[0], d[1])
+			note(code)
+			parts = append(parts, code)
+		}
+	}
+	slices.Reverse(parts)
+	return strings.Join(append(parts, body), "\n")
 }

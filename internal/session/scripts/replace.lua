@@ -33,7 +33,8 @@ push(h, id)
 if used ~= '' then h.unused = false end
 local u = user(KEYS[1], h)
 h.lengths = string.sub(h.lengths, 1, 2) .. length
-redis.call('SET', KEYS[1], encode(h) .. u .. content, 'PXAT', expiry(h))
+local front = encode(h) .. u
+redis.call('SET', KEYS[1], front .. content, 'PXAT', expiry(h))
 if h.deadline > before then prolong(KEYS[1], h) end
 if u ~= '' then sustain(KEYS[2], u, KEYS[1], h, idle ~= '' or max ~= '') end
-return {'ok', clear(KEYS[1], load(KEYS[1]))}
+return {'ok', front .. string.sub(content, 1, string.byte(length, 1) * 256 + string.byte(length, 2))}

@@ -1,0 +1,48 @@
+package session
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// Every shared definition is found, so that what a script needs is there.
+func TestSharedDefinitionsAreFound(t *testing.T) {
+	begins := regexp.MustCompile(`(?m)^local `).FindAllString(recordLua, -1)
+	found := definition.FindAllString(recordLua, -1)
+	if len(begins) == 0 || len(found) != len(begins) {
+		t.Errorf("%d of %d definitions are found", len(found), len(begins))
+	}
+	whole := strings.Join(strings.Fields(strings.Join(found, "\n")), " ")
+	for line := range strings.Lines(recordLua) {
+		if code, _, _ := strings.Cut(line, "--"); strings.TrimSpace(code) != "" && !strings.Contains(whole, strings.Join(strings.Fields(code), " ")) {
+			t.Errorf("%q belongs to no definition", line)
+		}
+	}
+}
+
+// A script has what it needs, through others too, and nothing else.
+func TestScriptsAreLean(t *testing.T) {
+	const shared = `local A, B = 1, 2
+-- What one needs.
+local function one(x)
+  if x then return A end
+  return 0
+end
+
+local function two() return one(true) end
+
+local function three()
+  return B
+end
+`
+	for body, want := range map[string]string{
+		"return two()": "local A, B = 1, 2\nlocal function one(x)\n  if x then return A end\n  return 0\nend\nlocal function two() return one(true) end\nreturn two()",
+		"return 1":     "return 1",
+		"return B":     "local A, B = 1, 2\nreturn B",
+	} {
+		if got := withShared(shared, body); got != want {
+			t.Errorf("%s became %s", body, got)
+		}
+	}
+}
