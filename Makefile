@@ -68,6 +68,11 @@ abuse: ## attack an instance on loopback in all ways that its limits are for, an
 fairness: ## measure what a tenant with more and more connections costs another
 	@$(ABUSE) -run '^TestFairness$$' -fairness $(TESTFLAGS)
 
+.PHONY: bench
+bench: ## measure the service beside handlers that ask less of Redis; takes a quarter of an hour, TESTFLAGS='-only=read -conns=256' less
+	@REDIS_IMAGE=$$(deploy/images/resolve.sh redis) && export REDIS_IMAGE SESSIOND_TEST_CLUSTER=required && \
+		deploy/images/test-env.sh go test -count=1 -timeout 1h -v ./internal/bench -run '^TestBench$$' -measure $(TESTFLAGS)
+
 .PHONY: model
 model: ## explore the model of leases and marks, and take out each rule in turn; TESTFLAGS=-deep goes further, for some minutes
 	go test -count=1 -timeout 30m ./internal/cluster/rights/model $(TESTFLAGS)

@@ -57,6 +57,8 @@ var floors = []floor{
 // testHelpers are the packages that exist for tests. They may import anything, and no production code imports them.
 var testHelpers = []string{
 	"internal/abuse",
+	"internal/bench",
+	"internal/bench/baseline",
 	"internal/browsertest",
 	"internal/certtest",
 	"internal/cluster/clustertest",

@@ -3,6 +3,7 @@ package clustertest
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -83,6 +84,25 @@ func (r *Real) Keys(t testing.TB) (keys int64) {
 		keys += size
 	}
 	return keys
+}
+
+// CPU returns the CPU time that all nodes have used so far (INFO cpu).
+func (r *Real) CPU(t testing.TB) (used time.Duration) {
+	t.Helper()
+	for _, n := range r.nodes {
+		info, err := r.at(t, n.name).InfoMap(t.Context(), "cpu").Result()
+		if err != nil {
+			t.Fatalf("%s: %v", n.name, err)
+		}
+		for _, kind := range []string{"used_cpu_sys", "used_cpu_user"} {
+			seconds, err := strconv.ParseFloat(info["CPU"][kind], 64)
+			if err != nil {
+				t.Fatalf("%s: %s: %v", n.name, kind, err)
+			}
+			used += time.Duration(seconds * float64(time.Second))
+		}
+	}
+	return used
 }
 
 // Set stores a string that expires (SET EX).

@@ -1,0 +1,158 @@
+package bench
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sessiond/sessiond/internal/cluster/clustertest"
+	"github.com/sessiond/sessiond/internal/polltest"
+)
+
+// A target is a process that is measured.
+type target struct {
+	name    string
+	addr    string
+	process *os.Process
+}
+
+// start starts a program that ends with the test. It must listen at the last argument.
+func start(t testing.TB, name string, env []string, program string, args ...string) *target {
+	t.Helper()
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := &target{name: name, addr: l.Addr().String()}
+	l.Close()
+	cmd := exec.Command(program, append(args, "--listen="+x.addr)...)
+	cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), env...), log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	x.process = cmd.Process
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait()
+		if t.Failed() {
+			text, _ := os.ReadFile(log.Name())
+			t.Logf("log of %s:\n%s", name, text)
+		}
+	})
+	polltest.Eventually(t, name+" listens", func() bool {
+		c, err := net.Dial("tcp", x.addr)
+		if err != nil {
+			return false
+		}
+		c.Close()
+		return true
+	})
+	return x
+}
+
+// startBaseline starts one of the handlers that the service is compared with.
+func startBaseline(t testing.TB, mode string, nodes string) *target {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "baseline")
+	if out, err := exec.Command("go", "build", "-o", program, "./baseline").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return start(t, mode, nil, program, "--mode="+mode, "--redis="+nodes)
+}
+
+// startService starts the service as the bundle has it: with the least rights in Redis, and with assistance.
+func startService(t testing.TB, real *clustertest.Real) *target {
+	t.Helper()
+	program, err := clustertest.ServiceBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	access := real.Access()
+	x := start(t, "sessiond", []string{"SESSIOND_REDIS_USERNAME=" + access.Username, "SESSIOND_REDIS_PASSWORD=" + access.Password},
+		program, "--redis="+strings.Join(access.Addrs, ","), "--insecure-no-auth", "--failover-assist=500ms", "--max-connections-per-address=1000")
+	polltest.Eventually(t, "the service is ready", func() bool {
+		answer, err := http.Get("http://" + x.addr + "/readyz")
+		if err != nil {
+			return false
+		}
+		answer.Body.Close()
+		return answer.StatusCode == http.StatusOK
+	})
+	return x
+}
+
+// cpu is the CPU time that the process has used so far (proc(5)).
+func (x *target) cpu(t testing.TB) time.Duration {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", x.process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), ") ") // the name may hold blanks
+	fields := strings.Fields(rest)
+	var ticks int64
+	for _, field := range fields[11:13] { // utime and stime
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ticks += n
+	}
+	const perSecond = 100 // USER_HZ, the same on every Linux
+	return time.Duration(ticks) * time.Second / perSecond
+}
+
+// create creates a session at the service and returns its ID.
+func (x *target) create(t testing.TB, user, data string) string {
+	t.Helper()
+	body, _ := json.Marshal(map[string]string{"user": user, "data": data})
+	if user == "" {
+		body, _ = json.Marshal(map[string]string{"data": data})
+	}
+	answer, err := http.Post("http://"+x.addr+"/v1/sessions", "application/json", bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var created struct{ ID string }
+	if err := json.NewDecoder(answer.Body).Decode(&created); err != nil || created.ID == "" {
+		t.Fatalf("create: %s, %v", answer.Status, err)
+	}
+	return created.ID
+}
+
+// read returns the answer to a read at the service.
+func (x *target) read(t testing.TB, id string) string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+x.addr+"/v1/session", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Session-ID", id)
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		t.Fatalf("read: %s, %v", answer.Status, err)
+	}
+	return string(text)
+}
