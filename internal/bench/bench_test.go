@@ -20,7 +20,7 @@ var (
 	rounds  = flag.Int("rounds", 3, "how often each load is measured")
 	only    = flag.String("only", "", "kinds of calls to measure, separated by commas; all if empty")
 	at      = flag.String("conns", "1,16,64,256", "numbers of connections")
-	out     = flag.String("json", "", "file for the figures, as JSON")
+	out     = flag.String("to", "", "file for the figures, as JSON")
 )
 
 func TestMain(m *testing.M) {
