@@ -101,12 +101,12 @@ func TestFairness(t *testing.T) {
 	if !*fairness {
 		t.Skip("no figures asked for: make fairness")
 	}
-	i := startInstance(t, redisNodes(t), "--max-connections-per-address=350")
+	i := startInstance(t, redisNodes(t), "--max-connections-per-address=220")
 	i.ready()
 	id := i.create("neighbour", 100)
 	alone := i.latencies("neighbour", id)
 	fmt.Printf("the neighbour alone: p50 %s, p99 %s\n", alone.at(0.5), alone.at(0.99))
-	for _, callers := range []int{itsShare, tenTimes / 2, tenTimes, 3 * tenTimes} {
+	for _, callers := range []int{itsShare, tenTimes / 2, tenTimes, 2 * tenTimes} {
 		measured, rate := i.beside(callers, id)
 		fmt.Printf("beside %3d connections of a greedy tenant, which writes %.0f/s: p50 %s, p99 %s\n", callers, rate, measured.at(0.5), measured.at(0.99))
 	}
