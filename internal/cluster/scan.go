@@ -127,20 +127,21 @@ func (c *Client) masters(ctx context.Context) ([]*peer.Peer, uint64, error) {
 type Sample struct {
 	Size int64    // keys that the master holds (DBSIZE)
 	Keys []string // some of them, picked at random; a key may be picked twice (RANDOMKEY)
-	Head [][]byte // the first bytes of each key's value; nil if it is not a string (GETRANGE)
-	Long []int64  // the length of each key's value in bytes; 0 if it is not a string (STRLEN)
+	Head [][]byte // the first bytes of each key's value; nil if it is not ours, or not a string (GETRANGE)
+	Long []int64  // the length of each key's value in bytes; 0 if it is not ours, or not a string (STRLEN)
 }
 
-// Sample picks n keys of every master at random, with the first head bytes and the lengths of their values. It serves estimates whose
-// cost does not grow with the number of keys.
-func (c *Client) Sample(ctx context.Context, n, head int) ([]Sample, error) {
+// Sample picks n keys of every master at random, with the first head bytes and the lengths of the values of ours: others may share the
+// cluster, and our user need not be permitted to look at their keys. It serves estimates whose cost does not grow with the number of
+// keys.
+func (c *Client) Sample(ctx context.Context, n, head int, ours func(key string) bool) ([]Sample, error) {
 	t := c.watch.Topology()
 	if t == nil {
 		return nil, peer.Unavailable(watch.ErrNoMaster)
 	}
 	samples := make([]Sample, 0, len(t.Shards))
 	for _, s := range t.Shards {
-		sample, err := sampleOf(ctx, s.Master.Questions(), n, head)
+		sample, err := sampleOf(ctx, s.Master.Questions(), n, head, ours)
 		if err != nil {
 			return nil, peer.Unavailable(err)
 		}
@@ -149,7 +150,7 @@ func (c *Client) Sample(ctx context.Context, n, head int) ([]Sample, error) {
 	return samples, nil
 }
 
-func sampleOf(ctx context.Context, rdb *redis.Client, count, head int) (Sample, error) {
+func sampleOf(ctx context.Context, rdb *redis.Client, count, head int, ours func(key string) bool) (Sample, error) {
 	pipe := rdb.Pipeline()
 	size := pipe.DBSize(ctx)
 	picks := make([]*redis.StringCmd, count)
@@ -161,15 +162,18 @@ func sampleOf(ctx context.Context, rdb *redis.Client, count, head int) (Sample, 
 	}
 	s := Sample{Size: size.Val()}
 	pipe = rdb.Pipeline()
-	var heads []*redis.StringCmd
-	var lengths []*redis.IntCmd
+	heads, lengths := map[int]*redis.StringCmd{}, map[int]*redis.IntCmd{} // by the key's place
 	for _, pick := range picks {
-		if key := pick.Val(); key != "" {
-			s.Keys = append(s.Keys, key)
-			heads = append(heads, pipe.GetRange(ctx, key, 0, int64(head)-1))
-			lengths = append(lengths, pipe.StrLen(ctx, key))
+		key := pick.Val()
+		if key == "" {
+			continue
 		}
+		if ours(key) {
+			heads[len(s.Keys)], lengths[len(s.Keys)] = pipe.GetRange(ctx, key, 0, int64(head)-1), pipe.StrLen(ctx, key)
+		}
+		s.Keys = append(s.Keys, key)
 	}
+	s.Head, s.Long = make([][]byte, len(s.Keys)), make([]int64, len(s.Keys))
 	if len(heads) == 0 {
 		return s, nil
 	}
@@ -178,11 +182,10 @@ func sampleOf(ctx context.Context, rdb *redis.Client, count, head int) (Sample, 
 		return Sample{}, err
 	}
 	for i, h := range heads {
-		var value []byte
 		if h.Err() == nil {
-			value, _ = h.Bytes()
+			s.Head[i], _ = h.Bytes()
+			s.Long[i] = lengths[i].Val()
 		}
-		s.Head, s.Long = append(s.Head, value), append(s.Long, lengths[i].Val())
 	}
 	return s, nil
 }

@@ -53,7 +53,7 @@ func TestScansLeaveRoomForQuestions(t *testing.T) {
 	<-scans
 	<-scans
 	for range 5 {
-		if _, err := client.Sample(ctx, 1, 1); err != nil {
+		if _, err := client.Sample(ctx, 1, 1, func(string) bool { return true }); err != nil {
 			t.Errorf("a question beside scans: %v", err)
 		}
 	}

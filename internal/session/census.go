@@ -70,7 +70,7 @@ func (c *census) take(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, censusTimeout)
 	defer cancel()
 	began := c.usage.begin()
-	samples, err := c.store.cluster.Sample(ctx, censusPicks, 2) // format and kind
+	samples, err := c.store.cluster.Sample(ctx, censusPicks, 2, isSession) // format and kind
 	if err != nil {
 		return
 	}
@@ -126,4 +126,9 @@ func tenantOf(key string) (tenant string, ok bool) {
 	}
 	tenant, _, ok = strings.Cut(rest, ":")
 	return tenant, ok
+}
+
+func isSession(key string) bool {
+	_, ok := tenantOf(key)
+	return ok
 }
