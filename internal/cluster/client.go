@@ -85,6 +85,7 @@ type Client struct {
 	watch   *watch.Watcher
 	metrics *metrics
 	hedges  budget
+	late    lateness
 	scans   *semaphore.Weighted // see scansAtOnce
 	stop    context.CancelFunc
 	stopped sync.WaitGroup

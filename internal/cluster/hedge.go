@@ -46,18 +46,22 @@ func (r *reading) hedged(s *watch.Shard) (redis.Cmder, error) {
 	first := r.ask(s.Master, false)
 	if s.Master.State() == peer.Well {
 		delay := r.client.cfg.HedgeDelay
-		if early := delay * 3 / 4; !r.over(first, early) && s.HasCandidate() {
+		early := delay * 3 / 4
+		if !r.over(first, r.client.late.after(early)) && s.HasCandidate() {
 			s.Want()
-			r.over(first, delay-early)
+			timer := time.NewTimer(delay - early)
+			r.over(first, timer.C)
+			timer.Stop()
 		}
 	}
 	for {
 		changed := r.client.watch.Changed()
-		standIn, ok := s.StandIn()
 		ended := isDone(first) // looked at once: it may end at any time
-		switch {
-		case r.ctx.Err() != nil, ended && conclusive(first.Err):
+		if r.ctx.Err() != nil || ended && conclusive(first.Err) {
 			return r.fromMaster(first)
+		}
+		standIn, ok := s.StandIn()
+		switch {
 		case ended && ok:
 			r.client.metrics.hedges.WithLabelValues("failed").Inc()
 			return r.fromReplica(s, r.askReplica(standIn))
@@ -79,17 +83,38 @@ func (r *reading) hedged(s *watch.Shard) (redis.Cmder, error) {
 	}
 }
 
-// over waits for an attempt, and reports whether it ended within the time.
-func (r *reading) over(a *peer.Attempt, within time.Duration) bool {
-	timer := time.NewTimer(within)
-	defer timer.Stop()
+// over waits for an attempt, and reports whether it ended before it was late.
+func (r *reading) over(a *peer.Attempt, late <-chan time.Time) bool {
 	select {
 	case <-a.Done():
 	case <-r.ctx.Done():
-	case <-timer.C:
+	case <-late:
 		return false
 	}
 	return true
+}
+
+// A lateness tells reads that they are late. Reads that begin together share one timer: each for itself would make one that hardly
+// ever fires. The zero value is ready to use.
+type lateness struct{ newest atomic.Pointer[deadline] }
+
+// A deadline is what some reads share.
+type deadline struct {
+	began  time.Time
+	within time.Duration
+	passed chan time.Time // closed when it has passed
+}
+
+// after returns a channel that is closed when so much time has passed, or an eighth less.
+func (l *lateness) after(within time.Duration) <-chan time.Time {
+	now := time.Now()
+	if d := l.newest.Load(); d != nil && d.within == within && now.Sub(d.began) < within/8 {
+		return d.passed
+	}
+	d := &deadline{now, within, make(chan time.Time)}
+	time.AfterFunc(within, func() { close(d.passed) })
+	l.newest.Store(d) // if several come at once, one of them is shared from now on
+	return d.passed
 }
 
 // mayHedge reports whether a second node may be asked. The budget applies only if the master answers other commands. A

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 func TestBudget(t *testing.T) {
@@ -49,4 +51,33 @@ func TestBudgetIsNotOverspent(t *testing.T) {
 	if taken.Load() != 7 || b.saved.Load() != 0 {
 		t.Errorf("took %d hedges of 7, left %d", taken.Load(), b.saved.Load())
 	}
+}
+
+// Reads that begin together learn together that they are late: each after the delay, or an eighth of it before.
+func TestReadsShareATimer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const delay = 80 * time.Millisecond
+		var l lateness
+		began := time.Now()
+		channels := map[<-chan time.Time]bool{}
+		for range 40 {
+			asked := time.Now()
+			passed := l.after(delay)
+			channels[passed] = true
+			go func() {
+				<-passed
+				if took := time.Since(asked); took > delay || took < delay*7/8 {
+					t.Errorf("late after %s", took)
+				}
+			}()
+			time.Sleep(time.Millisecond)
+		}
+		if other := l.after(delay / 2); channels[other] {
+			t.Error("another delay has the same timer")
+		}
+		time.Sleep(time.Until(began.Add(2 * delay)))
+		if len(channels) != 4 {
+			t.Errorf("%d timers for 40 ms", len(channels))
+		}
+	})
 }

@@ -16,6 +16,7 @@ type metrics struct {
 	registry *registry
 
 	reads      *prometheus.CounterVec // by source
+	fromMaster prometheus.Counter     // of reads, the usual source
 	hedges     *prometheus.CounterVec // by reason
 	retries    *prometheus.CounterVec // by kind
 	durability *prometheus.CounterVec // by durability achieved
@@ -38,6 +39,7 @@ func newMetrics(to prometheus.Registerer) *metrics {
 			Name: "sessiond_unknown_outcomes_total", Help: "Writes that failed with an unknown outcome: they may have been applied.",
 		}),
 	}
+	m.fromMaster = m.reads.WithLabelValues("master")
 	m.begin()
 	return m
 }

@@ -190,7 +190,7 @@ func (r *reading) askReplica(to watch.StandIn) *peer.Attempt {
 func (r *reading) fromMaster(a *peer.Attempt) (redis.Cmder, error) {
 	err, _ := a.Wait()
 	if err == nil || errors.Is(err, redis.Nil) {
-		r.client.metrics.reads.WithLabelValues("master").Inc()
+		r.client.metrics.fromMaster.Inc()
 	}
 	return a.Cmd, err
 }

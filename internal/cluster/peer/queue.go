@@ -1,6 +1,9 @@
 package peer
 
-import "sync"
+import (
+	"runtime"
+	"sync"
+)
 
 const (
 	batchSize = 128  // commands in one pipeline at most
@@ -63,9 +66,11 @@ func (q *queue) shareOf(a *Attempt) *share {
 	return l
 }
 
-// lane sends batches until nothing is queued.
+// lane sends batches until nothing is queued. Before each it lets those go first who are ready to run: where cores are busy, their
+// commands go along, in one system call, and where nobody else is ready it costs nothing.
 func (q *queue) lane() {
 	for {
+		runtime.Gosched()
 		q.mu.Lock()
 		batch := q.next()
 		if len(batch) == 0 {
@@ -75,7 +80,7 @@ func (q *queue) lane() {
 		}
 		q.mu.Unlock()
 
-		live := make([]*Attempt, 0, len(batch))
+		live := batch[:0]
 		for _, a := range batch {
 			if a.progress.CompareAndSwap(queued, sent) {
 				live = append(live, a)

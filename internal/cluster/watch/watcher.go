@@ -48,6 +48,7 @@ type Watcher struct {
 	topology  atomic.Pointer[Topology]      // nil until a node has answered
 	refused   atomic.Pointer[refusedAnswer] // the last answer, if it did not let us see the cluster
 	coveredAt atomic.Int64                  // when a beat last saw all slots covered, in Unix nanoseconds
+	change    atomic.Pointer[chan struct{}] // closed at the next change of a state or of the topology
 	pace      pace
 	since     time.Time // when it began to watch
 	beaten    time.Time // time of the last beat; only beat uses it
@@ -62,7 +63,6 @@ type Watcher struct {
 	levelSince time.Time                 // since when all nodes have known it; zero if they do not; guarded by mu
 	told       map[toldRight]toldOutcome // guarded by mu
 	examined   examined                  // guarded by mu
-	change     chan struct{}             // closed at the next change of a state or of the topology; guarded by mu
 }
 
 type refusedAnswer struct{ err error }
@@ -71,8 +71,10 @@ type refusedAnswer struct{ err error }
 func New(cfg Config) *Watcher {
 	w := &Watcher{
 		cfg: cfg, peers: cfg.Peers, events: new(Events), since: time.Now(), toldCovered: view.Slots,
-		pace: newPace(), checkups: map[*peer.Peer]*checkup{}, told: map[toldRight]toldOutcome{}, change: make(chan struct{}),
+		pace: newPace(), checkups: map[*peer.Peer]*checkup{}, told: map[toldRight]toldOutcome{},
 	}
+	first := make(chan struct{})
+	w.change.Store(&first)
 	w.council = rights.New(w.tellRight)
 	w.pace.troubleUntil = w.since.Add(listedFor + troubleLasts) // evidence comes soon
 	if cfg.Assist > 0 {
@@ -225,18 +227,12 @@ func (w *Watcher) assess(p *peer.Peer) {
 
 // broadcast wakes everyone who waits for a change.
 func (w *Watcher) broadcast() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	close(w.change)
-	w.change = make(chan struct{})
+	next := make(chan struct{})
+	close(*w.change.Swap(&next))
 }
 
 // Changed returns a channel that is closed at the next change of a node's state or of the topology.
-func (w *Watcher) Changed() <-chan struct{} {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.change
-}
+func (w *Watcher) Changed() <-chan struct{} { return *w.change.Load() }
 
 // Refusal returns the error with which nodes refuse our credentials, or do not let our user see the cluster; nil if a node
 // answers, or if none has refused.
