@@ -83,15 +83,15 @@ func (r *reading) hedged(s *watch.Shard) (redis.Cmder, error) {
 	}
 }
 
-// over waits for an attempt, and reports whether it ended before it was late.
+// over waits for an attempt, and reports whether it ended before it was late. That is soon: the context, which would need a timer, has no
+// say in it.
 func (r *reading) over(a *peer.Attempt, late <-chan time.Time) bool {
 	select {
 	case <-a.Done():
-	case <-r.ctx.Done():
+		return true
 	case <-late:
 		return false
 	}
-	return true
 }
 
 // A lateness tells reads that they are late. Reads that begin together share one timer: each for itself would make one that hardly

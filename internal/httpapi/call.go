@@ -4,15 +4,17 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/sessiond/sessiond/internal/keys"
 )
 
 // A call is one request in progress: what the middlewares have learnt about it, for those behind them and for its line in the log.
-// It is in the context once, so that a request is copied once and not by each of them.
+// It is the context, so that a request is copied once and not by each of them.
 type call struct {
 	recorder // of the answer
+	ctx      callContext
 
 	start     time.Time
 	slow      time.Duration // a request that takes this long is slow
@@ -28,6 +30,78 @@ type call struct {
 	query       url.Values // nil if there is none
 	preferences preferences
 	place       *place // nil if there is no limit
+}
+
+// A callContext is the context of a call: it has the call, and from some point on a deadline. The deadline takes a timer only if somebody
+// waits for it; most reads are answered before anybody does.
+type callContext struct {
+	context.Context // of the request as it came, with its span
+	call            *call
+	deadline        time.Time // zero for none; set before others have the context
+
+	mu     sync.Mutex
+	timed  context.Context // with a timer; nil until somebody waits; guarded by mu
+	cancel context.CancelFunc
+}
+
+// Deadline implements [context.Context].
+func (c *callContext) Deadline() (time.Time, bool) {
+	if c.deadline.IsZero() {
+		return c.Context.Deadline()
+	}
+	return c.deadline, true
+}
+
+// Done implements [context.Context].
+func (c *callContext) Done() <-chan struct{} {
+	if c.deadline.IsZero() {
+		return c.Context.Done()
+	}
+	return c.withTimer().Done()
+}
+
+// Err implements [context.Context].
+func (c *callContext) Err() error {
+	if c.deadline.IsZero() || time.Now().Before(c.deadline) && !c.hasTimer() {
+		return c.Context.Err()
+	}
+	return c.withTimer().Err()
+}
+
+// Value implements [context.Context]. What derives a context from this one asks the one with the timer for itself, and so is ended by it
+// without a goroutine.
+func (c *callContext) Value(key any) any {
+	if key == (callKey{}) {
+		return c.call
+	}
+	if c.hasTimer() {
+		return c.withTimer().Value(key)
+	}
+	return c.Context.Value(key)
+}
+
+func (c *callContext) hasTimer() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.timed != nil
+}
+
+func (c *callContext) withTimer() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.timed == nil {
+		c.timed, c.cancel = context.WithDeadline(c.Context, c.deadline)
+	}
+	return c.timed
+}
+
+// end stops the timer, if there is one.
+func (c *callContext) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cancel != nil {
+		c.cancel()
+	}
 }
 
 type callKey struct{}

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"encoding/base32"
 	"encoding/binary"
 	"fmt"
@@ -28,8 +27,10 @@ func (a *api) observe(next http.Handler) http.Handler {
 			c.requestID = newRequestID()
 		}
 		w.Header().Set("X-Request-Id", c.requestID)
-		ctx, span := a.tracer.begin(context.WithValue(r.Context(), callKey{}, c), r)
-		r = r.WithContext(ctx)
+		ctx, span := a.tracer.begin(r.Context(), r)
+		c.ctx.Context, c.ctx.call = ctx, c
+		defer c.ctx.end()
+		r = r.WithContext(&c.ctx)
 		if a.isDraining() {
 			w.Header().Set("Connection", "close") // RFC 9112, section 9.6
 		}
@@ -151,12 +152,12 @@ func noStore(next http.Handler) http.Handler {
 // deadline only sets the deadline of the context, and of the body if there is one. The handler notices it and answers.
 func (a *api) deadline(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), a.Deadline)
-		defer cancel()
+		c := callOf(r)
+		c.ctx.deadline = c.start.Add(a.Deadline)
 		if r.ContentLength != 0 {
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(a.Deadline)) // not supported only in tests
 		}
-		next.ServeHTTP(w, r.WithContext(ctx))
+		next.ServeHTTP(w, r)
 	})
 }
 

@@ -59,16 +59,25 @@ func (a *Attempt) Abandon() bool { return a.progress.CompareAndSwap(queued, aban
 // Wait waits until the attempt is over or its caller's context is done, and returns its error. inDoubt reports whether the
 // node may have executed the command although no reply to it has come.
 func (a *Attempt) Wait() (err error, inDoubt bool) {
-	select {
-	case <-a.done:
-	case <-a.ctx.Done():
+	if !a.isDone() { // or the context would make a timer for nothing
 		select {
-		case <-a.done: // both came at once: the outcome is known
-		default:
-			return a.ctx.Err(), !a.Abandon()
+		case <-a.done:
+		case <-a.ctx.Done():
+			if !a.isDone() { // both may come at once: then the outcome is known
+				return a.ctx.Err(), !a.Abandon()
+			}
 		}
 	}
 	return a.Err, a.Err != nil && !unsent(a.Err)
+}
+
+func (a *Attempt) isDone() bool {
+	select {
+	case <-a.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // FinishAll ends all attempts with the same error.
