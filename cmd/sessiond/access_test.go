@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -53,6 +54,9 @@ func TestOpsListen(t *testing.T) {
 	}
 	for _, c := range silent {
 		c.Close()
+	}
+	if status, _, _ := call(t, "GET", ops+"/debug/pprof/goroutine", ""); status != http.StatusNotFound {
+		t.Errorf("profiles that nobody asked for: got %d", status)
 	}
 	if status, _, body := call(t, "POST", service+"/v1/sessions", `{}`, "Authorization", "Bearer a key"); status != http.StatusCreated {
 		t.Errorf("got %d %s", status, body)
@@ -180,5 +184,29 @@ func TestSecretFile(t *testing.T) {
 	}
 	if _, err := start(parse(t, "--embedded", "--secret-file", filepath.Join(t.TempDir(), "none.json")), io.Discard); err == nil {
 		t.Error("it starts without its secrets")
+	}
+}
+
+// Profiles are for operators, where these are apart.
+func TestProfiles(t *testing.T) {
+	p, err := start(parse(t, "--embedded", "--ops-listen", "127.0.0.1:0", "--pprof"), new(syncBuffer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, _, body := call(t, "GET", "http://"+p.opsAddr.String()+"/debug/pprof/goroutine?debug=1", ""); status != http.StatusOK || !strings.Contains(string(body), "goroutine profile") {
+		t.Errorf("got %d %.100s", status, body)
+	}
+	if status, _, _ := call(t, "GET", "http://"+p.opsAddr.String()+"/debug/pprof/cmdline", ""); status != http.StatusNotFound {
+		t.Errorf("the command line, which may hold a password: got %d", status)
+	}
+	if status, _, _ := call(t, "GET", "http://"+p.addr.String()+"/debug/pprof/goroutine", ""); status != http.StatusNotFound {
+		t.Errorf("at the service's own address: got %d", status)
+	}
+	if err := p.drain(); err != nil {
+		t.Error(err)
+	}
+	var stderr bytes.Buffer
+	if code := run(t.Context(), []string{"serve", "--embedded", "--pprof"}, io.Discard, &stderr); code != 2 || !strings.Contains(stderr.String(), "--ops-listen") {
+		t.Errorf("without a second address: %d %s", code, &stderr)
 	}
 }

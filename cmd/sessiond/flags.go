@@ -34,6 +34,7 @@ type serveCmd struct {
 
 	KeyFile         string        `placeholder:"FILE" help:"API keys and tenants; read again on SIGHUP. Without it there is one tenant and no authentication, and --listen must be a loopback address."`
 	OpsListen       string        `placeholder:"HOST:PORT" help:"Serve metrics, the state of the cluster, its events, the live page and readiness in detail here, without keys, and no longer at --listen. Without it, a key file makes them need a key with the scope ops."`
+	Pprof           bool          `help:"Serve profiles of the process (net/http/pprof) below /debug/pprof/ at --ops-listen. They show function names and sizes, and cost CPU while they are made."`
 	AllowedHost     []string      `placeholder:"NAME" help:"Without a key file, and at --ops-listen: a name in the Host header of requests that is answered to, besides localhost and IP addresses, so that no web page reaches the service by DNS rebinding."`
 	SecretFile      string        `placeholder:"FILE" help:"Secrets that are mixed into what is derived from session IDs, so that neither reading nor writing Redis is enough to guess an ID or to forge a session. All instances need the same."`
 	RecordFormat    int           `enum:"1,2" default:"2" help:"Format of new records: 1 while instances of version 0.1.0 serve the same cluster, else 2, which binds the user to the ID (${default}). Both are read."`
@@ -93,6 +94,9 @@ func (s *serveCmd) Validate() error {
 	}
 	if s.HedgeDelay < 0 || s.WriteQueue <= 0 || s.FailoverAssist < 0 {
 		return errors.New("--hedge-delay and --failover-assist must not be negative, and --write-queue must be positive")
+	}
+	if s.Pprof && s.OpsListen == "" {
+		return errors.New("--pprof needs --ops-listen: profiles are for operators only")
 	}
 	if s.FailoverAssist > 0 && s.FailoverAssist < minAssist {
 		return fmt.Errorf("--failover-assist must be 0 or at least %s: a shorter silence is no sign of a failure", minAssist)

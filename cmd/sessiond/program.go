@@ -185,6 +185,7 @@ func (p *program) newAPI(who access) (service, ops http.Handler) {
 		LogsPerSecond: p.cfg.LogRequests,
 		Audit:         p.audit,
 		Page:          p.cfg.Page,
+		Profiles:      p.cfg.Pprof,
 		Ops:           p.cfg.ops(),
 		OpsHosts:      p.cfg.opsHosts(),
 		Tracing:       p.tracer(),

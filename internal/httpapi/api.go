@@ -43,6 +43,7 @@ type Config struct {
 	Places        int                        // how many requests are worked on while several tenants send some; 0 for 8 per core
 	Audit         *audit.Log                 // nil for none
 	Page          bool                       // whether to serve the live page at /
+	Profiles      bool                       // whether to serve profiles of the process below /debug/pprof/, where operations are apart
 	Ops           OpsAccess                  // who may see the metrics, the cluster and the page
 	OpsHosts      []string                   // what Hosts is, for the handler of operations where they are apart
 	Tracing       trace.TracerProvider       // nil for no tracing

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"net/http/pprof"
 
 	"github.com/go-chi/chi/v5"
 
@@ -51,6 +52,9 @@ func (a *api) newOps() http.Handler {
 	r.Get("/livez", a.livez)
 	r.With(a.parseQuery).Get("/readyz", a.readyz)
 	a.routeOps(r)
+	if a.Profiles {
+		routeProfiles(r)
+	}
 	return r
 }
 
@@ -69,4 +73,12 @@ func (a *api) readyzFor(detailed http.Handler) http.HandlerFunc {
 func (a *api) isOperator(r *http.Request) bool {
 	grant, ok := a.granted(r)
 	return ok && grant.Scopes&keys.Ops != 0
+}
+
+// routeProfiles adds the profiles of the process. The command line is not among them: it may hold a password.
+func routeProfiles(r chi.Router) {
+	r.HandleFunc("/debug/pprof/*", pprof.Index)
+	r.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	r.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	r.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 }
