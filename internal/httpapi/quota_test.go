@@ -175,7 +175,8 @@ func (fullStore) Usage(*session.Tenant) (session.Usage, bool) {
 func TestQuotaOnWhatIsStored(t *testing.T) {
 	f := newFixture(t, func(c *Config) { c.Store = fullStore{c.Store} })
 	id := f.do("POST", "/v1/sessions", `{"data":1}`).id()
-	const unknown = "/v1/sessions/0000000000000000000000"
+	const unknown, chosen = "/v1/sessions/0000000000000000000000", "/v1/sessions/an-id-of-the-callers-own"
+	f.do("PUT", chosen, `{"data":1}`, "If-None-Match", "*", "Idempotency-Key", "k").want(201)
 	for quota, headers := range map[keys.Quota][2]string{
 		{Sessions: 1e6}: {`"sessions";q=1000000;qu="sessions"`, `"sessions";r=0`},
 		{Bytes: 1e9}:    {`"bytes";q=1000000000;qu="content-bytes"`, `"bytes";r=0`},
@@ -188,6 +189,9 @@ func TestQuotaOnWhatIsStored(t *testing.T) {
 		}
 		f.do("PUT", unknown, "{}", "If-None-Match", "*").wantProblem(429, "quota-exceeded")
 		f.do("PUT", unknown+"?upsert=true", "{}").wantProblem(429, "quota-exceeded")
+		f.do("PUT", unknown+"?upsert=true", "{}", "If-Match", "*").wantProblem(404, "not-found")
+		f.do("PUT", chosen, `{"data":1}`, "If-None-Match", "*", "Idempotency-Key", "k").want(201) // as the first time
+		f.do("PUT", chosen, `{"data":2}`, "If-None-Match", "*").wantProblem(412, "exists")
 		f.do("PUT", "/v1/sessions/"+id+"?upsert=true", `{"data":2}`).want(200)
 		f.do("PUT", "/v1/sessions/"+id, `{"data":3}`).want(200)
 		f.do("PUT", unknown, `{}`).wantProblem(404, "not-found")

@@ -79,8 +79,10 @@ func (a *api) createAt(r *http.Request) (answer, error) {
 	if err := readJSON(r, &body); err != nil {
 		return answer{}, err
 	}
-	if err := a.mayAdd(r); err != nil {
-		return answer{}, err
+	if full := a.mayAdd(r); full != nil { // what exists may still be told, to one who repeats a create too
+		if _, err := a.Store.Peek(r.Context(), termsOf(r), ref); errors.Is(err, session.ErrNotFound) {
+			return answer{}, full
+		}
 	}
 	s, err := a.Store.Create(r.Context(), termsOf(r), ref, body.session(), key)
 	if err != nil {

@@ -23,6 +23,15 @@ func (s *RedisStore) Create(ctx context.Context, terms *Terms, ref Ref, n New, k
 		return Session{}, ErrRevoked
 	}
 	created, again, err := s.create(ctx, terms, ref, n, key, ref.tenant.policy.MaxPerUser)
+	if errors.Is(err, ErrExists) {
+		ended, unknown := s.buryEnded(ctx, terms, ref)
+		if unknown != nil {
+			return Session{}, unknown
+		}
+		if ended {
+			created, again, err = s.create(ctx, terms, ref, n, key, ref.tenant.policy.MaxPerUser)
+		}
+	}
 	if err == nil && !key.repeated(again) {
 		s.countCreated(ref.tenant, n)
 	}
@@ -100,6 +109,15 @@ func (s *RedisStore) Upsert(ctx context.Context, terms *Terms, ref Ref, c Conten
 		stored, again, err = s.replaceOnce(ctx, terms, at, c, orCreate)
 		return stored, err
 	})
+	if !older && errors.Is(err, ErrNotFound) && !w.Guard.Set && !w.Guard.Exists {
+		ended, unknown := s.buryEnded(ctx, terms, ref)
+		if unknown != nil {
+			return Session{}, unknown
+		}
+		if ended {
+			stored, again, err = s.replaceOnce(ctx, terms, ref, c, orCreate)
+		}
+	}
 	if older && errors.Is(err, ErrNotFound) {
 		stored, again, err = s.createUnderNewest(ctx, terms, ref, c, orCreate)
 	}
@@ -107,6 +125,35 @@ func (s *RedisStore) Upsert(ctx context.Context, terms *Terms, ref Ref, c Conten
 		s.countCreated(ref.tenant, New{Content: c})
 	}
 	return stored, err
+}
+
+// buryEnded reports whether the ID has a session that has ended by the tenant's limit, which was lowered, while its key lives on. It
+// deletes such a session, and no other that somebody may make at the ID meanwhile.
+func (s *RedisStore) buryEnded(ctx context.Context, terms *Terms, ref Ref) (ended bool, err error) {
+	value, err := s.cluster.Get(ctx, terms, ref.key())
+	if errors.Is(err, cluster.ErrNil) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	rec, err := decodeRecord(value)
+	if err != nil || rec.kind != live {
+		return false, err
+	}
+	found, err := rec.open(ref)
+	if err != nil {
+		return false, err
+	}
+	if err := s.checkTimes(ctx, terms, rec, found); !errors.Is(err, ErrNotFound) {
+		return false, err
+	}
+	this := Guard{Set: true, AnyOf: []Stamp{found.Stamp()}}
+	_, err = s.runDelete(ctx, terms, ref, Deletion{Write: Write{Guard: this}, Forget: true}.args())
+	if _, rotated := errors.AsType[*moved](err); rotated || errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) { // somebody else was faster
+		err = nil
+	}
+	return err == nil, err
 }
 
 func (s *RedisStore) countCreated(t *Tenant, n New) {
