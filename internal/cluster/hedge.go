@@ -56,7 +56,7 @@ func (r *reading) hedged(s *watch.Shard) (redis.Cmder, error) {
 	}
 	for {
 		changed := r.client.watch.Changed()
-		ended := isDone(first) // looked at once: it may end at any time
+		ended := first.IsDone() // looked at once: it may end at any time
 		if r.ctx.Err() != nil || ended && conclusive(first.Err) {
 			return r.fromMaster(first)
 		}
@@ -129,7 +129,7 @@ func (r *reading) race(s *watch.Shard, first, second *peer.Attempt) (redis.Cmder
 	for {
 		changed := r.client.watch.Changed()
 		replica := second.Done()
-		if isDone(second) {
+		if second.IsDone() {
 			switch {
 			case !usable(second):
 				return r.fromMaster(first)
@@ -159,15 +159,6 @@ func (r *reading) race(s *watch.Shard, first, second *peer.Attempt) (redis.Cmder
 // usable reports whether a node has answered what it was asked, if only that there is no such key. An error of a replica
 // does not end a read that its master may still answer.
 func usable(a *peer.Attempt) bool { return a.Err == nil || errors.Is(a.Err, redis.Nil) }
-
-func isDone(a *peer.Attempt) bool {
-	select {
-	case <-a.Done():
-		return true
-	default:
-		return false
-	}
-}
 
 // conclusive reports whether a master has answered or has redirected the read. After a redirect its replica must not be
 // asked: it does not know that the slot is leaving.

@@ -59,11 +59,11 @@ func (a *Attempt) Abandon() bool { return a.progress.CompareAndSwap(queued, aban
 // Wait waits until the attempt is over or its caller's context is done, and returns its error. inDoubt reports whether the
 // node may have executed the command although no reply to it has come.
 func (a *Attempt) Wait() (err error, inDoubt bool) {
-	if !a.isDone() { // or the context would make a timer for nothing
+	if !a.IsDone() { // or the context would make a timer for nothing
 		select {
 		case <-a.done:
 		case <-a.ctx.Done():
-			if !a.isDone() { // both may come at once: then the outcome is known
+			if !a.IsDone() { // both may come at once: then the outcome is known
 				return a.ctx.Err(), !a.Abandon()
 			}
 		}
@@ -71,7 +71,8 @@ func (a *Attempt) Wait() (err error, inDoubt bool) {
 	return a.Err, a.Err != nil && !unsent(a.Err)
 }
 
-func (a *Attempt) isDone() bool {
+// IsDone reports whether the attempt is over.
+func (a *Attempt) IsDone() bool {
 	select {
 	case <-a.done:
 		return true
