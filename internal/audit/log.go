@@ -92,7 +92,9 @@ func (l *Log) Reopen() error {
 	if err != nil {
 		return err
 	}
-	if err := l.submit(job{swap: out}, patience); err != nil {
+	change := &swap{to: out}
+	err = l.submit(job{swap: change}, patience)
+	if err != nil && change.taken.CompareAndSwap(false, true) {
 		return errors.Join(err, out.Close())
 	}
 	return nil

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -377,4 +378,36 @@ func TestStreamThatStandsStill(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A stream that was not changed in time is not changed later: lines go on to the old one when it recovers.
+func TestStreamThatRecovers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var readers []*io.PipeReader
+		l, err := New(Config{Open: func() (io.WriteCloser, error) {
+			reader, writer := io.Pipe()
+			readers = append(readers, reader)
+			return writer, nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Refuse(Entry{Key: "before"}, "forbidden")
+		if err := l.Reopen(); !errors.Is(err, ErrUnavailable) {
+			t.Errorf("the stream was changed: %v", err)
+		}
+		lines := bufio.NewScanner(readers[0])
+		read := func(key string) {
+			t.Helper()
+			if !lines.Scan() || !strings.Contains(lines.Text(), key) {
+				t.Errorf("got %q, %v, want the line of %s", lines.Text(), lines.Err(), key)
+			}
+		}
+		read("before")
+		go l.Refuse(Entry{Key: "after"}, "forbidden")
+		read("after")
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -16,9 +17,15 @@ var errStandsStill = errors.New("the audit log stands still, or is closed")
 // A job is one line to be written, or a stream to change to; or neither, which is done when everything before it is.
 type job struct {
 	line    *line
-	durable bool           // whether a loss of power must leave the line there
-	swap    io.WriteCloser // nil for none
-	done    chan error     // gets the outcome; has room for it
+	durable bool       // whether a loss of power must leave the line there
+	swap    *swap      // nil for none
+	done    chan error // gets the outcome; has room for it
+}
+
+// A swap is a stream to change to, unless whoever asked for that has given up before.
+type swap struct {
+	to    io.WriteCloser
+	taken atomic.Bool // by the one or the other
 }
 
 // A stream is where lines go.
@@ -34,8 +41,10 @@ func (l *Log) work(s *stream) {
 		var err error
 		switch {
 		case j.swap != nil:
-			_ = s.out.Close()
-			s.out, s.torn = j.swap, isTorn(j.swap)
+			if j.swap.taken.CompareAndSwap(false, true) {
+				_ = s.out.Close()
+				s.out, s.torn = j.swap.to, isTorn(j.swap.to)
+			}
 		case j.line != nil:
 			err = l.put(s, j)
 		}
