@@ -178,11 +178,12 @@ func (s *RedisStore) written(ref Ref, reply []string, written *Content) (stored 
 		return Session{}, false, err
 	}
 	stored, err = opened(ref, value, written)
-	if again = reply[0] == "again"; err == nil && !again {
+	again = reply[0] == "again"
+	if err == nil && !again {
 		s.clock.saw(stored.TouchedAt)
-		if !stored.ExpiresAt.After(stored.TouchedAt) { // by the tenant's limit, which was lowered
-			return Session{}, false, ErrNotFound
-		}
+	}
+	if over, known := s.clock.since(stored.ExpiresAt); err == nil && known && over >= 0 { // by the tenant's limit, which was lowered
+		return Session{}, false, ErrNotFound
 	}
 	return stored, again, err
 }

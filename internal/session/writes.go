@@ -14,28 +14,27 @@ import (
 
 // Create implements [Store].
 func (s *RedisStore) Create(ctx context.Context, terms *Terms, ref Ref, n New, key WriteKey) (Session, error) {
-	switch found, err := s.underOlder(ctx, terms, ref); {
-	case err != nil:
-		return Session{}, err
-	case found == live:
-		return Session{}, ErrExists
-	case found != 0:
-		return Session{}, ErrRevoked
-	}
-	created, again, err := s.create(ctx, terms, ref, n, key, ref.tenant.policy.MaxPerUser)
-	if errors.Is(err, ErrExists) {
-		ended, unknown := s.buryEnded(ctx, terms, ref)
-		if unknown != nil {
-			return Session{}, unknown
-		}
-		if ended {
-			created, again, err = s.create(ctx, terms, ref, n, key, ref.tenant.policy.MaxPerUser)
-		}
+	created, again, err := s.createOnce(ctx, terms, ref, n, key)
+	if errors.Is(err, ErrExists) && s.buryEnded(ctx, terms, ref) {
+		created, again, err = s.createOnce(ctx, terms, ref, n, key)
 	}
 	if err == nil && !key.repeated(again) {
 		s.countCreated(ref.tenant, n)
 	}
 	return created, err
+}
+
+// createOnce also reports whether the session had been created before.
+func (s *RedisStore) createOnce(ctx context.Context, terms *Terms, ref Ref, n New, key WriteKey) (created Session, again bool, err error) {
+	switch found, err := s.underOlder(ctx, terms, ref); {
+	case err != nil:
+		return Session{}, false, err
+	case found == live:
+		return Session{}, false, ErrExists
+	case found != 0:
+		return Session{}, false, ErrRevoked
+	}
+	return s.create(ctx, terms, ref, n, key, ref.tenant.policy.MaxPerUser)
 }
 
 // create is Create with its own limit on the user's sessions, see createArgs. It also reports whether the session had been
@@ -91,6 +90,15 @@ func (s *RedisStore) Replace(ctx context.Context, terms *Terms, ref Ref, c Conte
 
 // Upsert implements [Store].
 func (s *RedisStore) Upsert(ctx context.Context, terms *Terms, ref Ref, c Content, ttl TTL, w Write) (Session, error) {
+	stored, err := s.upsertOnce(ctx, terms, ref, c, ttl, w)
+	_, over := errors.AsType[*TTLError](err) // the max TTL too counts from when the session was made
+	if unguarded := !w.Guard.Set && !w.Guard.Exists; unguarded && (over || errors.Is(err, ErrNotFound)) && s.buryEnded(ctx, terms, ref) {
+		return s.upsertOnce(ctx, terms, ref, c, ttl, w)
+	}
+	return stored, err
+}
+
+func (s *RedisStore) upsertOnce(ctx context.Context, terms *Terms, ref Ref, c Content, ttl TTL, w Write) (Session, error) {
 	rec, max, err := s.newRecord(ref, New{Content: c, TTL: ttl}, w.Key)
 	if err != nil {
 		return Session{}, err
@@ -109,15 +117,6 @@ func (s *RedisStore) Upsert(ctx context.Context, terms *Terms, ref Ref, c Conten
 		stored, again, err = s.replaceOnce(ctx, terms, at, c, orCreate)
 		return stored, err
 	})
-	if !older && errors.Is(err, ErrNotFound) && !w.Guard.Set && !w.Guard.Exists {
-		ended, unknown := s.buryEnded(ctx, terms, ref)
-		if unknown != nil {
-			return Session{}, unknown
-		}
-		if ended {
-			stored, again, err = s.replaceOnce(ctx, terms, ref, c, orCreate)
-		}
-	}
 	if older && errors.Is(err, ErrNotFound) {
 		stored, again, err = s.createUnderNewest(ctx, terms, ref, c, orCreate)
 	}
@@ -127,33 +126,27 @@ func (s *RedisStore) Upsert(ctx context.Context, terms *Terms, ref Ref, c Conten
 	return stored, err
 }
 
-// buryEnded reports whether the ID has a session that has ended by the tenant's limit, which was lowered, while its key lives on. It
-// deletes such a session, and no other that somebody may make at the ID meanwhile.
-func (s *RedisStore) buryEnded(ctx context.Context, terms *Terms, ref Ref) (ended bool, err error) {
-	value, err := s.cluster.Get(ctx, terms, ref.key())
-	if errors.Is(err, cluster.ErrNil) {
-		return false, nil
+// buryEnded reports whether the ID had a session, under any secret, that has ended by the tenant's limit, which was lowered, while its key
+// lives on. It deletes such a session, and no other that somebody may make at the ID meanwhile.
+func (s *RedisStore) buryEnded(ctx context.Context, terms *Terms, ref Ref) (ended bool) {
+	for at, ok := ref, true; ok; at, ok = at.older() {
+		value, err := s.cluster.Get(ctx, terms, at.key())
+		if err != nil {
+			continue
+		}
+		rec, err := decodeRecord(value)
+		if err != nil || rec.kind != live {
+			continue
+		}
+		found, err := rec.open(at)
+		if err != nil || !errors.Is(s.checkTimes(ctx, terms, rec, found), ErrNotFound) {
+			continue
+		}
+		this := Guard{Set: true, AnyOf: []Stamp{found.Stamp()}}
+		_, err = s.runDelete(ctx, terms, at, Deletion{Write: Write{Guard: this}, Forget: true}.args())
+		ended = ended || err == nil || errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) // or somebody else was faster
 	}
-	if err != nil {
-		return false, err
-	}
-	rec, err := decodeRecord(value)
-	if err != nil || rec.kind != live {
-		return false, err
-	}
-	found, err := rec.open(ref)
-	if err != nil {
-		return false, err
-	}
-	if err := s.checkTimes(ctx, terms, rec, found); !errors.Is(err, ErrNotFound) {
-		return false, err
-	}
-	this := Guard{Set: true, AnyOf: []Stamp{found.Stamp()}}
-	_, err = s.runDelete(ctx, terms, ref, Deletion{Write: Write{Guard: this}, Forget: true}.args())
-	if _, rotated := errors.AsType[*moved](err); rotated || errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) { // somebody else was faster
-		err = nil
-	}
-	return err == nil, err
+	return ended
 }
 
 func (s *RedisStore) countCreated(t *Tenant, n New) {
