@@ -18,7 +18,7 @@ const (
 )
 
 // opsLimits are those of --ops-listen: enough for what scrapes, and for every event stream.
-var opsLimits = conns.Limits{All: 64, PerAddress: 32, Probes: 4}
+var opsLimits = conns.Limits{All: 132, PerAddress: 66, Probes: 4}
 
 // connections are the limits for connections from callers, if the process may open that many descriptors; 0 for an unknown
 // number. Of what it does not need itself, every fourth is kept for Redis, which is enough for six nodes if there are 512.

@@ -19,7 +19,7 @@ func TestConnections(t *testing.T) {
 		want        conns.Limits
 	}{
 		{serveCmd{}, 512, conns.Limits{All: 348, PerAddress: 174, Probes: 16}},
-		{serveCmd{OpsListen: ":9090"}, 512, conns.Limits{All: 297, PerAddress: 149, Probes: 16}},
+		{serveCmd{OpsListen: ":9090"}, 512, conns.Limits{All: 246, PerAddress: 123, Probes: 16}},
 		{serveCmd{}, 1 << 20, conns.Limits{All: 10000, PerAddress: 5000, Probes: 16}},
 		{serveCmd{}, 0, conns.Limits{All: 10000, PerAddress: 5000, Probes: 16}},
 		{serveCmd{MaxConnections: 99}, 512, conns.Limits{All: 99, PerAddress: 50, Probes: 16}},

@@ -95,6 +95,9 @@ func (s *serveCmd) Validate() error {
 	if s.HedgeDelay < 0 || s.WriteQueue <= 0 || s.FailoverAssist < 0 {
 		return errors.New("--hedge-delay and --failover-assist must not be negative, and --write-queue must be positive")
 	}
+	if s.HedgeDelay > s.RequestTimeout/2 {
+		return errors.New("--hedge-delay must be at most half of --request-timeout: a read does not look at its deadline before")
+	}
 	if s.Pprof && s.OpsListen == "" {
 		return errors.New("--pprof needs --ops-listen: profiles are for operators only")
 	}

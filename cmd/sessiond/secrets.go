@@ -65,6 +65,9 @@ func (s *secretsCmd) users() ([]byte, error) {
 		}
 		for line := range strings.Lines(string(text)) {
 			fields := strings.Fields(line)
+			if len(fields) == 0 {
+				continue // as Redis does
+			}
 			if len(fields) < 2 || fields[0] != "user" {
 				return nil, fmt.Errorf("%s: %q is not the line of a user", file, line)
 			}

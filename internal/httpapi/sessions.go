@@ -80,8 +80,12 @@ func (a *api) createAt(r *http.Request) (answer, error) {
 		return answer{}, err
 	}
 	if full := a.mayAdd(r); full != nil { // what exists may still be told, to one who repeats a create too
-		if _, err := a.Store.Peek(r.Context(), termsOf(r), ref); errors.Is(err, session.ErrNotFound) {
-			return answer{}, full
+		_, err := a.Store.Peek(r.Context(), termsOf(r), ref)
+		if errors.Is(err, session.ErrNotFound) {
+			err = full
+		}
+		if err != nil {
+			return answer{}, err
 		}
 	}
 	s, err := a.Store.Create(r.Context(), termsOf(r), ref, body.session(), key)
