@@ -42,13 +42,13 @@ func (q *queue) submit(a *Attempt) {
 		q.turns = append(q.turns, l)
 	}
 	l.queued = append(l.queued, a)
-	start := q.busy < lanes
+	start, company := q.busy < lanes, q.busy > 0
 	if start {
 		q.busy++
 	}
 	q.mu.Unlock()
 	if start {
-		go q.lane()
+		go q.lane(company)
 	}
 }
 
@@ -66,13 +66,16 @@ func (q *queue) shareOf(a *Attempt) *share {
 	return l
 }
 
-// lane sends batches until nothing is queued. Before each it lets those go first who are ready to run: where cores are busy, their
-// commands go along, in one system call, and where nobody else is ready it costs nothing.
-func (q *queue) lane() {
+// lane sends batches until nothing is queued. If it has company, it lets those go first who are ready to run: where cores are busy, their
+// commands go along, in one system call. A command that is alone waits for nobody.
+func (q *queue) lane(company bool) {
 	for {
-		runtime.Gosched()
+		if company {
+			runtime.Gosched()
+		}
 		q.mu.Lock()
 		batch := q.next()
+		company = len(batch) > 1 || q.busy > 1
 		if len(batch) == 0 {
 			q.busy--
 			q.mu.Unlock()
