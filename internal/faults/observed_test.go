@@ -25,7 +25,7 @@ func TestKillIsSeen(t *testing.T) {
 		t.Skip("no observed kill asked for: make test-observed runs it, or -observe")
 	}
 	// Gauges are scraped once a second, so they surely show only what lasts longer. With the bundle's 500 ms, it does not.
-	d := begin(t, setup{rate: 300, noAssist: true, args: []string{"--census=1s", "--failover-assist=1500ms"}})
+	d := begin(t, setup{rate: 300, noAssist: true, args: []string{"--census=1s", "--failover-assist=1500ms", "--audit-log=-"}})
 	client, err := api.NewClient(api.Config{Address: d.real.StartPrometheus(t)})
 	if err != nil {
 		t.Fatal(err)
