@@ -182,7 +182,8 @@ func TestDeadlineWithoutDoubt(t *testing.T) {
 func TestDeadlineInDoubt(t *testing.T) {
 	e := clustertest.StartEmbedded(t)
 	lossy := &clustertest.Lossy{Match: []byte("evalsha")}
-	c := ready(t, e.Client(t, cluster.Config{Access: peer.Access{Dial: lossy.Dial}}))
+	registry := prometheus.NewRegistry()
+	c := ready(t, e.Client(t, cluster.Config{Access: peer.Access{Dial: lossy.Dial}, Metrics: registry}))
 	if _, err := c.Run(t.Context(), nil, put(), []string{"k"}, 1); err != nil {
 		t.Fatal(err)
 	}
@@ -192,6 +193,16 @@ func TestDeadlineInDoubt(t *testing.T) {
 	}
 	if got, _ := e.Get("k"); got != "2" {
 		t.Errorf("the node holds %q: nothing was in doubt", got)
+	}
+	// A touch for which nobody waits is sent again later. It must not alert as a write whose caller is left in doubt.
+	background := &cluster.Terms{Background: true}
+	if _, err := c.Run(within(t, 300*time.Millisecond), background, put(), []string{"k"}, 3); !errors.Is(err, cluster.ErrOutcomeUnknown) {
+		t.Errorf("in the background: %v", err)
+	}
+	const counted = "# HELP sessiond_unknown_outcomes_total Writes that failed with an unknown outcome: they may have been applied. Touches in the background do not count.\n" +
+		"# TYPE sessiond_unknown_outcomes_total counter\nsessiond_unknown_outcomes_total 1\n"
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(counted), "sessiond_unknown_outcomes_total"); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -36,7 +36,7 @@ func newMetrics(to prometheus.Registerer) *metrics {
 		retries:    counter("sessiond_retries_total", "Rounds that reads and writes took after the first, by kind.", "kind"),
 		durability: counter("sessiond_writes_total", "Writes acknowledged, by durability achieved.", "durability"),
 		unknown: promauto.With(r).NewCounter(prometheus.CounterOpts{
-			Name: "sessiond_unknown_outcomes_total", Help: "Writes that failed with an unknown outcome: they may have been applied.",
+			Name: "sessiond_unknown_outcomes_total", Help: "Writes that failed with an unknown outcome: they may have been applied. Touches in the background do not count.",
 		}),
 	}
 	m.fromMaster = m.reads.WithLabelValues("master")

@@ -31,6 +31,7 @@ type Terms struct {
 	AllowStale bool       // its reads may go to a replica that may lack acknowledged writes, if nobody else answers
 	Owner      string     // on whose behalf it comes: while commands of several owners wait for a node, they take turns
 	Weight     int        // how many commands of the owner go in one turn; 0 means 1
+	Background bool       // nobody waits for its outcome, so that one that is not known is no news
 	Waits      func()     // called whenever a call waits because the cluster cannot serve it now; may be nil
 
 	mu       sync.Mutex
@@ -119,6 +120,8 @@ func (t *Terms) owner() string {
 	}
 	return t.Owner
 }
+
+func (t *Terms) background() bool { return t != nil && t.Background }
 
 func (t *Terms) weight() int {
 	if t == nil {

@@ -146,7 +146,9 @@ func (w *writing) achieved(a *peer.Attempt) Durability {
 // giveUp returns the error of a write that is given up: ErrOutcomeUnknown if an attempt is in doubt, else ErrUnavailable.
 func (w *writing) giveUp(last error) error {
 	if w.inDoubt {
-		w.client.metrics.unknown.Inc()
+		if !w.terms.background() {
+			w.client.metrics.unknown.Inc()
+		}
 		return outcomeUnknown(last)
 	}
 	return peer.Unavailable(last)

@@ -86,7 +86,7 @@ func (r *retrier) try(batch []*pendingTouch, last bool) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), retouchTimeout)
 	defer cancel()
-	for i, got := range t.store.cluster.RunMany(ctx, nil, t.store.scripts.touch, calls) {
+	for i, got := range t.store.cluster.RunMany(ctx, &Terms{Background: true}, t.store.scripts.touch, calls) {
 		p := batch[i]
 		err := t.answer(p.ref, args[i], got.Reply, got.Err)
 		if !t.settle(p, args[i], err, last) || t.more(p, last) {

@@ -159,7 +159,7 @@ func (t *toucher) settle(p *pendingTouch, args touchArgs, err error, last bool) 
 func (t *toucher) touch(ref Ref, args touchArgs) error {
 	ctx, cancel := context.WithTimeout(context.Background(), touchTimeout)
 	defer cancel()
-	reply, err := t.store.cluster.Run(ctx, &Terms{Owner: ref.tenant.name}, t.store.scripts.touch, []string{ref.key(), ref.indexKey()}, args.list()...)
+	reply, err := t.store.cluster.Run(ctx, &Terms{Owner: ref.tenant.name, Background: true}, t.store.scripts.touch, []string{ref.key(), ref.indexKey()}, args.list()...)
 	return t.answer(ref, args, reply, err)
 }
 
