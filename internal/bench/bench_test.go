@@ -50,12 +50,12 @@ var kinds = []kind{
 		return request("PATCH", "/v1/session", w.id(x, conn, n), "", "application/merge-patch+json", `{"data":{"n":`+fmt.Sprint(n)+`}}`)
 	}},
 	{"rotate", []string{"sessiond"}, func(w *world, x *target, conn, _ int, id string) []byte {
-		if id == "" {
-			id = w.own[conn]
+		if id != "" {
+			w.own[conn] = id // an old ID would lead there only for a while
 		}
-		return request("POST", "/v1/session/rotate", id, "", "", "")
+		return request("POST", "/v1/session/rotate", w.own[conn], "", "", "")
 	}},
-	{"list of 10", []string{"sessiond"}, func(w *world, _ *target, conn, n int, _ string) []byte {
+	{"list10", []string{"sessiond"}, func(w *world, _ *target, conn, n int, _ string) []byte {
 		return request("GET", fmt.Sprintf("/v1/users/user-%d/sessions", (conn*31+n)%users), "", "", "", "")
 	}},
 }
