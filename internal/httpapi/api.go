@@ -74,15 +74,16 @@ type api struct {
 // registers its collectors on cfg.Metrics.
 func New(cfg Config) (service, ops http.Handler) {
 	a := &api{
-		Config:   cfg,
-		metrics:  newMetrics(cfg.Metrics),
-		requests: &requestLog{log: cfg.Log, slow: cfg.SlowRequest, limit: cfg.LogsPerSecond},
-		tracer:   newTracer(cfg.Tracing),
-		boot:     strings.ToLower(rand.Text()[:8]),
-		streams:  seats{all: maxStreams, each: maxStreamsOf}, streamsBy: seats{all: maxStreams, each: maxStreamsBy},
-		turns:   newTurns(cfg.Places),
-		walks:   seats{all: maxWalks, each: maxWalksOf},
-		batches: semaphore.NewWeighted(batchMemory),
+		Config:    cfg,
+		metrics:   newMetrics(cfg.Metrics),
+		requests:  &requestLog{log: cfg.Log, slow: cfg.SlowRequest, limit: cfg.LogsPerSecond},
+		tracer:    newTracer(cfg.Tracing),
+		boot:      strings.ToLower(rand.Text()[:8]),
+		streams:   seats{all: maxStreams, each: maxStreamsOf},
+		streamsBy: seats{all: maxStreams, each: maxStreamsBy},
+		turns:     newTurns(cfg.Places),
+		walks:     seats{all: maxWalks, each: maxWalksOf},
+		batches:   semaphore.NewWeighted(batchMemory),
 	}
 	cfg.Metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "sessiond_http_requests_waiting",

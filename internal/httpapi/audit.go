@@ -32,8 +32,8 @@ func (a *api) auditRefusal(r *http.Request, k kind) {
 
 // caller adds to an entry who made the request, and which.
 func caller(r *http.Request, e audit.Entry) audit.Entry {
-	ev := callOf(r)
-	e.By, e.Key, e.Tenant, e.From, e.RequestID = audit.Caller, ev.key, ev.tenant, r.RemoteAddr, ev.requestID
+	c := callOf(r)
+	e.By, e.Key, e.Tenant, e.From, e.RequestID = audit.Caller, c.key, c.tenant, r.RemoteAddr, c.requestID
 	e.Call = method(r.Method) + " " + route(r.Context())
 	return e
 }

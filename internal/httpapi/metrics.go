@@ -1,8 +1,8 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
-	"net/http"
 	"strconv"
 	"time"
 
@@ -57,7 +57,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 
 // observe counts and times an answer. The labels method and code are those of promhttp.
 func (m *metrics) observe(ctx context.Context, verb string, c *call, took time.Duration) {
-	verb = lowerMethod(verb)
+	verb = cmp.Or(methods[verb], "unknown")
 	requests := m.requests.WithLabelValues(c.route, verb, codeLabel(c.status), c.tenant)
 	latency := m.latency.WithLabelValues(c.route, verb)
 	if marks := exemplar(ctx, c, took); marks != nil {
@@ -78,27 +78,6 @@ func exemplar(ctx context.Context, c *call, took time.Duration) prometheus.Label
 		return prometheus.Labels{"request_id": c.requestID}
 	}
 	return nil
-}
-
-// lowerMethod limits the values of the label method to the known methods.
-func lowerMethod(verb string) string {
-	switch verb {
-	case http.MethodGet:
-		return "get"
-	case http.MethodHead:
-		return "head"
-	case http.MethodPost:
-		return "post"
-	case http.MethodPut:
-		return "put"
-	case http.MethodPatch:
-		return "patch"
-	case http.MethodDelete:
-		return "delete"
-	case http.MethodOptions:
-		return "options"
-	}
-	return "unknown"
 }
 
 // codeLabels are made once: an answer in a million has another status.

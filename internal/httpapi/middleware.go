@@ -102,13 +102,18 @@ const minSecretPart = 8
 // the service. The number is nginx's.
 const statusClientGone = 499
 
-// method limits the values of a metric label to the known methods.
+// methods are the known ones, with their names as the metrics have them.
+var methods = map[string]string{
+	http.MethodGet: "get", http.MethodHead: "head", http.MethodPost: "post", http.MethodPut: "put", http.MethodPatch: "patch",
+	http.MethodDelete: "delete", http.MethodOptions: "options",
+}
+
+// method limits what logs and spans call a method to the known ones.
 func method(m string) string {
-	switch m {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
-		return m
+	if methods[m] == "" {
+		return "other"
 	}
-	return "other"
+	return m
 }
 
 // recoverPanics turns a defect into a 500 and a log line with the stack, and keeps the process alive.
