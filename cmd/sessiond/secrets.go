@@ -72,7 +72,7 @@ func (s *secretsCmd) users() ([]byte, error) {
 				return nil, fmt.Errorf("%s: %q is not the line of a user", file, line)
 			}
 			if name := fields[1]; !slices.Contains(fields, "off") {
-				password, err := s.keep(s.password(name), func() []byte { return []byte(rand.Text() + "\n") })
+				password, err := s.keepPassword(name)
 				if err != nil {
 					return nil, err
 				}
@@ -125,12 +125,12 @@ func (s *secretsCmd) path(name string) string { return filepath.Join(s.Dir, name
 // password is the file with a user's password.
 func (s *secretsCmd) password(user string) string { return s.path(user + ".password") }
 
-// keep returns what a file holds, which it makes if there is none.
-func (s *secretsCmd) keep(path string, content func() []byte) ([]byte, error) {
-	text, err := os.ReadFile(path)
+// keepPassword returns the password of a user, which it makes if there is none.
+func (s *secretsCmd) keepPassword(user string) ([]byte, error) {
+	text, err := os.ReadFile(s.password(user))
 	if errors.Is(err, fs.ErrNotExist) {
-		text = content()
-		err = s.write(filepath.Base(path), text)
+		text = []byte(rand.Text() + "\n")
+		err = s.write(filepath.Base(s.password(user)), text)
 	}
 	return text, err
 }

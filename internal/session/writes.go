@@ -5,9 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/sessiond/sessiond/internal/cluster"
-	"time"
 )
 
 // The writes to one session. Each is one script call.
