@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +22,7 @@ var (
 	only    = flag.String("only", "", "kinds of calls to measure, separated by commas; all if empty")
 	at      = flag.String("conns", "1,16,64,256", "numbers of connections")
 	out     = flag.String("to", "", "file for the figures, as JSON")
+	inside  = flag.String("profiles", "", "folder for CPU profiles of the service, one for each kind and number of connections")
 )
 
 func TestMain(m *testing.M) {
@@ -204,6 +206,9 @@ func (w *world) compare(t *testing.T, k kind, conns int) []row {
 // figure measures one target once.
 func (w *world) figure(t *testing.T, k kind, x *target, conns int) figure {
 	t.Helper()
+	if x.ops != "" && *inside != "" {
+		defer x.profile(t, filepath.Join(*inside, fmt.Sprintf("%s-%d.pprof", k.name, conns)))()
+	}
 	service, redis := x.cpu(t), w.real.CPU(t)
 	f := run(t, x.addr, conns, *lasts, func(conn, n int, id string) []byte { return k.request(w, x, conn, n, id) })
 	requests := time.Duration(f.PerSecond * lasts.Seconds())

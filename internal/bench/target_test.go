@@ -24,6 +24,7 @@ import (
 type target struct {
 	name    string
 	addr    string
+	ops     string // where the service has its profiles; empty for the others
 	process *os.Process
 }
 
@@ -35,12 +36,7 @@ func start(t testing.TB, name string, env []string, program string, args ...stri
 		t.Fatal(err)
 	}
 	defer log.Close()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	x := &target{name: name, addr: l.Addr().String()}
-	l.Close()
+	x := &target{name: name, addr: freeAddr(t)}
 	cmd := exec.Command(program, append(args, "--listen="+x.addr)...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), env...), log, log
 	if err := cmd.Start(); err != nil {
@@ -66,6 +62,41 @@ func start(t testing.TB, name string, env []string, program string, args ...stri
 	return x
 }
 
+// freeAddr is an address where nobody listens.
+func freeAddr(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// profile begins a CPU profile of the service and returns the function that waits for it. It lasts a second, or as much longer as the load.
+func (x *target) profile(t testing.TB, file string) (wait func()) {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() {
+		answer, err := http.Get(fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", x.ops, max(1, int(lasts.Seconds()))))
+		if err != nil {
+			done <- err
+			return
+		}
+		defer answer.Body.Close()
+		text, err := io.ReadAll(answer.Body)
+		if err == nil {
+			err = os.WriteFile(file, text, 0o644)
+		}
+		done <- err
+	}()
+	return func() {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // startBaseline starts one of the handlers that the service is compared with.
 func startBaseline(t testing.TB, mode string, nodes string) *target {
 	t.Helper()
@@ -84,8 +115,11 @@ func startService(t testing.TB, real *clustertest.Real) *target {
 		t.Fatal(err)
 	}
 	access := real.Access()
+	ops := freeAddr(t)
 	x := start(t, "sessiond", []string{"SESSIOND_REDIS_USERNAME=" + access.Username, "SESSIOND_REDIS_PASSWORD=" + access.Password},
-		program, "--redis="+strings.Join(access.Addrs, ","), "--insecure-no-auth", "--failover-assist=500ms", "--max-connections-per-address=1000")
+		program, "--redis="+strings.Join(access.Addrs, ","), "--insecure-no-auth", "--failover-assist=500ms", "--max-connections-per-address=1000",
+		"--ops-listen="+ops, "--pprof")
+	x.ops = ops
 	polltest.Eventually(t, "the service is ready", func() bool {
 		answer, err := http.Get("http://" + x.addr + "/readyz")
 		if err != nil {
