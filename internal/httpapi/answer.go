@@ -46,13 +46,13 @@ func (a *api) handle(h handler) http.HandlerFunc {
 }
 
 func (ans *answer) write(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	setUnlessEmpty(h, "ETag", ans.etag)
-	setUnlessEmpty(h, "Session-ID", ans.id)
-	setUnlessEmpty(h, "Location", ans.location)
+	c := callOf(r)
+	c.setUnlessEmpty("Etag", ans.etag)
+	c.setUnlessEmpty(sessionIDHeader, ans.id)
+	c.setUnlessEmpty("Location", ans.location)
 	if ans.body != nil {
-		h.Set("Content-Type", "application/json")
-		h.Set("Content-Length", strconv.Itoa(len(ans.body)))
+		w.Header()["Content-Type"] = isJSON
+		c.setHeader("Content-Length", strconv.Itoa(len(ans.body)))
 	}
 	tellOutcome(w, r, ans.minimal)
 	w.WriteHeader(ans.status)
@@ -61,9 +61,9 @@ func (ans *answer) write(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func setUnlessEmpty(h http.Header, name, value string) {
+func (c *call) setUnlessEmpty(name, value string) {
 	if value != "" {
-		h.Set(name, value)
+		c.setHeader(name, value)
 	}
 }
 

@@ -30,6 +30,21 @@ type call struct {
 	query       url.Values // nil if there is none
 	preferences preferences
 	place       *place // nil if there is no limit
+
+	values [6]string // of headers of the answer, see setHeader
+	set    int       // how many of values are taken
+}
+
+// setHeader sets a header of the answer. The name must be canonical. The call holds the values of the first few, which are all that most
+// answers have, so that they take no memory of their own.
+func (c *call) setHeader(name, value string) {
+	if c.set == len(c.values) {
+		c.Header()[name] = []string{value}
+		return
+	}
+	c.values[c.set] = value
+	c.set++
+	c.Header()[name] = c.values[c.set-1 : c.set : c.set] // full, so that Header.Add copies
 }
 
 // A callContext is the context of a call: it has the call, and from some point on a deadline. The deadline takes a timer only if somebody

@@ -56,7 +56,7 @@ func noStrayConditions(r *http.Request) error {
 	case http.MethodGet, http.MethodHead, http.MethodPut:
 		return nil
 	}
-	if len(r.Header.Values("If-None-Match")) > 0 {
+	if len(r.Header["If-None-Match"]) > 0 {
 		return badRequest(r.Method + " does not accept If-None-Match")
 	}
 	return nil
@@ -68,20 +68,23 @@ func createOnly(r *http.Request) (bool, error) {
 	if err == nil && tags != nil {
 		err = badRequest("PUT accepts only * in If-None-Match")
 	}
-	if err == nil && star && len(r.Header.Values("If-Match")) > 0 { // an empty one too
+	if err == nil && star && len(r.Header["If-Match"]) > 0 { // an empty one too
 		err = badRequest("If-Match cannot be combined with If-None-Match: *")
 	}
 	return star, err
 }
 
-// entityTags parses a header that is "*" or a list of entity tags.
+// entityTags parses a header that is "*" or a list of entity tags. Its name must be canonical.
 func entityTags(r *http.Request, header string) (tags []string, star bool, err error) {
-	values := r.Header.Values(header)
+	values := r.Header[header]
+	if len(values) == 0 {
+		return nil, false, nil
+	}
 	rest := strings.Trim(strings.Join(values, ","), " \t,")
 	switch {
 	case rest == "*":
 		return nil, true, nil
-	case rest == "" && len(values) > 0:
+	case rest == "":
 		return nil, false, badRequest("header " + header + " is empty: to ignore the condition could lose an update")
 	}
 	for rest != "" {

@@ -72,7 +72,7 @@ func serveOne(t testing.TB, handler http.Handler, w *discarded, r *http.Request)
 }
 
 // readAllocations is how many allocations a read may make between the router and the store, both included. It may only fall.
-const readAllocations = 17
+const readAllocations = 12
 
 func TestAllocationsOfARead(t *testing.T) {
 	handler, r := newCost(t)

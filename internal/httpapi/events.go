@@ -44,7 +44,7 @@ func (a *api) events(r *http.Request) (answer, error) {
 		return answer{}, err
 	}
 	since := a.eventNumber(queryOf(r).Get("since"))
-	last, _, err := single(r, "Last-Event-ID")
+	last, _, err := single(r, "Last-Event-Id")
 	if err != nil {
 		return answer{}, err
 	}

@@ -3,7 +3,10 @@ package httpapi
 import (
 	"cmp"
 	"context"
+	"maps"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -19,7 +22,23 @@ type metrics struct {
 	inFlight prometheus.Gauge
 	problems *prometheus.CounterVec
 	quotas   *prometheus.CounterVec
+
+	known atomic.Pointer[map[labels]*answerSeries] // those of answers that were seen; replaced when there are more
+	more  sync.Mutex                               // held while known is replaced
 }
+
+// Labels are what the metrics of an answer are told apart by, and answerSeries are those metrics. Finding them anew for each answer would take
+// longer than counting it.
+type (
+	labels struct {
+		route, method, tenant string
+		status                int
+	}
+	answerSeries struct {
+		requests prometheus.Counter
+		latency  prometheus.Observer
+	}
+)
 
 func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
@@ -51,22 +70,35 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	for _, k := range []kind{internal, unavailable, overloaded, auditUnavailable, outcomeUnknown, storeFull} {
 		m.problems.WithLabelValues(k.name) // exported from the start, so that the first one shows as an increase
 	}
+	m.known.Store(&map[labels]*answerSeries{})
 	r.MustRegister(m.requests, m.latency, m.inFlight, m.problems, m.quotas)
 	return m
 }
 
 // observe counts and times an answer. The labels method and code are those of promhttp.
 func (m *metrics) observe(ctx context.Context, verb string, c *call, took time.Duration) {
-	verb = cmp.Or(methods[verb], "unknown")
-	requests := m.requests.WithLabelValues(c.route, verb, codeLabel(c.status), c.tenant)
-	latency := m.latency.WithLabelValues(c.route, verb)
+	s := m.of(labels{c.route, cmp.Or(methods[verb], "unknown"), c.tenant, c.status})
 	if marks := exemplar(ctx, c, took); marks != nil {
-		requests.(prometheus.ExemplarAdder).AddWithExemplar(1, marks)
-		latency.(prometheus.ExemplarObserver).ObserveWithExemplar(took.Seconds(), marks)
+		s.requests.(prometheus.ExemplarAdder).AddWithExemplar(1, marks)
+		s.latency.(prometheus.ExemplarObserver).ObserveWithExemplar(took.Seconds(), marks)
 		return
 	}
-	requests.Inc()
-	latency.Observe(took.Seconds())
+	s.requests.Inc()
+	s.latency.Observe(took.Seconds())
+}
+
+// of returns the series of the labels. There are as many as the metrics have anyway: routes, tenants and statuses are few.
+func (m *metrics) of(l labels) *answerSeries {
+	if s := (*m.known.Load())[l]; s != nil {
+		return s
+	}
+	m.more.Lock()
+	defer m.more.Unlock()
+	known := maps.Clone(*m.known.Load())
+	s := &answerSeries{m.requests.WithLabelValues(l.route, l.method, strconv.Itoa(l.status), l.tenant), m.latency.WithLabelValues(l.route, l.method)}
+	known[l] = s
+	m.known.Store(&known)
+	return s
 }
 
 // exemplar links a sample in a histogram to the request's trace, or to its line in the log, which every slow request has.
@@ -80,25 +112,11 @@ func exemplar(ctx context.Context, c *call, took time.Duration) prometheus.Label
 	return nil
 }
 
-// codeLabels are made once: an answer in a million has another status.
-var codeLabels = func() (labels [500]string) {
-	for i := range labels {
-		labels[i] = strconv.Itoa(100 + i)
-	}
-	return labels
-}()
-
-func codeLabel(status int) string {
-	if i := status - 100; i >= 0 && i < len(codeLabels) {
-		return codeLabels[i]
-	}
-	return strconv.Itoa(status)
-}
-
-// route returns the pattern that matched. It is known only after routing.
+// route returns the pattern that matched. It is known only after routing. No router is mounted in another, so that there is one pattern
+// at most.
 func route(ctx context.Context) string {
-	if at := chi.RouteContext(ctx); at != nil {
-		if pattern := at.RoutePattern(); pattern != "" && pattern[len(pattern)-1] != '*' {
+	if at := chi.RouteContext(ctx); at != nil && len(at.RoutePatterns) == 1 {
+		if pattern := at.RoutePatterns[0]; pattern != "" && pattern[len(pattern)-1] != '*' {
 			return pattern
 		}
 	}

@@ -26,7 +26,7 @@ func (a *api) observe(next http.Handler) http.Handler {
 		if c.requestID == "" {
 			c.requestID = newRequestID()
 		}
-		w.Header().Set("X-Request-Id", c.requestID)
+		c.setHeader("X-Request-Id", c.requestID)
 		ctx, span := a.tracer.begin(r.Context(), r)
 		c.ctx.Context, c.ctx.call = ctx, c
 		defer c.ctx.end()
@@ -82,7 +82,7 @@ func (a *api) isDraining() bool {
 // revealsSecret reports whether the caller's request ID would put the session's ID or the API key into the log, or a part
 // of either.
 func revealsSecret(r *http.Request, requestID string) bool {
-	secrets := append(strings.Split(r.URL.Path, "/"), r.Header.Values("Session-ID")...)
+	secrets := append(strings.Split(r.URL.Path, "/"), r.Header[sessionIDHeader]...)
 	for _, authorization := range r.Header.Values("Authorization") {
 		secrets = append(secrets, strings.Fields(authorization)...)
 	}
@@ -135,8 +135,8 @@ func (a *api) recoverPanics(next http.Handler) http.Handler {
 	})
 }
 
-// The values of headers that every answer has. Nobody changes them: Header.Add copies, because they have no room for more.
-var noSniff, noStored = []string{"nosniff"}, []string{"no-store"}
+// The values of headers that answers have in common. Nobody changes them: Header.Add copies, because they have no room for more.
+var noSniff, noStored, isJSON = []string{"nosniff"}, []string{"no-store"}, []string{"application/json"}
 
 // secure sets the headers of every answer.
 func secure(next http.Handler) http.Handler {

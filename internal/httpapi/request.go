@@ -50,20 +50,23 @@ func checkQuery(r *http.Request, known ...string) error {
 	return nil
 }
 
+// sessionIDHeader is Session-ID as [http.Header] has it.
+const sessionIDHeader = "Session-Id"
+
 // refuseHeaders refuses conditions and keys that a call does not support. To ignore a condition is to do what it forbids.
 func refuseHeaders(r *http.Request, names ...string) error {
 	for _, name := range names {
-		if len(r.Header.Values(name)) > 0 {
+		if len(r.Header[name]) > 0 {
 			return badRequest("this call does not accept the header " + name)
 		}
 	}
 	return nil
 }
 
-// single reads a header that has one value. It refuses a second one: each of two readers of the request, this service and
+// single reads a header that has one value. The name must be canonical. It refuses a second one: each of two readers of the request, this service and
 // a proxy before it, may take another one for the value.
 func single(r *http.Request, name string) (value string, given bool, err error) {
-	switch values := r.Header.Values(name); len(values) {
+	switch values := r.Header[name]; len(values) {
 	case 0:
 		return "", false, nil
 	case 1:
@@ -156,7 +159,7 @@ func existing(r *http.Request, query ...string) (session.Ref, session.Guard, err
 func refOf(r *http.Request) (session.Ref, error) {
 	id := pathParam(r, "id")
 	if id == "" {
-		header, _, err := single(r, "Session-ID")
+		header, _, err := single(r, sessionIDHeader)
 		if err == nil && header == "" {
 			err = badRequest("header Session-ID is missing")
 		}

@@ -34,7 +34,7 @@ func readCreate(r *http.Request) (createBody, error) {
 	if err := refuseHeaders(r, "If-Match", "If-None-Match"); err != nil {
 		return body, err
 	}
-	if len(r.Header.Values("Idempotency-Key")) > 0 {
+	if len(r.Header["Idempotency-Key"]) > 0 {
 		return body, badRequest("POST does not accept Idempotency-Key, since it issues a new ID each time: to make a create repeatable, choose the ID and send PUT with If-None-Match: *")
 	}
 	err := readJSON(r, &body, emptyAllowed)

@@ -47,6 +47,9 @@ func (s *RedisStore) follow(ctx context.Context, terms *Terms, ref Ref, op func(
 	at := ref
 	for range maxHops {
 		got, err := op(at)
+		if err == nil {
+			return got, at, nil
+		}
 		if older, ok := at.older(); ok && errors.Is(err, ErrNotFound) {
 			at = older
 			continue
