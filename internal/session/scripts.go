@@ -10,6 +10,8 @@ import (
 )
 
 var (
+	//go:embed scripts/struct.lua
+	structLua string
 	//go:embed scripts/record.lua
 	recordLua string
 	//go:embed scripts/create.lua
@@ -43,7 +45,7 @@ type scripts struct {
 }
 
 func loadScripts() scripts {
-	script := func(body string) *cluster.Script { return cluster.NewScript(withShared(recordLua, body)) }
+	script := func(body string) *cluster.Script { return cluster.NewScript(structLua + withShared(recordLua, body)) }
 	return scripts{
 		create:  script(createLua),
 		replace: script(replaceLua),
@@ -62,28 +64,70 @@ var (
 	// definition matches what a script has in common with others: a comment on it, and a function or other locals.
 	definition = regexp.MustCompile(`(?m)^((?:--.*\n)*)local (?:function (\w+)\((?:.*\bend$|(?s:.*?)^end$)|([\w, ]+) = .*$)`)
 	word       = regexp.MustCompile(`\w+`)
+	comment    = regexp.MustCompile(`--.*`)
 )
 
-// withShared puts in front of a script those shared definitions that it needs, directly or not. A script runs its definitions each time,
-// while it holds the shard: some thirty functions took longer to define than most scripts to run.
+// branch matches a statement of a script that begins with a condition: the condition, and what follows where it holds.
+var branch = regexp.MustCompile(`(?m)^(if .*? then\b)(.*\bend(?: *--.*)?$|(?: *--.*)?\n(?s:.*?)^end$)`)
+
+// withShared adds those shared definitions to a script that it needs, directly or not. They come first, but for those that only a
+// branch needs: those come where its condition holds. A script makes its functions anew each time, while it holds the shard. All of
+// them would take longer than what most scripts do, and most branches are for what is rare.
 func withShared(shared, body string) string {
-	needed := map[string]bool{}
-	note := func(text string) {
-		for _, name := range word.FindAllString(text, -1) {
-			needed[name] = true
+	defs := definitionsOf(shared)
+	always := defs.neededBy(branch.ReplaceAllString(body, "$1"), nil)
+	body = branch.ReplaceAllStringFunc(body, func(statement string) string {
+		parts := branch.FindStringSubmatch(statement)
+		own := defs.neededBy(parts[2], always)
+		if len(own) == 0 {
+			return statement
+		}
+		return parts[1] + "\n" + defs.code(own) + parts[2]
+	})
+	return defs.code(always) + body
+}
+
+// definitions are the shared ones. Each follows those that it uses.
+type definitions []struct {
+	names []string
+	code  string
+}
+
+func definitionsOf(shared string) definitions {
+	var all definitions
+	for _, d := range definition.FindAllStringSubmatch(shared, -1) {
+		all = append(all, struct {
+			names []string
+			code  string
+		}{strings.Split(d[2]+d[3], ", "), strings.TrimPrefix(d[0], d[1])})
+	}
+	return all
+}
+
+// neededBy returns the indices of those that some code needs, without those that are there anyway.
+func (all definitions) neededBy(code string, there map[int]bool) map[int]bool {
+	words, needed := map[string]bool{}, map[int]bool{}
+	note := func(code string) {
+		for _, w := range word.FindAllString(comment.ReplaceAllString(code, ""), -1) {
+			words[w] = true
 		}
 	}
-	note(body)
-	var parts []string
-	found := definition.FindAllStringSubmatch(shared, -1)
-	for _, d := range slices.Backward(found) { // each follows those that it uses
-		names := strings.Split(d[2]+d[3], ", ")
-		if slices.ContainsFunc(names, func(name string) bool { return needed[name] }) {
-			code := strings.TrimPrefix(d[0], d[1])
-			note(code)
-			parts = append(parts, code)
+	note(code)
+	for i, d := range slices.Backward(all) {
+		if !there[i] && slices.ContainsFunc(d.names, func(name string) bool { return words[name] }) {
+			needed[i] = true
+			note(d.code)
 		}
 	}
-	slices.Reverse(parts)
-	return strings.Join(append(parts, body), "\n")
+	return needed
+}
+
+func (all definitions) code(which map[int]bool) string {
+	var b strings.Builder
+	for i, d := range all {
+		if which[i] {
+			b.WriteString(d.code + "\n")
+		}
+	}
+	return b.String()
 }

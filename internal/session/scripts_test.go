@@ -21,7 +21,7 @@ func TestSharedDefinitionsAreFound(t *testing.T) {
 	}
 }
 
-// A script has what it needs, through others too, and nothing else.
+// A script has what it needs, through others too, and nothing else; and a branch has what only it needs.
 func TestScriptsAreLean(t *testing.T) {
 	const shared = `local A, B = 1, 2
 -- What one needs.
@@ -37,9 +37,15 @@ local function three()
 end
 `
 	for body, want := range map[string]string{
-		"return two()": "local A, B = 1, 2\nlocal function one(x)\n  if x then return A end\n  return 0\nend\nlocal function two() return one(true) end\nreturn two()",
-		"return 1":     "return 1",
-		"return B":     "local A, B = 1, 2\nreturn B",
+		"return two()":                     "local A, B = 1, 2\nlocal function one(x)\n  if x then return A end\n  return 0\nend\nlocal function two() return one(true) end\nreturn two()",
+		"return 1":                         "return 1",
+		"return B":                         "local A, B = 1, 2\nreturn B",
+		"if x then return B end\nreturn 1": "if x then\nlocal A, B = 1, 2\n return B end\nreturn 1",
+		"if x then\n  return three()\nend\nreturn A":       "local A, B = 1, 2\nif x then\nlocal function three()\n  return B\nend\n\n  return three()\nend\nreturn A",
+		"if x then y() end -- why\nif y then return B end": "if x then y() end -- why\nif y then\nlocal A, B = 1, 2\n return B end",
+		"if x then -- why\n  return B\nend":                "if x then\nlocal A, B = 1, 2\n -- why\n  return B\nend",
+		"if one(x) then return three() end":                "local A, B = 1, 2\nlocal function one(x)\n  if x then return A end\n  return 0\nend\nif one(x) then\nlocal function three()\n  return B\nend\n return three() end",
+		"for x in y do\n  if x then return B end\nend":     "local A, B = 1, 2\nfor x in y do\n  if x then return B end\nend",
 	} {
 		if got := withShared(shared, body); got != want {
 			t.Errorf("%s became %s", body, got)

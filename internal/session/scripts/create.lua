@@ -18,7 +18,7 @@ if h then
   return {'exists'}
 end
 
-local length = string.byte(record, 75) * 256 + string.byte(record, 76)
+local length = struct.unpack('>H', record, 75)
 if length > 0 and limit > 0 then
   local size = SIZE[string.byte(record, 1)]
   local u = string.sub(record, size + 1, size + length)

@@ -2,6 +2,7 @@
 -- The offsets are those of record.go, one higher because Lua counts from 1. Change the two together.
 
 local SIZE = {78, 94} -- bytes of the header, by format
+local HEAD = 158 -- bytes that are read at first: the header, and a user as long as most
 local LIVE, TOMBSTONE, ROTATED = 1, 2, 3
 local NAME = 22 -- characters of a session's name, with which its key ends
 local KEYED = 5 -- bytes of a write id that stand for the operation and the caller's key
@@ -14,21 +15,9 @@ local CHECKED = 1024 -- members that are looked at to find the sessions of a use
 local EVICTED = 100  -- sessions that one create revokes to make room
 
 -- Big-endian, 64 bits. A Lua number is exact up to 2^53, and microseconds stay below that until the year 2255.
--- Each function crosses from Lua to C once: a script holds its shard, and these calls were most of its time.
-local floor = math.floor
+local function number(s, at) return (struct.unpack('>I8', s, at)) end
 
-local function number(s, at)
-  local a, b, c, d, e, f, g, h = string.byte(s, at, at + 7)
-  return ((((((a * 256 + b) * 256 + c) * 256 + d) * 256 + e) * 256 + f) * 256 + g) * 256 + h
-end
-
-local function bytes(n)
-  local low = n % 4294967296
-  local high = (n - low) / 4294967296
-  return string.char(
-    floor(high / 16777216), floor(high / 65536) % 256, floor(high / 256) % 256, high % 256,
-    floor(low / 16777216), floor(low / 65536) % 256, floor(low / 256) % 256, low % 256)
-end
+local function bytes(n) return struct.pack('>I8', n) end
 
 -- Redis' clock, in microseconds: the instances of the service need not agree on the time.
 local function now()
@@ -36,37 +25,35 @@ local function now()
   return t[1] * 1000000 + t[2]
 end
 
--- The header at key, or nil if there is no record.
+-- The header at key, or nil if there is no record. Header and user are read and written in one call into C each: a script holds its
+-- shard, and putting numbers together byte by byte was most of its time.
 local function load(key)
-  local s = redis.call('GETRANGE', key, 0, SIZE[#SIZE] - 1)
-  if #s == 0 then return nil end
-  local format = string.byte(s, 1)
-  local size = SIZE[format]
+  local s = redis.call('GETRANGE', key, 0, HEAD - 1)
+  if s == '' then return nil end
+  local size = SIZE[string.byte(s, 1)]
   if not size or #s < size then error('unknown record format at ' .. key) end
-  local idle = number(s, 27)
+  local format, kind, version, created, touched, idle, deadline, writes, user, meta = struct.unpack('>BBI8I8I8I8I8c32HH', s)
   return {
+    head = s,
     format = format,
     size = size,
-    kind = string.byte(s, 2),
-    stamp = string.sub(s, 3, 18), -- version and created
-    version = number(s, 3),
-    created = number(s, 11),
-    touched = number(s, 19),
+    kind = kind,
+    version = version,
+    created = created,
+    touched = touched,
     idle = idle - idle % 1000,
     unused = idle % 1000 ~= 0,
-    deadline = number(s, 35),
-    writes = string.sub(s, 43, 74),
-    lengths = string.sub(s, 75, 78), -- of user and meta
-    user = string.byte(s, 75) * 256 + string.byte(s, 76),
-    meta = string.byte(s, 77) * 256 + string.byte(s, 78),
+    deadline = deadline,
+    writes = writes,
+    user = user, -- bytes of it
+    meta = meta, -- the same
     mac = string.sub(s, 79, size), -- of the user; none in format 1
   }
 end
 
 local function encode(h)
-  return string.char(h.format, h.kind) .. bytes(h.version) .. bytes(h.created) .. bytes(h.touched)
-    .. bytes(h.idle + (h.unused and 1 or 0))
-    .. bytes(h.deadline) .. h.writes .. h.lengths .. h.mac
+  return struct.pack('>BBI8I8I8I8I8c32HHc0', h.format, h.kind, h.version, h.created, h.touched, h.idle + (h.unused and 1 or 0),
+    h.deadline, h.writes, h.user, h.meta, h.mac)
 end
 
 -- When the session ends unless it is used, microseconds.
@@ -84,8 +71,9 @@ local function clear(key, h)
 end
 
 local function user(key, h)
-  if h.user == 0 then return '' end
-  return redis.call('GETRANGE', key, h.size, h.size + h.user - 1)
+  local last = h.size + h.user
+  if last <= #h.head then return string.sub(h.head, h.size + 1, last) end
+  return redis.call('GETRANGE', key, h.size, last - 1)
 end
 
 -- How many writes came after the one with this id, or nil if it is not among the last four.
@@ -153,8 +141,9 @@ end
 -- of which it must have one.
 local function meets(h, guard)
   if guard == '' or guard == '*' then return true end
+  local stamp = string.sub(h.head, 3, 18) -- version and created
   for i = 2, #guard, 16 do
-    if string.sub(guard, i, i + 15) == h.stamp then return true end
+    if string.sub(guard, i, i + 15) == stamp then return true end
   end
   return false
 end
@@ -287,7 +276,7 @@ local function bury(index, key, h, id, life)
   if u ~= '' then delist(index, u, h.created, key) end
   push(h, id)
   -- It holds nothing that a MAC could bind, so that it stays in the format that all versions read.
-  h.format, h.mac, h.kind, h.lengths = 1, '', TOMBSTONE, string.char(0, 0, 0, 0)
+  h.format, h.mac, h.kind, h.user, h.meta = 1, '', TOMBSTONE, 0, 0
   local set = redis.pcall('SET', key, encode(h), 'PX', life)
   if set.err then redis.call('DEL', key) end -- out of memory: a logout must work all the same, if without a tombstone
 end
@@ -296,7 +285,7 @@ end
 local function forestall(key, id, life)
   local t = now()
   local h = {format = 1, mac = '', kind = TOMBSTONE, version = 1, created = t, touched = t, idle = 0, deadline = t,
-    writes = id .. string.rep('\0', 24), lengths = string.char(0, 0, 0, 0)}
+    writes = id .. string.rep('\0', 24), user = 0, meta = 0}
   redis.pcall('SET', key, encode(h), 'PX', life) -- fails out of memory, when no create succeeds either
 end
 

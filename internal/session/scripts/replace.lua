@@ -32,9 +32,9 @@ if not slide(h, idle, max) then return {'over'} end
 push(h, id)
 if used ~= '' then h.unused = false end
 local u = user(KEYS[1], h)
-h.lengths = string.sub(h.lengths, 1, 2) .. length
+h.meta = struct.unpack('>H', length)
 local front = encode(h) .. u
 redis.call('SET', KEYS[1], front .. content, 'PXAT', expiry(h))
 if h.deadline > before then prolong(KEYS[1], h) end
 if u ~= '' then sustain(KEYS[2], u, KEYS[1], h, idle ~= '' or max ~= '') end
-return {'ok', front .. string.sub(content, 1, string.byte(length, 1) * 256 + string.byte(length, 2))}
+return {'ok', front .. string.sub(content, 1, h.meta)}

@@ -34,7 +34,7 @@ h.unused = true
 local u, deadline = user(KEYS[1], h), h.deadline
 local old = {format = h.format, mac = h.mac}
 h.format, h.mac = tonumber(format), mac
-h.lengths = string.sub(h.lengths, 1, 2) .. length
+h.meta = struct.unpack('>H', length)
 redis.call('SET', KEYS[3], encode(h) .. u .. content, 'PXAT', expiry(h))
 if u ~= '' then
   delist(KEYS[2], u, h.created, KEYS[1])
@@ -45,7 +45,7 @@ end
 -- too, one of the two callers is a thief. The record also names the successor in the clear, for calls by the old handle.
 h.kind, h.deadline, h.unused = ROTATED, h.touched + grace, false
 h.format, h.mac = old.format, old.mac
-h.lengths = string.sub(h.lengths, 1, 2) .. string.char(0, NAME)
+h.meta = NAME
 redis.call('SET', KEYS[1], encode(h) .. u .. successor .. pointer, 'PXAT', string.format('%.0f', math.ceil(deadline / 1000)))
 leave(KEYS[1], h, deadline)
 return {'ok', clear(KEYS[3], load(KEYS[3]))}
