@@ -254,7 +254,7 @@ func (d *drill) inStep() {
 				masters++
 			}
 		}
-		return masters == 3
+		return masters == d.real.Masters()
 	})
 }
 

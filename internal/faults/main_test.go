@@ -50,6 +50,7 @@ var faults = []fault{
 	{"returns", true, returns},
 	{"rolling-restart", false, rollingRestart},
 	{"slots-moved", false, slotsMoved},
+	{"fourth-shard", false, fourthShard},
 	{"start-with-dead-vm", false, startWithDeadVM},
 	{"second-vm", false, secondVM},
 	{"two-replicas", false, twoReplicas},

@@ -99,7 +99,7 @@ func (d *drill) atRest() {
 		last = time.Now()
 		for _, s := range d.services {
 			state, err := clusterOf(s.URL)
-			if err != nil || len(state.Shards) != 3 || state.Formers {
+			if err != nil || len(state.Shards) != d.real.Masters() || state.Formers {
 				return false
 			}
 			for _, shard := range state.Shards {
