@@ -46,24 +46,18 @@ func (a *api) handle(h handler) http.HandlerFunc {
 }
 
 func (ans *answer) write(w http.ResponseWriter, r *http.Request) {
-	c := callOf(r)
-	c.setUnlessEmpty("Etag", ans.etag)
-	c.setUnlessEmpty(sessionIDHeader, ans.id)
-	c.setUnlessEmpty("Location", ans.location)
+	c, h := callOf(r), w.Header()
+	c.setHeader(h, "Etag", ans.etag)
+	c.setHeader(h, sessionIDHeader, ans.id)
+	c.setHeader(h, "Location", ans.location)
 	if ans.body != nil {
-		w.Header()["Content-Type"] = isJSON
-		c.setHeader("Content-Length", strconv.Itoa(len(ans.body)))
+		h["Content-Type"] = isJSON
+		c.setHeader(h, "Content-Length", strconv.Itoa(len(ans.body)))
 	}
 	tellOutcome(w, r, ans.minimal)
 	w.WriteHeader(ans.status)
 	if ans.body != nil && r.Method != http.MethodHead {
 		w.Write(ans.body)
-	}
-}
-
-func (c *call) setUnlessEmpty(name, value string) {
-	if value != "" {
-		c.setHeader(name, value)
 	}
 }
 

@@ -31,20 +31,22 @@ type call struct {
 	preferences preferences
 	place       *place // nil if there is no limit
 
-	values [6]string // of headers of the answer, see setHeader
-	set    int       // how many of values are taken
+	headers [6]string // values of headers of the answer, see setHeader
+	taken   int       // how many of headers are
 }
 
-// setHeader sets a header of the answer. The name must be canonical. The call holds the values of the first few, which are all that most
-// answers have, so that they take no memory of their own.
-func (c *call) setHeader(name, value string) {
-	if c.set == len(c.values) {
-		c.Header()[name] = []string{value}
-		return
+// setHeader sets a header of the answer, unless the value is empty. The name must be canonical. The call holds the values of the first
+// few, which are all that most answers have, so that they take no memory of their own.
+func (c *call) setHeader(h http.Header, name, value string) {
+	switch {
+	case value == "":
+	case c.taken == len(c.headers):
+		h[name] = []string{value}
+	default:
+		c.headers[c.taken] = value
+		c.taken++
+		h[name] = c.headers[c.taken-1 : c.taken : c.taken] // full, so that Header.Add copies
 	}
-	c.values[c.set] = value
-	c.set++
-	c.Header()[name] = c.values[c.set-1 : c.set : c.set] // full, so that Header.Add copies
 }
 
 // A callContext is the context of a call: it has the call, and from some point on a deadline. The deadline takes a timer only if somebody

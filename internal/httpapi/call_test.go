@@ -3,7 +3,12 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"maps"
+	"net/http"
+	"net/http/httptest"
 	"runtime"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -86,5 +91,33 @@ func TestCallWithoutADeadline(t *testing.T) {
 	leave()
 	if c.Err() == nil {
 		t.Error("the caller has left")
+	}
+}
+
+// The values of headers lie side by side, and what is added to one of them does not reach the next.
+func TestHeadersOfAnAnswerAreApart(t *testing.T) {
+	c, h := new(call), http.Header{}
+	want := http.Header{}
+	for _, name := range []string{"A", "B", "C", "D", "E", "F", "G", "H"} {
+		c.setHeader(h, name, "of "+name)
+		want[name] = []string{"of " + name}
+	}
+	c.setHeader(h, "Empty", "")
+	h.Add("A", "more")
+	want.Add("A", "more")
+	if !maps.EqualFunc(h, want, slices.Equal) {
+		t.Errorf("got %v", h)
+	}
+}
+
+// A problem names a header as the documents do, whatever Go calls it.
+func TestProblemsSpellHeadersAsTheDocuments(t *testing.T) {
+	r := httptest.NewRequest("GET", "/v1/session", nil)
+	for _, name := range []string{"Session-ID", "Last-Event-ID", "Idempotency-Key"} {
+		r.Header.Add(name, "one")
+		r.Header.Add(name, "two")
+		if _, _, err := single(r, http.CanonicalHeaderKey(name)); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

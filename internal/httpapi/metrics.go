@@ -3,10 +3,8 @@ package httpapi
 import (
 	"cmp"
 	"context"
-	"maps"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -23,17 +21,17 @@ type metrics struct {
 	problems *prometheus.CounterVec
 	quotas   *prometheus.CounterVec
 
-	known atomic.Pointer[map[labels]*answerSeries] // those of answers that were seen; replaced when there are more
-	more  sync.Mutex                               // held while known is replaced
+	mu    sync.RWMutex
+	known map[labels]*answerSeries // those of answers that were seen; guarded by mu
 }
 
-// Labels are what the metrics of an answer are told apart by, and answerSeries are those metrics. Finding them anew for each answer would take
-// longer than counting it.
 type (
+	// labels are what the metrics of an answer are told apart by.
 	labels struct {
 		route, method, tenant string
 		status                int
 	}
+	// answerSeries are those metrics. To look for them in the metrics of all answers each time would take longer than to count one.
 	answerSeries struct {
 		requests prometheus.Counter
 		latency  prometheus.Observer
@@ -70,7 +68,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	for _, k := range []kind{internal, unavailable, overloaded, auditUnavailable, outcomeUnknown, storeFull} {
 		m.problems.WithLabelValues(k.name) // exported from the start, so that the first one shows as an increase
 	}
-	m.known.Store(&map[labels]*answerSeries{})
+	m.known = map[labels]*answerSeries{}
 	r.MustRegister(m.requests, m.latency, m.inFlight, m.problems, m.quotas)
 	return m
 }
@@ -87,17 +85,18 @@ func (m *metrics) observe(ctx context.Context, verb string, c *call, took time.D
 	s.latency.Observe(took.Seconds())
 }
 
-// of returns the series of the labels. There are as many as the metrics have anyway: routes, tenants and statuses are few.
+// of returns the series of the labels. They are never forgotten, and neither are those of the metrics themselves.
 func (m *metrics) of(l labels) *answerSeries {
-	if s := (*m.known.Load())[l]; s != nil {
+	m.mu.RLock()
+	s := m.known[l]
+	m.mu.RUnlock()
+	if s != nil {
 		return s
 	}
-	m.more.Lock()
-	defer m.more.Unlock()
-	known := maps.Clone(*m.known.Load())
-	s := &answerSeries{m.requests.WithLabelValues(l.route, l.method, strconv.Itoa(l.status), l.tenant), m.latency.WithLabelValues(l.route, l.method)}
-	known[l] = s
-	m.known.Store(&known)
+	s = &answerSeries{m.requests.WithLabelValues(l.route, l.method, strconv.Itoa(l.status), l.tenant), m.latency.WithLabelValues(l.route, l.method)}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.known[l] = s // if several come at once, theirs are the same
 	return s
 }
 

@@ -26,7 +26,7 @@ func (a *api) observe(next http.Handler) http.Handler {
 		if c.requestID == "" {
 			c.requestID = newRequestID()
 		}
-		c.setHeader("X-Request-Id", c.requestID)
+		c.setHeader(w.Header(), "X-Request-Id", c.requestID)
 		ctx, span := a.tracer.begin(r.Context(), r)
 		c.ctx.Context, c.ctx.call = ctx, c
 		defer c.ctx.end()
@@ -83,7 +83,7 @@ func (a *api) isDraining() bool {
 // of either.
 func revealsSecret(r *http.Request, requestID string) bool {
 	secrets := append(strings.Split(r.URL.Path, "/"), r.Header[sessionIDHeader]...)
-	for _, authorization := range r.Header.Values("Authorization") {
+	for _, authorization := range r.Header["Authorization"] {
 		secrets = append(secrets, strings.Fields(authorization)...)
 	}
 	for end := minSecretPart; end <= len(requestID); end++ {

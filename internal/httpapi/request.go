@@ -72,7 +72,18 @@ func single(r *http.Request, name string) (value string, given bool, err error) 
 	case 1:
 		return values[0], true, nil
 	}
-	return "", true, badRequest("header " + name + " is given more than once")
+	return "", true, badRequest("header " + spelt(name) + " is given more than once")
+}
+
+// spelt is the name of a header as the documents spell it.
+func spelt(name string) string {
+	switch name {
+	case sessionIDHeader:
+		return "Session-ID"
+	case "Last-Event-Id":
+		return "Last-Event-ID"
+	}
+	return name
 }
 
 // plainCall checks a call that supports no conditions, no key, and only the known query parameters.
