@@ -63,12 +63,12 @@ func loadScripts() scripts {
 var (
 	// definition matches what a script has in common with others: a comment on it, and a function or other locals.
 	definition = regexp.MustCompile(`(?m)^((?:--.*\n)*)local (?:function (\w+)\((?:.*\bend$|(?s:.*?)^end$)|([\w, ]+) = .*$)`)
-	word       = regexp.MustCompile(`\w+`)
-	comment    = regexp.MustCompile(`--.*`)
+	// branch matches a statement of a script that begins with a condition: the condition, and what follows where it holds. It has no
+	// other branch.
+	branch  = regexp.MustCompile(`(?m)^(if .*? then\b)(.*\bend(?: *--.*)?$|(?: *--.*)?\n(?s:.*?)^end\b.*$)`)
+	word    = regexp.MustCompile(`\w+`)
+	comment = regexp.MustCompile(`--.*`)
 )
-
-// branch matches a statement of a script that begins with a condition: the condition, and what follows where it holds.
-var branch = regexp.MustCompile(`(?m)^(if .*? then\b)(.*\bend(?: *--.*)?$|(?: *--.*)?\n(?s:.*?)^end$)`)
 
 // withShared adds those shared definitions to a script that it needs, directly or not. They come first, but for those that only a
 // branch needs: those come where its condition holds. A script makes its functions anew each time, while it holds the shard. All of

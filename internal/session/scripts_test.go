@@ -1,6 +1,8 @@
 package session
 
 import (
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -49,6 +51,23 @@ end
 	} {
 		if got := withShared(shared, body); got != want {
 			t.Errorf("%s became %s", body, got)
+		}
+	}
+}
+
+// What is defined in one branch is not there in another, so that a statement which begins at the margin has one.
+func TestBranchesOfScriptsAreSimple(t *testing.T) {
+	files, err := filepath.Glob("scripts/*.lua")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range regexp.MustCompile(`(?m)^(?:else.*|if .*\belse.*)$`).FindAllString(string(text), -1) {
+			t.Errorf("%s: %q", file, found)
 		}
 	}
 }

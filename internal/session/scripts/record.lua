@@ -1,4 +1,4 @@
--- What all scripts share. This file is put in front of each of them when they are loaded.
+-- What scripts share. Each of them gets what it needs of this file when it is loaded (scripts.go).
 -- The offsets are those of record.go, one higher because Lua counts from 1. Change the two together.
 
 local SIZE = {78, 94} -- bytes of the header, by format
@@ -25,8 +25,8 @@ local function now()
   return t[1] * 1000000 + t[2]
 end
 
--- The header at key, or nil if there is no record. Header and user are read and written in one call into C each: a script holds its
--- shard, and putting numbers together byte by byte was most of its time.
+-- The header at key, or nil if there is no record. All of it is read in one call into C, and written in one: a script holds its shard,
+-- and putting numbers together byte by byte was most of its time.
 local function load(key)
   local s = redis.call('GETRANGE', key, 0, HEAD - 1)
   if s == '' then return nil end

@@ -3,6 +3,7 @@ package sessiontest
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -11,8 +12,16 @@ import (
 
 // The cases about a user's sessions.
 
-// uniqueUser is a user of this case only: on a real cluster, all cases share one store.
-func uniqueUser() string { return fmt.Sprintf("user-%d", users.Add(1)+time.Now().UnixNano()) }
+// uniqueUser is a user of this case only: on a real cluster, all cases share one store. The name of every other one is as long as it may
+// be: scripts read such a name in another way.
+func uniqueUser() string {
+	n := users.Add(1)
+	name := fmt.Sprintf("user-%d", n+time.Now().UnixNano())
+	if n%2 == 0 {
+		name += strings.Repeat("-", session.MaxUserBytes-len(name))
+	}
+	return name
+}
 
 var users atomic.Int64
 
