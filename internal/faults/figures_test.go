@@ -56,7 +56,9 @@ func (d *drill) figure(o outage) figure {
 	f := figure{began: o.began}
 	if !o.promoted.IsZero() {
 		f.promotion = o.promoted.Sub(o.began)
-		f.firstWrite = d.firstWrite(o)
+		if o.lostMaster != 0 {
+			f.firstWrite = d.firstWrite(o)
+		}
 	}
 	for _, r := range d.observations(o.began, o.ended) {
 		f.count(r)
@@ -145,7 +147,10 @@ func p99(of []observation, which func(observation) bool) time.Duration {
 func (f figure) String() string {
 	var b strings.Builder
 	if f.promotion > 0 {
-		fmt.Fprintf(&b, "promoted after %s, first good write %s later; ", ms(f.promotion), ms(f.firstWrite))
+		fmt.Fprintf(&b, "promoted after %s; ", ms(f.promotion))
+	}
+	if f.firstWrite > 0 {
+		fmt.Fprintf(&b, "first good write %s later; ", ms(f.firstWrite))
 	}
 	fmt.Fprintf(&b, "%d reads, %d failed, longest %s (%s in shard %d), %d by replicas; ", f.reads, f.failedReads, ms(f.longestRead),
 		f.slowestRead.op, shardOf(f.slowestRead.slot), f.replicaReads)

@@ -32,7 +32,11 @@ func (r *Real) AddShard(t *testing.T) {
 	if err := c.CopyFileToContainer(t.Context(), inRepository("deploy/redis/add-shard.sh"), script, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	code, out, err := c.Exec(t.Context(), []string{"sh", script, r.nodes[0].addr, r.Addr(t, "redis-7"), r.Addr(t, "redis-8")}, tcexec.Multiplexed())
+	options := []tcexec.ProcessOption{tcexec.Multiplexed()}
+	if r.tls != nil {
+		options = append(options, tcexec.WithEnv([]string{"REDIS_CLI=--tls --cacert /etc/sessiond/ca.pem --cert /etc/sessiond/cert.pem --key /etc/sessiond/key.pem"}))
+	}
+	code, out, err := c.Exec(t.Context(), []string{"sh", script, r.nodes[0].addr, r.Addr(t, "redis-7"), r.Addr(t, "redis-8")}, options...)
 	if err != nil {
 		t.Fatal(err)
 	}

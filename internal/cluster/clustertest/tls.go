@@ -23,7 +23,7 @@ type overTLS struct {
 func OverTLS(t testing.TB) Option {
 	ca := certtest.New(t)
 	var names []string
-	for _, p := range (layout{replicas: 2}).places() {
+	for _, p := range append((layout{replicas: 2}).places(), fourth...) {
 		names = append(names, p.hostname())
 	}
 	o := &overTLS{ca, ca.Issue(t, names...)}
