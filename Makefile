@@ -73,6 +73,11 @@ bench: ## measure the service beside handlers that ask less of Redis; takes a qu
 	@REDIS_IMAGE=$$(deploy/images/resolve.sh redis) && export REDIS_IMAGE SESSIOND_TEST_CLUSTER=required && \
 		deploy/images/test-env.sh go test -count=1 -timeout 1h -v ./internal/bench -run '^TestBench$$' -measure $(TESTFLAGS)
 
+.PHONY: scale
+scale: ## measure how the service does with up to a million sessions; takes five minutes, TESTFLAGS='-sessions=10000' less
+	@REDIS_IMAGE=$$(deploy/images/resolve.sh redis) && export REDIS_IMAGE SESSIOND_TEST_CLUSTER=required && \
+		deploy/images/test-env.sh go test -count=1 -timeout 1h -v ./internal/bench -run '^TestScale$$' -sessions=10000,100000,1000000 $(TESTFLAGS)
+
 .PHONY: model
 model: ## explore the model of leases and marks, and take out each rule in turn; TESTFLAGS=-deep goes further, for some minutes
 	go test -count=1 -timeout 30m ./internal/cluster/rights/model $(TESTFLAGS)

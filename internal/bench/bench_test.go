@@ -207,7 +207,7 @@ func (w *world) compare(t *testing.T, k kind, conns int) []row {
 func (w *world) figure(t *testing.T, k kind, x *target, conns int) figure {
 	t.Helper()
 	if x.ops != "" && *inside != "" {
-		defer x.profile(t, filepath.Join(*inside, fmt.Sprintf("%s-%d.pprof", k.name, conns)))()
+		defer x.profile(t, filepath.Join(*inside, fmt.Sprintf("%s-%d.pprof", k.name, conns)))() // the last round's stays
 	}
 	service, redis := x.cpu(t), w.real.CPU(t)
 	f := run(t, x.addr, conns, *lasts, func(conn, n int, id string) []byte { return k.request(w, x, conn, n, id) })

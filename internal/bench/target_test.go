@@ -85,6 +85,9 @@ func (x *target) profile(t testing.TB, file string) (wait func()) {
 		}
 		defer answer.Body.Close()
 		text, err := io.ReadAll(answer.Body)
+		if err == nil && answer.StatusCode != http.StatusOK {
+			err = fmt.Errorf("%s: %s", answer.Status, text)
+		}
 		if err == nil {
 			err = os.WriteFile(file, text, 0o644)
 		}
@@ -108,7 +111,7 @@ func startBaseline(t testing.TB, mode string, nodes string) *target {
 }
 
 // startService starts the service as the bundle has it: with the least rights in Redis, and with assistance.
-func startService(t testing.TB, real *clustertest.Real) *target {
+func startService(t testing.TB, real *clustertest.Real, args ...string) *target {
 	t.Helper()
 	program, err := clustertest.ServiceBinary()
 	if err != nil {
@@ -117,8 +120,8 @@ func startService(t testing.TB, real *clustertest.Real) *target {
 	access := real.Access()
 	ops := freeAddr(t)
 	x := start(t, "sessiond", []string{"SESSIOND_REDIS_USERNAME=" + access.Username, "SESSIOND_REDIS_PASSWORD=" + access.Password},
-		program, "--redis="+strings.Join(access.Addrs, ","), "--insecure-no-auth", "--failover-assist=500ms", "--max-connections-per-address=1000",
-		"--ops-listen="+ops, "--pprof")
+		program, append(args, "--redis="+strings.Join(access.Addrs, ","), "--insecure-no-auth", "--failover-assist=500ms",
+			"--max-connections=15000", "--max-connections-per-address=15000", "--ops-listen="+ops, "--pprof")...)
 	x.ops = ops
 	polltest.Eventually(t, "the service is ready", func() bool {
 		answer, err := http.Get("http://" + x.addr + "/readyz")
@@ -150,6 +153,53 @@ func (x *target) cpu(t testing.TB) time.Duration {
 	}
 	const perSecond = 100 // USER_HZ, the same on every Linux
 	return time.Duration(ticks) * time.Second / perSecond
+}
+
+// memory is how much memory the process has in use, in bytes (VmRSS in proc(5)).
+func (x *target) memory(t testing.TB) int64 {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", x.process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "VmRSS:")
+	var kib int64
+	if _, err := fmt.Sscan(rest, &kib); err != nil {
+		t.Fatal(err)
+	}
+	return kib << 10
+}
+
+// inUse is how much of the service's memory is in use, in bytes: its heap and its stacks after the garbage was collected, and as often as
+// it takes until the stacks have shrunk.
+func (x *target) inUse(t testing.TB) (bytes int64) {
+	t.Helper()
+	get := func(path string) string {
+		answer, err := http.Get("http://" + x.ops + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		text, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	for range 4 {
+		get("/debug/pprof/heap?gc=1")
+	}
+	for line := range strings.Lines(get("/metrics")) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if name == "go_memstats_heap_inuse_bytes" || name == "go_memstats_stack_inuse_bytes" {
+			number, err := strconv.ParseFloat(value, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			bytes += int64(number)
+		}
+	}
+	return bytes
 }
 
 // create creates a session at the service and returns its ID.

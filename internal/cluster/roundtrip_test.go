@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"slices"
 	"strings"
@@ -64,7 +65,7 @@ func TestOneRoundTrip(t *testing.T) {
 		{"replicated write", func() error { return write(t, c, "one", "v", cluster.Replicated, 5*time.Second).err }, []string{"evalsha", "role", "wait", "role"}},
 	} {
 		w.take("")
-		if err := call.make(); err != nil && err != cluster.ErrNil {
+		if err := call.make(); err != nil && !errors.Is(err, cluster.ErrNil) {
 			t.Fatalf("%s: %v", call.name, err)
 		}
 		sent := w.take("\r\none\r\n")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -50,7 +51,14 @@ func (r *Real) MemoryUsage(t testing.TB, key string) int64 {
 }
 
 // Calls returns how often the masters have executed a command, by clients and scripts (INFO commandstats).
-func (r *Real) Calls(t testing.TB, command string) (calls int64) {
+func (r *Real) Calls(t testing.TB, command string) int64 {
+	t.Helper()
+	calls, _ := r.Spent(t, command)
+	return calls
+}
+
+// Spent also returns for how long a command has kept the masters' threads, by their clocks.
+func (r *Real) Spent(t testing.TB, command string) (calls int64, spent time.Duration) {
 	t.Helper()
 	rdb := r.raw()
 	defer rdb.Close()
@@ -60,17 +68,17 @@ func (r *Real) Calls(t testing.TB, command string) (calls int64) {
 		if err != nil {
 			return err
 		}
-		var n int64
-		fmt.Sscanf(stats["Commandstats"]["cmdstat_"+command], "calls=%d", &n) // a command that was never called is not listed
+		var n, micros int64
+		fmt.Sscanf(stats["Commandstats"]["cmdstat_"+command], "calls=%d,usec=%d", &n, &micros) // a command that was never called is not listed
 		mu.Lock()
 		defer mu.Unlock()
-		calls += n
+		calls, spent = calls+n, spent+time.Duration(micros)*time.Microsecond
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return calls
+	return calls, spent
 }
 
 // Keys returns how many keys the nodes have between them, replicas included (DBSIZE).
@@ -87,22 +95,61 @@ func (r *Real) Keys(t testing.TB) (keys int64) {
 }
 
 // CPU returns the CPU time that all nodes have used so far (INFO cpu).
-func (r *Real) CPU(t testing.TB) (used time.Duration) {
+func (r *Real) CPU(t testing.TB) time.Duration {
 	t.Helper()
+	var seconds float64
 	for _, n := range r.nodes {
-		info, err := r.at(t, n.name).InfoMap(t.Context(), "cpu").Result()
-		if err != nil {
-			t.Fatalf("%s: %v", n.name, err)
-		}
-		for _, kind := range []string{"used_cpu_sys", "used_cpu_user"} {
-			seconds, err := strconv.ParseFloat(info["CPU"][kind], 64)
-			if err != nil {
-				t.Fatalf("%s: %s: %v", n.name, kind, err)
-			}
-			used += time.Duration(seconds * float64(time.Second))
+		seconds += r.info(t, n, "CPU", "used_cpu_sys") + r.info(t, n, "CPU", "used_cpu_user")
+	}
+	return time.Duration(seconds * float64(time.Second))
+}
+
+// Memory returns how much memory the masters that the cluster was formed with use for all that they hold, in bytes: what is theirs
+// but buffers (INFO memory).
+func (r *Real) Memory(t testing.TB) (bytes int64) {
+	t.Helper()
+	for _, n := range r.nodes[:len(masters)] {
+		bytes += int64(r.info(t, n, "Memory", "used_memory"))
+		for _, buffers := range []string{"mem_clients_normal", "mem_clients_slaves", "mem_total_replication_buffers", "mem_aof_buffer", "mem_cluster_links"} {
+			bytes -= int64(r.info(t, n, "Memory", buffers))
 		}
 	}
-	return used
+	return bytes
+}
+
+// Commands returns how many commands all nodes have executed so far, those of the replication included (INFO stats).
+func (r *Real) Commands(t testing.TB) (n int64) {
+	t.Helper()
+	for _, node := range r.nodes {
+		n += int64(r.info(t, node, "Stats", "total_commands_processed"))
+	}
+	return n
+}
+
+// AtRest reports whether no node writes its log anew or a snapshot (INFO persistence).
+func (r *Real) AtRest(t testing.TB) bool {
+	t.Helper()
+	var busy float64
+	for _, n := range r.nodes {
+		for _, field := range []string{"aof_rewrite_in_progress", "aof_rewrite_scheduled", "rdb_bgsave_in_progress"} {
+			busy += r.info(t, n, "Persistence", field)
+		}
+	}
+	return busy == 0
+}
+
+// info returns a number in a section of INFO.
+func (r *Real) info(t testing.TB, n *node, section, field string) float64 {
+	t.Helper()
+	all, err := r.at(t, n.name).InfoMap(t.Context(), strings.ToLower(section)).Result()
+	if err != nil {
+		t.Fatalf("%s: %v", n.name, err)
+	}
+	number, err := strconv.ParseFloat(all[section][field], 64)
+	if err != nil {
+		t.Fatalf("%s: %s: %v", n.name, field, err)
+	}
+	return number
 }
 
 // Set stores a string that expires (SET EX).
