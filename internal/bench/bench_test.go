@@ -43,7 +43,10 @@ type kind struct {
 }
 
 var kinds = []kind{
-	{"read", []string{"bare", "stock", "autopipeline", "sessiond"}, func(w *world, x *target, conn, n int, _ string) []byte {
+	{"read", []string{"bare", "webdis", "stock", "autopipeline", "sessiond"}, func(w *world, x *target, conn, n int, _ string) []byte {
+		if x.name == "webdis" {
+			return request("GET", "/GET/"+w.id(x, conn, n)+".txt", "", "", "", "")
+		}
 		return request("GET", "/v1/session", w.id(x, conn, n), "", "", "")
 	}},
 	{"replicated", []string{"stock", "autopipeline", "sessiond"}, replace("durability=replicated")},
@@ -110,6 +113,10 @@ func newWorld(t *testing.T) *world {
 			return request("PUT", "/v1/session", w.keys[n%sessions], "", "application/json", same)
 		})
 	}
+	if webdis := startWebdis(t); webdis != nil {
+		webdis.fill(t, w.keys, same)
+		w.targets["webdis"] = webdis
+	}
 	return w
 }
 
@@ -173,6 +180,7 @@ func TestBench(t *testing.T) {
 func (w *world) compare(t *testing.T, k kind, conns int) []row {
 	t.Helper()
 	seen := map[string][]figure{}
+	k.targets = slices.DeleteFunc(slices.Clone(k.targets), func(name string) bool { return w.targets[name] == nil }) // webdis may be missing
 	for round := range *rounds {
 		for i := range k.targets {
 			x := w.targets[k.targets[(i+round)%len(k.targets)]]

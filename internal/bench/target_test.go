@@ -28,16 +28,16 @@ type target struct {
 	process *os.Process
 }
 
-// start starts a program that ends with the test. It must listen at the last argument.
-func start(t testing.TB, name string, env []string, program string, args ...string) *target {
+// start starts a program that ends with the test. Its arguments must make it listen at the address.
+func start(t testing.TB, name, addr string, env []string, program string, args ...string) *target {
 	t.Helper()
 	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	x := &target{name: name, addr: freeAddr(t)}
-	cmd := exec.Command(program, append(args, "--listen="+x.addr)...)
+	x := &target{name: name, addr: addr}
+	cmd := exec.Command(program, args...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), env...), log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -107,7 +107,8 @@ func startBaseline(t testing.TB, mode string, nodes string) *target {
 	if out, err := exec.Command("go", "build", "-o", program, "./baseline").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	return start(t, mode, nil, program, "--mode="+mode, "--redis="+nodes)
+	addr := freeAddr(t)
+	return start(t, mode, addr, nil, program, "--mode="+mode, "--redis="+nodes, "--listen="+addr)
 }
 
 // startService starts the service as the bundle has it: with the least rights in Redis, and with assistance.
@@ -118,10 +119,10 @@ func startService(t testing.TB, real *clustertest.Real, args ...string) *target 
 		t.Fatal(err)
 	}
 	access := real.Access()
-	ops := freeAddr(t)
-	x := start(t, "sessiond", []string{"SESSIOND_REDIS_USERNAME=" + access.Username, "SESSIOND_REDIS_PASSWORD=" + access.Password},
+	addr, ops := freeAddr(t), freeAddr(t)
+	x := start(t, "sessiond", addr, []string{"SESSIOND_REDIS_USERNAME=" + access.Username, "SESSIOND_REDIS_PASSWORD=" + access.Password},
 		program, append(args, "--redis="+strings.Join(access.Addrs, ","), "--insecure-no-auth", "--failover-assist=500ms",
-			"--max-connections=15000", "--max-connections-per-address=15000", "--ops-listen="+ops, "--pprof")...)
+			"--max-connections=15000", "--max-connections-per-address=15000", "--listen="+addr, "--ops-listen="+ops, "--pprof")...)
 	x.ops = ops
 	polltest.Eventually(t, "the service is ready", func() bool {
 		answer, err := http.Get("http://" + x.addr + "/readyz")
