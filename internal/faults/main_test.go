@@ -51,6 +51,7 @@ var faults = []fault{
 	{"rolling-restart", false, rollingRestart},
 	{"slots-moved", false, slotsMoved},
 	{"fourth-shard", false, fourthShard},
+	{"app-on-scs", false, appOnScs},
 	{"start-with-dead-vm", false, startWithDeadVM},
 	{"second-vm", false, secondVM},
 	{"two-replicas", false, twoReplicas},
