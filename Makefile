@@ -15,6 +15,7 @@ CA_FILE :=
 endif
 TESTFLAGS ?=
 FAULTS ?= all
+GO_CLIENTS := clients/go clients/go/scs clients/go/gorilla clients/go/fiber
 
 .PHONY: help
 help: ## list the targets
@@ -67,6 +68,13 @@ abuse: ## attack an instance on loopback in all ways that its limits are for, an
 .PHONY: fairness
 fairness: ## measure what a tenant with more and more connections costs another
 	@$(ABUSE) -run '^TestFairness$$' -fairness $(TESTFLAGS)
+
+.PHONY: test-clients
+test-clients: ## the tests of clients and adapters, against the service on its embedded store
+	@for module in $(GO_CLIENTS); do \
+		echo "== $$module"; \
+		(cd $$module && go vet ./... && go run $(STATICCHECK) ./... && go test -race -count=1 -timeout 10m $(TESTFLAGS) ./...) || exit 1; \
+	done
 
 .PHONY: bench
 bench: ## measure the service beside handlers that ask less of Redis; takes a quarter of an hour, TESTFLAGS='-only=read -conns=256' less

@@ -51,18 +51,7 @@ func TestSecurityNamesTests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var tests strings.Builder
-	err = filepath.WalkDir("..", func(file string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasSuffix(file, "_test.go") && !strings.Contains(file, "sessiontest") {
-			return err
-		}
-		source, err := os.ReadFile(file)
-		tests.Write(source)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	tests := testsBelow(t, "..")
 	table, _, _ := strings.Cut(string(text), "## Secrets")
 	names := regexp.MustCompile("`(Test\\w+)`|: \"([^\"`]+)\"|, \"([^\"`]+)\"").FindAllStringSubmatch(table, -1)
 	if len(names) < 25 {
@@ -73,8 +62,50 @@ func TestSecurityNamesTests(t *testing.T) {
 		if m[1] == "" {
 			want = `"` + m[2] + m[3] + `"`
 		}
-		if !strings.Contains(tests.String(), want) {
+		if !strings.Contains(tests, want) {
 			t.Errorf("no test has %s", want)
 		}
+	}
+}
+
+// testsBelow is the source of all tests in a folder.
+func testsBelow(t *testing.T, folder string) string {
+	t.Helper()
+	var tests strings.Builder
+	err := filepath.WalkDir(folder, func(file string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(file, "_test.go") && !strings.Contains(file, "sessiontest") {
+			return err
+		}
+		source, err := os.ReadFile(file)
+		tests.Write(source)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tests.String()
+}
+
+// Each cell of the table of frameworks names a test of its adapter.
+func TestGuidesNameTests(t *testing.T) {
+	text, err := os.ReadFile("../docs/guides/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	adapters := []string{"scs", "gorilla", "fiber"} // the columns
+	checked := 0
+	for line := range strings.Lines(string(text)) {
+		for i, cell := range strings.Split(line, "|") {
+			for _, name := range regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(cell, -1) {
+				checked++
+				adapter := adapters[i-2]
+				if !strings.Contains(testsBelow(t, "../clients/go/"+adapter), "func "+name[1]+"(") {
+					t.Errorf("%s has no %s", adapter, name[1])
+				}
+			}
+		}
+	}
+	if checked < 15 {
+		t.Errorf("%d tests are named: the test reads nothing", checked)
 	}
 }

@@ -51,6 +51,9 @@ var floors = []floor{
 	{"loadtest", []string{"loadtest/..."}, []string{goRedis, miniredis}},
 	{"loadtest/stock", []string{"loadtest/load"}, []string{miniredis}},
 
+	// Clients speak HTTP only, and import nothing of the service.
+	{"clients/go", []string{"clients/go/..."}, []string{goRedis, miniredis}},
+
 	{"deploy", []string{"deploy/..."}, []string{goRedis, miniredis}},
 }
 
