@@ -2,7 +2,7 @@
 //
 // A [Client] knows several instances of the service and sends each request to one of them. It leaves an instance that is gone, that stops,
 // or that is cut off from the store, and sends the request to another: reads always, and those writes that take effect once however often
-// they are sent. All writes of this package do, but [Client.Login]. So a request fails only when no instance could serve it until its
+// they are sent. All writes of this package do, but [Client.Login] and a rotation without grace. So a request fails only when no instance could serve it until its
 // deadline.
 //
 // Errors tell three things apart that an app must not mix up: there is no such session ([ErrNotFound]), which ends a login; the store could
@@ -11,6 +11,7 @@ package sessiond
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -53,8 +54,8 @@ func New(c Config) (*Client, error) {
 	bases := make([]string, len(c.URLs))
 	for i, text := range c.URLs {
 		u, err := url.Parse(text)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" {
-			return nil, errors.New("sessiond: " + text + " is not the URL of an instance")
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+			return nil, fmt.Errorf("sessiond: URL %d is not that of an instance", i+1) // not shown: it may hold a password
 		}
 		bases[i] = strings.TrimSuffix(text, "/")
 	}
@@ -64,6 +65,7 @@ func New(c Config) (*Client, error) {
 	if client.http == nil {
 		client.http = &http.Client{Transport: transport()}
 	}
+	client.http = unredirected(client.http)
 	if client.tenant == "" {
 		client.tenant = "default"
 	}
@@ -74,6 +76,13 @@ func New(c Config) (*Client, error) {
 		client.patience = 3 * time.Second
 	}
 	return client, nil
+}
+
+// unredirected is a client that follows no redirect: net/http would make a write a GET of something else, and send the session's ID there.
+func unredirected(c *http.Client) *http.Client {
+	other := *c
+	other.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &other
 }
 
 // transport keeps as many connections as an app has requests under way: the default of net/http, two to a host, would make a new one for

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -30,6 +31,9 @@ const maxAnswer = 16 << 20
 
 // do sends a request until an instance has answered or the context ends, and decodes the answer into it, unless that is nil.
 func (c *Client) do(ctx context.Context, r request, into any) (http.Header, error) {
+	if (r.path == one || strings.HasPrefix(r.path, one+"?") || strings.HasPrefix(r.path, one+"/")) && !wellFormed(r.id) {
+		return nil, malformed(r)
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	var body []byte
@@ -47,10 +51,13 @@ func (c *Client) do(ctx context.Context, r request, into any) (http.Header, erro
 			c.instances.served(index)
 			return header, err
 		}
+		doubt = doubt || uncertain(err) && r.method != http.MethodGet
+		if errors.Is(ctx.Err(), context.Canceled) { // by the caller: that says nothing of the instance
+			return nil, final(ctx.Err(), doubt)
+		}
 		c.instances.avoid(index, time.Now())
-		doubt = doubt || uncertain(err)
 		if doubt && r.once || !pause(ctx, round, len(c.instances.bases)) {
-			return nil, final(err, doubt && r.method != http.MethodGet)
+			return nil, final(err, doubt)
 		}
 	}
 }
@@ -87,7 +94,7 @@ func (c *Client) attempt(ctx context.Context, base string, r request, body []byt
 	if err != nil {
 		return nil, &unanswered{err}
 	}
-	if answer.StatusCode >= http.StatusBadRequest {
+	if answer.StatusCode >= http.StatusMultipleChoices && answer.StatusCode != http.StatusNotModified {
 		return nil, newProblem(answer, text)
 	}
 	if into != nil && len(text) > 0 {
@@ -124,12 +131,40 @@ func uncertain(err error) bool {
 	return !errors.As(err, &op) || op.Op != "dial" // without a connection nothing was sent
 }
 
+// A givenUp is the error of a request that no instance has served. It is one of the two that say so, and no other, whatever its cause says
+// of the last attempt alone.
+type givenUp struct {
+	is    error // ErrUnavailable or ErrOutcomeUnknown
+	cause error
+}
+
+func (e *givenUp) Error() string { return e.is.Error() + ": " + e.cause.Error() }
+
+// Is matches the context's errors too.
+func (e *givenUp) Is(target error) bool {
+	return target == e.is || (target == context.Canceled || target == context.DeadlineExceeded) && errors.Is(e.cause, target)
+}
+
+// As finds the *Problem of the last attempt.
+func (e *givenUp) As(target any) bool { return errors.As(e.cause, target) }
+
 // final is the error of a request that is given up.
 func final(err error, doubt bool) error {
 	if doubt {
-		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+		return &givenUp{ErrOutcomeUnknown, err}
 	}
-	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	return &givenUp{ErrUnavailable, err}
+}
+
+// malformed is the answer about an ID that no session can have. Nobody need be asked, and a header could not carry all of them.
+func malformed(r request) error {
+	if r.method == http.MethodPut && (r.header.Get("If-None-Match") != "" || strings.Contains(r.path, "upsert")) {
+		return errors.New("sessiond: the session ID is malformed: it has 22 to 128 of the characters A-Z a-z 0-9 - . _ ~")
+	}
+	if r.method == http.MethodDelete {
+		return nil
+	}
+	return ErrNotFound
 }
 
 // pause waits before another attempt: not at all before each instance had one, and then for longer and longer, up to half a second. It

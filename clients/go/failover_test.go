@@ -71,26 +71,35 @@ func gone(t *testing.T) string {
 }
 
 var calls = map[string]func(context.Context, *sessiond.Client) error{
-	"get": func(ctx context.Context, c *sessiond.Client) error { _, err := c.Get(ctx, "id"); return err },
+	"get": func(ctx context.Context, c *sessiond.Client) error {
+		_, err := c.Get(ctx, "an-id-of-22-characters")
+		return err
+	},
 	"create": func(ctx context.Context, c *sessiond.Client) error {
 		_, err := c.Create(ctx, sessiond.NewSession{})
 		return err
 	},
 	"replace": func(ctx context.Context, c *sessiond.Client) error {
-		_, err := c.Replace(ctx, "id", sessiond.Content{}, sessiond.TTL{})
+		_, err := c.Replace(ctx, "an-id-of-22-characters", sessiond.Content{}, sessiond.TTL{})
 		return err
 	},
 	"patch": func(ctx context.Context, c *sessiond.Client) error {
-		_, err := c.Patch(ctx, "id", sessiond.Content{})
+		_, err := c.Patch(ctx, "an-id-of-22-characters", sessiond.Content{})
 		return err
 	},
 	"touch": func(ctx context.Context, c *sessiond.Client) error {
-		_, err := c.Touch(ctx, "id", sessiond.TTL{})
+		_, err := c.Touch(ctx, "an-id-of-22-characters", sessiond.TTL{})
 		return err
 	},
-	"delete": func(ctx context.Context, c *sessiond.Client) error { return c.Delete(ctx, "id") },
-	"rotate": func(ctx context.Context, c *sessiond.Client) error { _, err := c.Rotate(ctx, "id"); return err },
-	"login":  func(ctx context.Context, c *sessiond.Client) error { _, err := c.Login(ctx, "id", "user"); return err },
+	"delete": func(ctx context.Context, c *sessiond.Client) error { return c.Delete(ctx, "an-id-of-22-characters") },
+	"rotate": func(ctx context.Context, c *sessiond.Client) error {
+		_, err := c.Rotate(ctx, "an-id-of-22-characters")
+		return err
+	},
+	"login": func(ctx context.Context, c *sessiond.Client) error {
+		_, err := c.Login(ctx, "an-id-of-22-characters", "user")
+		return err
+	},
 	"list": func(ctx context.Context, c *sessiond.Client) error {
 		for _, err := range c.List(ctx, "user") {
 			if err != nil {
@@ -142,7 +151,7 @@ func TestBadInstanceIsLeftAlone(t *testing.T) {
 	bad, good := newDouble(t, problem(503, "unavailable")), newDouble(t, fine)
 	c := connect(t, bad.URL, good.URL)
 	for range 10 {
-		if _, err := c.Get(t.Context(), "id"); err != nil {
+		if _, err := c.Get(t.Context(), "an-id-of-22-characters"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -159,7 +168,7 @@ func TestSilentInstanceIsLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Get(t.Context(), "id"); err != nil || silent.asked.Load() != 1 {
+	if _, err := c.Get(t.Context(), "an-id-of-22-characters"); err != nil || silent.asked.Load() != 1 {
 		t.Errorf("got %v after %d tries", err, silent.asked.Load())
 	}
 }
@@ -167,7 +176,7 @@ func TestSilentInstanceIsLeft(t *testing.T) {
 // A write that is sent again has the same key each time, so that it takes effect once.
 func TestRepeatedWriteKeepsItsKey(t *testing.T) {
 	bad, good := newDouble(t, problem(503, "outcome-unknown")), newDouble(t, fine)
-	if _, err := connect(t, bad.URL, good.URL).Replace(t.Context(), "id", sessiond.Content{}, sessiond.TTL{}); err != nil {
+	if _, err := connect(t, bad.URL, good.URL).Replace(t.Context(), "an-id-of-22-characters", sessiond.Content{}, sessiond.TTL{}); err != nil {
 		t.Fatal(err)
 	}
 	if first, second := <-bad.keys, <-good.keys; first == "" || first != second {
@@ -183,7 +192,7 @@ func TestNobodyServes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = c.Replace(t.Context(), "id", sessiond.Content{}, sessiond.TTL{})
+		_, err = c.Replace(t.Context(), "an-id-of-22-characters", sessiond.Content{}, sessiond.TTL{})
 		var p *sessiond.Problem
 		if !errors.Is(err, want) || errors.Is(err, sessiond.ErrNotFound) || !errors.As(err, &p) || bad.asked.Load() < 3 {
 			t.Errorf("%s: got %v after %d tries", kind, err, bad.asked.Load())
@@ -191,11 +200,84 @@ func TestNobodyServes(t *testing.T) {
 	}
 }
 
+// A caller that leaves says nothing of the instance.
+func TestCanceledCallIsNoFailure(t *testing.T) {
+	asked := make(chan bool, 1)
+	slow := newDouble(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			asked <- true
+			<-r.Context().Done()
+			return
+		}
+		fine(w, r)
+	})
+	other := newDouble(t, fine)
+	c := connect(t, slow.URL, other.URL)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-asked; cancel() }()
+	if _, err := c.Get(ctx, "an-id-of-22-characters"); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if err := c.Delete(t.Context(), "an-id-of-22-characters"); err != nil || other.asked.Load() > 0 {
+		t.Errorf("got %v; the other instance was asked %d times", err, other.asked.Load())
+	}
+}
+
+// An error says one thing: what an earlier attempt may have done is not undone by the last one.
+func TestErrorsAreDistinct(t *testing.T) {
+	n := 0
+	bad := newDouble(t, func(w http.ResponseWriter, r *http.Request) {
+		if n++; n == 1 {
+			problem(503, "outcome-unknown")(w, r)
+			return
+		}
+		problem(503, "unavailable")(w, r)
+	})
+	c, err := sessiond.New(sessiond.Config{URLs: []string{bad.URL}, Timeout: 200 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Touch(t.Context(), "an-id-of-22-characters", sessiond.TTL{}); !errors.Is(err, sessiond.ErrOutcomeUnknown) || errors.Is(err, sessiond.ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A redirect is no answer: nothing is sent where it leads.
+func TestRedirectIsAnError(t *testing.T) {
+	elsewhere := newDouble(t, fine)
+	moved := newDouble(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, elsewhere.URL, http.StatusMovedPermanently)
+	})
+	if err := connect(t, moved.URL).Delete(t.Context(), "an-id-of-22-characters"); err == nil || elsewhere.asked.Load() > 0 {
+		t.Errorf("got %v; followed %d times", err, elsewhere.asked.Load())
+	}
+}
+
+// Nobody is asked for an ID that no session can have.
+func TestMalformedIDs(t *testing.T) {
+	d := newDouble(t, fine)
+	c := connect(t, d.URL)
+	for _, id := range []string{"", "short", "an-id-of-22-characters\n", "an id of 22 characters!"} {
+		if _, err := c.Get(t.Context(), id); !errors.Is(err, sessiond.ErrNotFound) {
+			t.Errorf("%q: %v", id, err)
+		}
+		if err := c.Delete(t.Context(), id); err != nil {
+			t.Errorf("%q: %v", id, err)
+		}
+		if _, err := c.CreateAt(t.Context(), id, sessiond.NewSession{}); err == nil || errors.Is(err, sessiond.ErrNotFound) {
+			t.Errorf("%q: %v", id, err)
+		}
+	}
+	if d.asked.Load() > 0 {
+		t.Errorf("asked %d times", d.asked.Load())
+	}
+}
+
 // What is an answer is not asked for anew.
 func TestAnswersAreFinal(t *testing.T) {
 	for _, status := range []int{400, 401, 404, 409, 412, 422, 429, 500, 507} {
 		bad, good := newDouble(t, problem(status, "some")), newDouble(t, fine)
-		if _, err := connect(t, bad.URL, good.URL).Get(t.Context(), "id"); err == nil || good.asked.Load() > 0 {
+		if _, err := connect(t, bad.URL, good.URL).Get(t.Context(), "an-id-of-22-characters"); err == nil || good.asked.Load() > 0 {
 			t.Errorf("%d: got %v, asked another %d times", status, err, good.asked.Load())
 		}
 	}

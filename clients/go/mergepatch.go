@@ -3,11 +3,12 @@ package sessiond
 import (
 	"bytes"
 	"encoding/json"
+	"reflect"
 )
 
 // MergePatch returns the merge patch (RFC 7396) that makes after of before, both objects: members that differ, and null for those that are
 // gone. changed is false if there is no difference. A save that sends it instead of the whole leaves alone what others have changed
-// meanwhile. A member that is null in after counts as gone, since a patch cannot set one to null.
+// meanwhile. Members are compared by what they mean, not by how they are written. A member that is null in after counts as gone, since a patch cannot set one to null.
 func MergePatch(before, after map[string]json.RawMessage) (patch map[string]json.RawMessage, changed bool) {
 	patch = map[string]json.RawMessage{}
 	for name, value := range after {
@@ -17,7 +18,9 @@ func MergePatch(before, after map[string]json.RawMessage) (patch map[string]json
 			if had && !isNull(was) {
 				patch[name] = value
 			}
-		case !had || !bytes.Equal(was, value):
+		case !had:
+			patch[name] = value
+		case !same(was, value):
 			patch[name] = difference(was, value)
 		}
 	}
@@ -41,6 +44,15 @@ func difference(before, after json.RawMessage) json.RawMessage {
 		return after
 	}
 	return text
+}
+
+// same compares two values as JSON.
+func same(a, b json.RawMessage) bool {
+	if bytes.Equal(a, b) {
+		return true
+	}
+	var x, y any
+	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y)
 }
 
 func isNull(value json.RawMessage) bool { return bytes.Equal(bytes.TrimSpace(value), []byte("null")) }

@@ -64,16 +64,20 @@ func (c *Client) Delete(ctx context.Context, id string, options ...Option) error
 	return err
 }
 
-// Rotate gives the session a new ID, and returns the session with it. For the grace, 30 s, the old ID still leads to the session, so that
+// DefaultGrace is how long [Client.Rotate] lets the old ID lead to the session.
+const DefaultGrace = 30 * time.Second
+
+// Rotate gives the session a new ID, and returns the session with it. For the grace, DefaultGrace, the old ID still leads to the session, so that
 // requests under way are served, and so that a rotation whose answer was lost can be repeated.
 func (c *Client) Rotate(ctx context.Context, id string, options ...Option) (*Session, error) {
 	return c.session(ctx, request{method: http.MethodPost, path: one + "/rotate", id: id, header: headers(options)})
 }
 
 // Login gives the session a new ID and a user, in whose list it is from then on. The old ID is dead at once: whoever has planted it in a
-// browser has nothing. It is not repeated if its answer is lost (ErrOutcomeUnknown): then the old session lives on, or the caller logs in anew.
+// browser has nothing. A session that has another user stays what it is, and the call fails: delete it, and create one. It is not repeated
+// if its answer is lost (ErrOutcomeUnknown): then the old session lives on, or the caller logs in anew.
 func (c *Client) Login(ctx context.Context, id, user string, options ...Option) (*Session, error) {
-	body := map[string]string{"user": user}
+	body := map[string]string{"user": user, "grace": "0s"}
 	return c.session(ctx, request{method: http.MethodPost, path: one + "/rotate", id: id, header: headers(options), body: body, once: true})
 }
 

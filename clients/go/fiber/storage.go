@@ -45,7 +45,8 @@ func (s *Storage) GetWithContext(ctx context.Context, key string) ([]byte, error
 	return value, nil
 }
 
-// Set stores a value under a key for a while; 0 is as long as the service stores a session at most. It fails with sessiond.ErrRevoked if
+// Set stores a value under a key for a while, in whole milliseconds; 0 is as long as the service stores a session that says nothing. No value
+// lives beyond the max TTL of sessions that say nothing (--default-max-ttl) after its key was first set. It fails with sessiond.ErrRevoked if
 // the key was deleted in the last five minutes.
 func (s *Storage) Set(key string, value []byte, life time.Duration) error {
 	return s.SetWithContext(context.Background(), key, value, life)
@@ -56,7 +57,10 @@ func (s *Storage) SetWithContext(ctx context.Context, key string, value []byte, 
 	if key == "" || len(value) == 0 {
 		return nil // as Fiber asks of a storage
 	}
-	ttl := sessiond.TTL{Idle: sessiond.Duration(life.Truncate(time.Millisecond))}
+	if life > 0 {
+		life = max(life.Truncate(time.Millisecond), time.Millisecond)
+	}
+	ttl := sessiond.TTL{Idle: sessiond.Duration(life)}
 	_, err := s.client.Upsert(ctx, idOf(key), sessiond.Content{Data: value}, ttl, sessiond.Prefer("return=minimal"))
 	return err
 }

@@ -151,7 +151,7 @@ func TestSaveAfterLogOut(t *testing.T) {
 			return err
 		}
 		s.Values["late"] = "1"
-		if err := s.Save(r, w); !errors.Is(err, gorilla.ErrGone) || len(s.Values) > 0 || !s.IsNew {
+		if err := s.Save(r, w); !errors.Is(err, gorilla.ErrGone) || s.Values["secret"] != nil || !s.IsNew {
 			t.Errorf("got %v, %v", err, s.Values)
 		}
 		return nil
@@ -166,6 +166,58 @@ func TestSaveAfterLogOut(t *testing.T) {
 	}
 }
 
+// Values that are all replaced are gone.
+func TestReplacedValues(t *testing.T) {
+	fetch, _ := start(t, gorilla.New(sessiondtest.Client(t)), actions{"/replace": func(r *http.Request, w http.ResponseWriter, s *sessions.Session) error {
+		s.Values = map[any]any{"y": "2"}
+		return s.Save(r, w)
+	}})
+	fetch("/put?name=x&value=1")
+	fetch("/replace")
+	for name, want := range map[string]string{"x": "", "y": "2"} {
+		if _, got := fetch("/get?name=" + name); got != want {
+			t.Errorf("%s is %q", name, got)
+		}
+	}
+}
+
+// An ID that somebody has planted is worth nothing after a renewal, and neither is that of a session with another name.
+func TestPlantedID(t *testing.T) {
+	client := sessiondtest.Client(t)
+	fetch, id := start(t, gorilla.New(client), actions{})
+	fetch("/put?name=x&value=1")
+	planted := id()
+	fetch("/renew")
+	if _, err := client.Get(t.Context(), planted); !errors.Is(err, sessiond.ErrNotFound) || id() == planted {
+		t.Errorf("got %v", err)
+	}
+	r := httptest.NewRequest("GET", "/", nil)
+	r.AddCookie(&http.Cookie{Name: "other", Value: id()})
+	if s, err := gorilla.New(client).Get(r, "other"); err != nil || !s.IsNew || s.Values["x"] != nil {
+		t.Errorf("got %v, %v", s, err)
+	}
+}
+
+// Another user's login over a session begins an empty one, and the same user's gets a new ID.
+func TestLoginOverAnotherUser(t *testing.T) {
+	client := sessiondtest.Client(t)
+	fetch, id := start(t, gorilla.New(client), actions{})
+	fetch("/login?user=alice")
+	fetch("/put?name=x&value=1")
+	first := id()
+	fetch("/login?user=alice")
+	if _, err := client.Get(t.Context(), first); !errors.Is(err, sessiond.ErrNotFound) || id() == first {
+		t.Errorf("the ID from before: %v", err)
+	}
+	fetch("/login?user=bob")
+	if _, got := fetch("/get?name=x"); got != "" {
+		t.Errorf("bob has alice's value: %q", got)
+	}
+	if s, err := client.Get(t.Context(), id()); err != nil || s.User != "bob" {
+		t.Errorf("got %+v, %v", s, err)
+	}
+}
+
 // That the store is out is an error, and the cookie stays.
 func TestOutageIsAnError(t *testing.T) {
 	client, err := sessiond.New(sessiond.Config{URLs: []string{"http://127.0.0.1:1"}, Timeout: 100 * time.Millisecond})
@@ -174,8 +226,13 @@ func TestOutageIsAnError(t *testing.T) {
 	}
 	r := httptest.NewRequest("GET", "/", nil)
 	r.AddCookie(&http.Cookie{Name: "sid", Value: "an-id-of-some-22-characters"})
-	if _, err := gorilla.New(client).Get(r, "sid"); !errors.Is(err, sessiond.ErrUnavailable) {
+	s, err := gorilla.New(client).Get(r, "sid")
+	if !errors.Is(err, sessiond.ErrUnavailable) {
 		t.Errorf("got %v", err)
+	}
+	w := httptest.NewRecorder()
+	if err := s.Save(r, w); !errors.Is(err, sessiond.ErrUnavailable) || len(w.Result().Cookies()) > 0 {
+		t.Errorf("a save after an error: %v, cookies %v", err, w.Result().Cookies())
 	}
 }
 

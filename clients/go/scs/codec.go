@@ -25,7 +25,7 @@ type codec struct{}
 func (codec) Encode(deadline time.Time, all map[string]any) ([]byte, error) {
 	c := content{deadline, make(values.Values, len(all))}
 	for name, value := range all {
-		if name == madeFor {
+		if name == mark {
 			continue
 		}
 		b, err := values.Encode(value)

@@ -3,7 +3,6 @@ package scs_test
 import (
 	"context"
 	"encoding/gob"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -139,57 +138,6 @@ func TestValuesSurvive(t *testing.T) {
 		t.Error("the cookie outlives the log-out")
 	}
 	b.want("/get?name=x", "")
-}
-
-// The ID changes at the login, the old one is dead, the values stay, and the session is in the user's list.
-func TestLoginRotates(t *testing.T) {
-	a := start(t, nil, nil)
-	b := a.browser()
-	b.want("/put?name=cart&value=full", "")
-	guest := b.id()
-	b.want("/login?user=alice", "")
-	if b.id() == guest || b.id() == "" {
-		t.Errorf("the ID was %q and is %q", guest, b.id())
-	}
-	b.want("/get?name=cart", "full")
-	if _, err := a.client.Get(t.Context(), guest); !errors.Is(err, sessiond.ErrNotFound) {
-		t.Errorf("the ID from before the login: %v", err)
-	}
-	if n := a.devices("alice"); n != 1 {
-		t.Errorf("alice has %d sessions", n)
-	}
-	id := b.id()
-	b.want("/renew", "")
-	if b.id() == id {
-		t.Error("the ID has not changed")
-	}
-	b.want("/get?name=cart", "full")
-}
-
-// A login that comes first makes a session that holds nothing but its user.
-func TestLoginOfANewSession(t *testing.T) {
-	a := start(t, nil, nil)
-	b := a.browser()
-	b.want("/login?user=bob", "")
-	if b.id() == "" || a.devices("bob") != 1 {
-		t.Errorf("ID %q, %d sessions", b.id(), a.devices("bob"))
-	}
-}
-
-// The user can be told by a value, instead of by Login.
-func TestUserByAValue(t *testing.T) {
-	a := start(t, nil, func(m *scs.Manager) {
-		m.User = func(ctx context.Context) string { return m.GetString(ctx, "uid") }
-	})
-	b := a.browser()
-	b.want("/put?name=other&value=1", "")
-	guest := b.id()
-	b.want("/put?name=uid&value=carol", "")
-	if b.id() == guest || a.devices("carol") != 1 {
-		t.Errorf("the ID was %q and is %q; carol has %d sessions", guest, b.id(), a.devices("carol"))
-	}
-	b.want("/get?name=other", "1")
-	b.want("/get?name=uid", "carol")
 }
 
 // Two requests of one session that are under way at once, and change different values, both take effect.

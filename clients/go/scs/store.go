@@ -30,10 +30,12 @@ func (s *store) FindCtx(ctx context.Context, _ string) ([]byte, bool, error) {
 	if err != nil {
 		return nil, false, err
 	}
-	b.user, b.loaded = got.User, new(content)
-	if err := json.Unmarshal(got.Data, b.loaded); err != nil {
-		return nil, false, err
+	stored := new(content)
+	if json.Unmarshal(got.Data, stored) != nil || stored.Values == nil {
+		b.id = ""
+		return nil, false, nil // nothing that this package has stored
 	}
+	b.user, b.loaded = got.User, stored
 	return got.Data, true, nil
 }
 
@@ -67,18 +69,27 @@ func (s *store) CommitCtx(ctx context.Context, _ string, text []byte, _ time.Tim
 	}
 	err := s.update(ctx, b, now)
 	if errors.Is(err, sessiond.ErrNotFound) {
-		*b = binding{sent: b.sent}
+		b.begin()
+		b.gone = true
 		return nil
 	}
 	return err
 }
 
-// update logs the session in if it should have another user, and merges into it what has changed.
+// update merges into the session what has changed, after it was logged in if it should have a user.
 func (s *store) update(ctx context.Context, b *binding, now content) error {
-	if b.told != "" && b.told != b.user {
+	switch {
+	case b.told == "" || b.told == b.user:
+	case b.user == "":
 		if err := b.became(s.m.client.Login(ctx, b.id, b.told)); err != nil {
 			return err
 		}
+	default: // a session keeps its user
+		former := b.id
+		if err := s.create(ctx, b, now); err != nil {
+			return err
+		}
+		return s.m.client.Delete(ctx, former)
 	}
 	patch := b.loaded.Values.Changes(now.Values)
 	if len(patch) == 0 {
@@ -92,21 +103,23 @@ func (s *store) update(ctx context.Context, b *binding, now content) error {
 }
 
 func (s *store) create(ctx context.Context, b *binding, now content) error {
-	user := b.told
+	life := max(time.Until(now.Deadline).Truncate(time.Millisecond), time.Millisecond)
+	idle := s.m.IdleTimeout
+	if idle == 0 || idle > life {
+		idle = life
+	}
 	made, err := s.m.client.Create(ctx, sessiond.NewSession{
-		User: user, Content: sessiond.Content{Data: now},
-		TTL: sessiond.TTL{Idle: sessiond.Duration(s.m.IdleTimeout), Max: sessiond.Duration(s.m.Lifetime)},
-	}, sessiond.Prefer("return=minimal"))
+		User: b.told, Content: sessiond.Content{Data: now}, TTL: sessiond.TTL{Idle: sessiond.Duration(idle), Max: sessiond.Duration(life)},
+	})
 	if err != nil {
 		return err
 	}
-	if b.moved != "" {
-		if err := s.m.Fallback.DeleteCtx(ctx, b.moved); err != nil {
-			return err
-		}
+	former := b.moved
+	*b = binding{id: made.ID, user: made.User, loaded: &now, sent: b.sent, expires: made.ExpiresAt}
+	if former == "" {
+		return nil
 	}
-	*b = binding{id: made.ID, user: user, loaded: &now, sent: b.sent}
-	return nil
+	return s.m.Fallback.DeleteCtx(ctx, former)
 }
 
 // DeleteCtx revokes the session of the request.
@@ -117,10 +130,13 @@ func (s *store) DeleteCtx(ctx context.Context, _ string) error {
 			return err
 		}
 	}
-	id := b.id
-	*b = binding{sent: b.sent}
-	if id == "" {
-		return nil
+	if b.id != "" {
+		if err := s.m.client.Delete(ctx, b.id); err != nil {
+			return err
+		}
 	}
-	return s.m.client.Delete(ctx, id)
+	gone := b.gone
+	b.begin()
+	b.gone = gone
+	return nil
 }
