@@ -96,6 +96,9 @@ func TestGuidesNameTests(t *testing.T) {
 	checked := 0
 	for line := range strings.Lines(string(text)) {
 		for i, cell := range strings.Split(line, "|") {
+			if i < 2 || i-2 >= len(adapters) {
+				continue // the feature, or what is behind the last column
+			}
 			for _, name := range regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(cell, -1) {
 				checked++
 				adapter := adapters[i-2]
