@@ -1,7 +1,13 @@
 package clustertest
 
 import (
+	"context"
+	"fmt"
+	"slices"
 	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/sessiond/sessiond/internal/cluster/admin"
 )
@@ -61,6 +67,31 @@ func (l layout) firstIP() int {
 func (r *Real) StartBeside(t *testing.T) *Real {
 	t.Helper()
 	return startOwn(t, &Real{layout: layout{neighbour: true}, network: r.network, subnet: r.subnet, direct: r.direct, guest: true}, true)
+}
+
+// settle waits until every node counts each replica to its master's shard (CLUSTER SHARDS). They tell each other the IDs of shards some
+// seconds after the cluster was formed. A node of Valkey 8.1.1 that is restarted before keeps both IDs in its nodes.conf, and does not start
+// again: "corrupted cluster config file" (valkey-io/valkey 774, 2171).
+func (r *Real) settle(ctx context.Context) error {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for _, n := range r.nodes {
+		rdb := r.single(n)
+		defer rdb.Close()
+		for {
+			shards, err := rdb.ClusterShards(ctx).Result()
+			if err == nil && len(shards) == len(masters) &&
+				!slices.ContainsFunc(shards, func(s redis.ClusterShard) bool { return len(s.Nodes) != len(r.nodes)/len(masters) }) {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("%s: the shards have not settled: %v, %w", n.name, shards, ctx.Err())
+			case <-tick.C:
+			}
+		}
+	}
+	return nil
 }
 
 // Size returns how many nodes the cluster has.

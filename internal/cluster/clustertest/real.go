@@ -143,6 +143,9 @@ func start(ctx context.Context, r *Real, formed bool) (*Real, error) {
 		c := admin.New(r.Operator())
 		defer c.Close()
 		err = c.Form(ctx, r.Shards(), slog.New(slog.DiscardHandler))
+		if err == nil {
+			err = r.settle(ctx)
+		}
 	}
 	if err != nil {
 		return nil, errors.Join(err, r.stop())
