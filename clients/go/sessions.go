@@ -70,7 +70,7 @@ const DefaultGrace = 30 * time.Second
 // Rotate gives the session a new ID, and returns the session with it. For the grace, DefaultGrace, the old ID still leads to the session, so that
 // requests under way are served, and so that a rotation whose answer was lost can be repeated.
 func (c *Client) Rotate(ctx context.Context, id string, options ...Option) (*Session, error) {
-	return c.session(ctx, request{method: http.MethodPost, path: one + "/rotate", id: id, header: headers(options)})
+	return c.RotateFor(ctx, id, DefaultGrace, options...)
 }
 
 // Login gives the session a new ID and a user, in whose list it is from then on. The old ID is dead at once: whoever has planted it in a

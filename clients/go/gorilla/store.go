@@ -197,8 +197,7 @@ func (s *Store) save(r *http.Request, session *sessions.Session, user string, an
 		session.ID, was.user = in.ID, user
 	}
 	if _, known := session.Values[loaded{}]; !known { // the app has put other values in their place
-		content := sessiond.Content{Data: now, Meta: json.RawMessage(metaOf(session.Name()))}
-		_, err = s.client.Replace(r.Context(), session.ID, content, sessiond.TTL{}, sessiond.Prefer("return=minimal"))
+		_, err = s.client.Replace(r.Context(), session.ID, contentOf(session, now), sessiond.TTL{}, sessiond.Prefer("return=minimal"))
 	} else if patch := was.values.Changes(now); len(patch) > 0 {
 		_, err = s.client.Patch(r.Context(), session.ID, sessiond.Content{Data: patch}, sessiond.Prefer("return=minimal"))
 	}
@@ -213,7 +212,7 @@ func (s *Store) save(r *http.Request, session *sessions.Session, user string, an
 func (s *Store) create(r *http.Request, session *sessions.Session, user string, now values.Values) error {
 	life := sessiond.Duration(time.Duration(session.Options.MaxAge) * time.Second)
 	made, err := s.client.Create(r.Context(), sessiond.NewSession{
-		User: user, Content: sessiond.Content{Data: now, Meta: json.RawMessage(metaOf(session.Name()))}, TTL: sessiond.TTL{Idle: life, Max: life},
+		User: user, Content: contentOf(session, now), TTL: sessiond.TTL{Idle: life, Max: life},
 	}, sessiond.Prefer("return=minimal"))
 	if err != nil {
 		return err
@@ -222,6 +221,10 @@ func (s *Store) create(r *http.Request, session *sessions.Session, user string, 
 	session.ID, session.IsNew = made.ID, false
 	session.Values[loaded{}] = stored{user: user, values: now, sent: was.sent}
 	return nil
+}
+
+func contentOf(session *sessions.Session, now values.Values) sessiond.Content {
+	return sessiond.Content{Data: now, Meta: json.RawMessage(metaOf(session.Name()))}
 }
 
 // storedOf is what is stored of a session.
