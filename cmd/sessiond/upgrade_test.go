@@ -50,12 +50,7 @@ func TestRollingUpgrade(t *testing.T) {
 // serveOld runs the old version on the cluster until the test ends, or stop is called.
 func serveOld(t *testing.T, real *clustertest.Real) (url string, stop func()) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
+	addr := clustertest.FreeAddr(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cmd := exec.CommandContext(ctx, *oldBinary, "serve", "--listen", addr, "--drain-delay=0", "--redis", strings.Join(real.Config().Addrs, ","))
 	cmd.Stderr = os.Stderr

@@ -49,7 +49,7 @@ func startInstance(t *testing.T, nodes string, flags ...string) *instance {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	listen, ops := freeAddr(t), freeAddr(t)
+	listen, ops := clustertest.FreeAddr(t), clustertest.FreeAddr(t)
 	args := append([]string{
 		"-c", fmt.Sprintf(`ulimit -n %d && exec "$@"`, descriptors), "sh", binary, "serve", "--listen=" + listen, "--ops-listen=" + ops,
 		"--redis=" + nodes, "--key-file=" + keyFile(t, dir), "--drain-delay=0",
@@ -66,16 +66,6 @@ func startInstance(t *testing.T, nodes string, flags ...string) *instance {
 	})
 	polltest.Eventually(t, "the service serves", func() bool { return i.get("", "/livez") == http.StatusOK })
 	return i
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // keyFile makes one in which each tenant's name is its key.

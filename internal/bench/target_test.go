@@ -62,17 +62,6 @@ func start(t testing.TB, name, addr string, env []string, program string, args .
 	return x
 }
 
-// freeAddr is an address where nobody listens.
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // profile begins a CPU profile of the service and returns the function that waits for it. It lasts a second, or as much longer as the load.
 func (x *target) profile(t testing.TB, file string) (wait func()) {
 	t.Helper()
@@ -107,7 +96,7 @@ func startBaseline(t testing.TB, mode string, nodes string) *target {
 	if out, err := exec.Command("go", "build", "-o", program, "./baseline").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	addr := freeAddr(t)
+	addr := clustertest.FreeAddr(t)
 	return start(t, mode, addr, nil, program, "--mode="+mode, "--redis="+nodes, "--listen="+addr)
 }
 
@@ -119,7 +108,7 @@ func startService(t testing.TB, real *clustertest.Real, args ...string) *target 
 		t.Fatal(err)
 	}
 	access := real.Access()
-	addr, ops := freeAddr(t), freeAddr(t)
+	addr, ops := clustertest.FreeAddr(t), clustertest.FreeAddr(t)
 	x := start(t, "sessiond", addr, []string{"SESSIOND_REDIS_USERNAME=" + access.Username, "SESSIOND_REDIS_PASSWORD=" + access.Password},
 		program, append(args, "--redis="+strings.Join(access.Addrs, ","), "--insecure-no-auth", "--failover-assist=500ms",
 			"--max-connections=15000", "--max-connections-per-address=15000", "--listen="+addr, "--ops-listen="+ops, "--pprof")...)

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sessiond/sessiond/internal/cluster/clustertest"
 )
 
 // startWebdis starts webdis, an HTTP server in C in front of one Redis, which it has to itself: it knows no cluster. It returns nil where
@@ -22,9 +24,9 @@ func startWebdis(t testing.TB) *target {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		return nil
 	}
-	host, port, _ := net.SplitHostPort(freeAddr(t))
+	host, port, _ := net.SplitHostPort(clustertest.FreeAddr(t))
 	start(t, "redis", net.JoinHostPort(host, port), nil, "redis-server", "--bind", host, "--port", port, "--save", "")
-	addr := freeAddr(t)
+	addr := clustertest.FreeAddr(t)
 	_, own, _ := net.SplitHostPort(addr)
 	redisPort, _ := strconv.Atoi(port)
 	ownPort, _ := strconv.Atoi(own)

@@ -87,12 +87,7 @@ func startApp(t *testing.T, module, pkg string, services []string) string {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
+	addr := clustertest.FreeAddr(t)
 	app := exec.Command(program, "--listen", addr, "--sessiond", strings.Join(services, ","))
 	app.Stderr = os.Stderr
 	if err := app.Start(); err != nil {

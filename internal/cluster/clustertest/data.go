@@ -99,7 +99,8 @@ func (r *Real) CPU(t testing.TB) time.Duration {
 	t.Helper()
 	var seconds float64
 	for _, n := range r.nodes {
-		seconds += r.info(t, n, "CPU", "used_cpu_sys") + r.info(t, n, "CPU", "used_cpu_user")
+		cpu := r.info(t, n, "CPU")
+		seconds += cpu("used_cpu_sys") + cpu("used_cpu_user")
 	}
 	return time.Duration(seconds * float64(time.Second))
 }
@@ -109,9 +110,10 @@ func (r *Real) CPU(t testing.TB) time.Duration {
 func (r *Real) Memory(t testing.TB) (bytes int64) {
 	t.Helper()
 	for _, n := range r.nodes[:len(masters)] {
-		bytes += int64(r.info(t, n, "Memory", "used_memory"))
+		memory := r.info(t, n, "Memory")
+		bytes += int64(memory("used_memory"))
 		for _, buffers := range []string{"mem_clients_normal", "mem_clients_slaves", "mem_total_replication_buffers", "mem_aof_buffer", "mem_cluster_links"} {
-			bytes -= int64(r.info(t, n, "Memory", buffers))
+			bytes -= int64(memory(buffers))
 		}
 	}
 	return bytes
@@ -121,7 +123,7 @@ func (r *Real) Memory(t testing.TB) (bytes int64) {
 func (r *Real) Commands(t testing.TB) (n int64) {
 	t.Helper()
 	for _, node := range r.nodes {
-		n += int64(r.info(t, node, "Stats", "total_commands_processed"))
+		n += int64(r.info(t, node, "Stats")("total_commands_processed"))
 	}
 	return n
 }
@@ -131,25 +133,31 @@ func (r *Real) AtRest(t testing.TB) bool {
 	t.Helper()
 	var busy float64
 	for _, n := range r.nodes {
+		persistence := r.info(t, n, "Persistence")
 		for _, field := range []string{"aof_rewrite_in_progress", "aof_rewrite_scheduled", "rdb_bgsave_in_progress"} {
-			busy += r.info(t, n, "Persistence", field)
+			busy += persistence(field)
 		}
 	}
 	return busy == 0
 }
 
-// info returns a number in a section of INFO.
-func (r *Real) info(t testing.TB, n *node, section, field string) float64 {
+// info asks a node for a section of INFO, and returns what reads a number in it.
+func (r *Real) info(t testing.TB, n *node, section string) func(field string) float64 {
 	t.Helper()
-	all, err := r.at(t, n.name).InfoMap(t.Context(), strings.ToLower(section)).Result()
+	rdb := r.single(n)
+	defer rdb.Close() // and not with the test: it may ask a thousand times
+	all, err := rdb.InfoMap(t.Context(), strings.ToLower(section)).Result()
 	if err != nil {
 		t.Fatalf("%s: %v", n.name, err)
 	}
-	number, err := strconv.ParseFloat(all[section][field], 64)
-	if err != nil {
-		t.Fatalf("%s: %s: %v", n.name, field, err)
+	return func(field string) float64 {
+		t.Helper()
+		number, err := strconv.ParseFloat(all[section][field], 64)
+		if err != nil {
+			t.Fatalf("%s: %s: %v", n.name, field, err)
+		}
+		return number
 	}
-	return number
 }
 
 // Set stores a string that expires (SET EX).

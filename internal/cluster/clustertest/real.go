@@ -37,7 +37,6 @@ type Real struct {
 	nodes    []*node
 	mapped   sync.Map // published address by the one that the cluster announces; empty if direct
 	services services
-	grown    bool // it has a fourth shard
 }
 
 type node struct {

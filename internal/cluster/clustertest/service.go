@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -146,6 +147,17 @@ func (s *Service) remove(t testing.TB) {
 	if err := s.container.Terminate(ctx, testcontainers.StopTimeout(0)); err != nil {
 		t.Error(err)
 	}
+}
+
+// FreeAddr returns an address on loopback where nobody listens, for a program that the test starts.
+func FreeAddr(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 // ServiceBinary returns the path of this repository's service, built once for all tests of the binary. [Main] removes it.

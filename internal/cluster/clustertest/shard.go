@@ -46,13 +46,7 @@ func (r *Real) AddShard(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("add-shard.sh ended with %d", code)
 	}
-	r.grown = true
 }
 
-// Masters is how many masters with slots the cluster has.
-func (r *Real) Masters() int {
-	if r.grown {
-		return len(masters) + 1
-	}
-	return len(masters)
-}
+// Masters is how many masters with slots the cluster has: those that it was formed with, and the one that AddShard has added.
+func (r *Real) Masters() int { return len(masters) + (len(r.nodes)-len(r.places()))/len(fourth) }
